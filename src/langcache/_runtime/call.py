@@ -1,0 +1,310 @@
+"""One call, as a generator that does no I/O.
+
+:func:`perform` builds the request, decides on retries and reads the response. Where something has
+to be sent, waited for or awaited it *yields* a command, and its driver (:mod:`.drivers`) does it
+the sync or the async way. So the two cannot differ in what they decide.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
+
+import httpx
+from pydantic import ValidationError
+
+from langcache._runtime import headers as request_headers
+from langcache._runtime import telemetry
+from langcache._runtime.arguments import to_body
+from langcache._runtime.errors import (
+    APIError,
+    LangCacheError,
+    NoResponseError,
+    ResponseValidationError,
+    network_error,
+    status_line,
+)
+from langcache._runtime.retry import backoff_delay, is_transient, retry_after
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator, Mapping
+
+    from langcache._runtime.log import CallLog
+    from langcache._runtime.operation import Operation
+    from langcache.hooks import Hooks
+    from langcache.utils.retries import RetryConfig
+
+T = TypeVar("T")
+H = TypeVar("H")
+
+
+@dataclass(slots=True)
+class Send:
+    """Send a request and read the whole response.
+
+    Attributes:
+        request: The request.
+        deadline: The ``time.monotonic()`` by which the response must be complete, None for never.
+    """
+
+    request: httpx.Request
+    deadline: float | None
+
+
+@dataclass(slots=True)
+class Sleep:
+    """Wait.
+
+    Attributes:
+        seconds: How long.
+    """
+
+    seconds: float
+
+
+@dataclass(slots=True)
+class Await:
+    """Await what a callable of the user gave.
+
+    Attributes:
+        awaitable: What to await.
+        source: Where it came from, for the error of the sync driver.
+        deadline: As in :class:`Send`.
+    """
+
+    awaitable: Awaitable[Any]
+    source: str
+    deadline: float | None
+
+
+Command: TypeAlias = Send | Sleep | Await
+
+
+@dataclass(slots=True)
+class Outcome(Generic[T]):
+    """A successful call.
+
+    Attributes:
+        result: The model, None where the operation has none.
+        response: The response.
+        attempts: How many times the request was sent.
+    """
+
+    result: T
+    response: httpx.Response
+    attempts: int
+
+
+@dataclass(slots=True)
+class Call(Generic[T]):
+    """Everything that a call needs, checked.
+
+    Attributes:
+        operation: What the contract says.
+        server_url: The base URL.
+        url: The URL of the operation.
+        body_arguments: The members of the body.
+        api_key: The key, a callable that gives it, or None.
+        extra_headers: The caller's headers, names in lower case.
+        retry: The retry policy, None for a single attempt.
+        default_retry: Whose statuses apply where ``retry`` names none.
+        timeout: What the whole call may take, in seconds, None for no limit.
+        hooks: The client's hooks.
+        log: The client's log.
+        build_request: The ``build_request`` of the HTTP client that will send.
+    """
+
+    operation: Operation[T]
+    server_url: str
+    url: httpx.URL
+    body_arguments: tuple[object, ...]
+    api_key: str | Callable[[], str | Awaitable[str | None] | None] | None
+    extra_headers: Mapping[str, str] | None
+    retry: RetryConfig | None
+    default_retry: RetryConfig
+    timeout: float | None
+    hooks: Hooks
+    log: CallLog
+    build_request: Callable[..., httpx.Request]
+
+
+def perform(call: Call[T]) -> Generator[Command, Any, Outcome[T]]:
+    """Carry out a call.
+
+    Yields:
+        What has to be done; takes the response of a :class:`Send` and the value of an
+        :class:`Await`. A network error is thrown in as the ``httpx.RequestError`` it is.
+
+    Returns:
+        The outcome.
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+        ValueError: An argument has an impossible value.
+        LangCacheError: The service answered with an error; the last one, after all retries.
+        NoResponseError: No complete response arrived; the last failure, after all retries.
+    """
+    operation = call.operation
+    content = None if operation.body is None else to_body(operation.body, call.body_arguments)
+    span = telemetry.start_span(operation, call.url)
+    started = time.monotonic()
+    deadline = None if call.timeout is None else started + call.timeout
+    attempt = 0
+    response: httpx.Response | None = None
+    failure: Exception | None = None
+    try:
+        while True:
+            attempt += 1
+            headers = dict(request_headers.BASE if content is None else request_headers.WITH_BODY)
+            yield from _authorize(call, headers, deadline)
+            if span is not None:
+                span.inject(headers)
+            if call.extra_headers:
+                headers.update(call.extra_headers)
+            request = call.build_request(
+                operation.method,
+                call.url,
+                content=content,
+                headers=headers,
+                timeout=_time_left(deadline),
+            )
+            response, error = yield from _attempt(call, request, attempt, deadline)
+            if response is not None and 200 <= response.status_code < 300:
+                return Outcome(_parse(operation, response), response, attempt)
+            delay = _delay_before_retry(call, response, error, attempt)
+            if delay is None or not _may_wait(call, started, deadline, delay):
+                failure = _failure(operation, response, error)
+                raise failure from error
+            yield Sleep(delay)
+    except (LangCacheError, NoResponseError) as error:
+        failure = error
+        error.attempts = attempt
+        raise
+    except BaseException as error:
+        failure = error if isinstance(error, Exception) else None
+        raise
+    finally:
+        if span is not None:
+            span.end(response, failure, attempt)
+
+
+def _authorize(
+    call: Call[Any], headers: dict[str, str], deadline: float | None
+) -> Generator[Command, Any, None]:
+    # A callable is asked on each attempt, so that a key that was rotated meanwhile is picked up.
+    key: object = call.api_key
+    if callable(key):
+        key = key()
+        if inspect.isawaitable(key):
+            key = yield Await(key, "api_key", deadline)
+    if key is not None:
+        headers["authorization"] = request_headers.bearer(key)
+
+
+def _time_left(deadline: float | None) -> Any:
+    # The timeout of each operation of the HTTP client. Without a deadline it is the client's own
+    # business: passing None would switch the client's timeout off.
+    if deadline is None:
+        return httpx.USE_CLIENT_DEFAULT
+    return max(0.001, deadline - time.monotonic())
+
+
+def _attempt(
+    call: Call[Any], request: httpx.Request, attempt: int, deadline: float | None
+) -> Generator[Command, Any, tuple[httpx.Response | None, httpx.RequestError | None]]:
+    """Send once, with the hooks and the log line around it. One of the two results is None."""
+    hooks = call.hooks
+    context = None
+    if hooks.before_request_hooks or hooks.after_success_hooks or hooks.after_error_hooks:
+        from langcache.hooks import HookContext
+
+        context = HookContext(call.operation.id, call.server_url, attempt)
+        for hook in hooks.before_request_hooks:
+            request = (yield from _run_hook(hook(context, request), hook, deadline)) or request
+    started = time.monotonic()
+    response: httpx.Response | None = None
+    error: httpx.RequestError | None = None
+    try:
+        response = cast("httpx.Response", (yield Send(request, deadline)))
+    except httpx.RequestError as caught:
+        error = caught
+    if call.log.enabled:
+        call.log.attempt(
+            request, cast("Any", error or response), attempt, time.monotonic() - started
+        )
+    if context is None:
+        return response, error
+    if response is not None and 200 <= response.status_code < 300:
+        for hook in hooks.after_success_hooks:
+            replaced = yield from _run_hook(hook(context, response), hook, deadline)
+            if replaced is not None:
+                response = replaced
+    else:
+        for hook in hooks.after_error_hooks:
+            replaced = yield from _run_hook(hook(context, response, error), hook, deadline)
+            if replaced is not None:
+                response, error = replaced, None
+    return response, error
+
+
+def _run_hook(
+    result: H | Awaitable[H | None] | None, hook: object, deadline: float | None
+) -> Generator[Command, Any, H | None]:
+    if inspect.isawaitable(result):
+        name = getattr(hook, "__qualname__", type(hook).__qualname__)
+        return (yield Await(result, f"hook {name}", deadline))
+    return result
+
+
+def _delay_before_retry(
+    call: Call[Any],
+    response: httpx.Response | None,
+    error: httpx.RequestError | None,
+    failures: int,
+) -> float | None:
+    """The wait before the next attempt in seconds, None when there is to be none."""
+    retry = call.retry
+    if retry is None or retry.strategy == "none":
+        return None
+    if response is None:
+        if not retry.retry_connection_errors or (error is not None and not is_transient(error)):
+            return None
+        return backoff_delay(retry.backoff, failures)
+    if not retry.retries_status(response.status_code, call.default_retry):
+        return None
+    return retry_after(response.headers) or backoff_delay(retry.backoff, failures)
+
+
+def _may_wait(call: Call[Any], started: float, deadline: float | None, delay: float) -> bool:
+    """Whether the next attempt would still start in time."""
+    retry = cast("RetryConfig", call.retry)
+    limit = started + retry.backoff.max_elapsed_time / 1000
+    if deadline is not None:
+        limit = min(limit, deadline)
+    return time.monotonic() + delay < limit
+
+
+def _failure(
+    operation: Operation[Any], response: httpx.Response | None, error: httpx.RequestError | None
+) -> Exception:
+    """The error to raise for the last attempt."""
+    if response is None:
+        return network_error(cast("httpx.RequestError", error))
+    cls = operation.errors.get(response.status_code)
+    if cls is not None:
+        return cls.from_response(response)
+    return APIError(response.text or status_line(response), response)
+
+
+def _parse(operation: Operation[T], response: httpx.Response) -> T:
+    model: Any = operation.result
+    if model is None:
+        return cast("T", None)
+    try:
+        return model.model_validate_json(response.content)
+    except ValidationError as error:
+        raise ResponseValidationError(
+            response.text or f"{status_line(response)} without a body", response, error
+        ) from error

@@ -1,0 +1,223 @@
+"""What every generated client is built on: its settings, and the four ways to make a call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
+
+import httpx
+from typing_extensions import Self
+
+from langcache._runtime.arguments import number
+from langcache._runtime.call import Call, Outcome, perform
+from langcache._runtime.clients import Clients
+from langcache._runtime.drivers import drive, drive_async
+from langcache._runtime.headers import bearer, custom_headers
+from langcache._runtime.log import CallLog
+from langcache._runtime.raw import RawResponse
+from langcache._runtime.url import base_url, operation_url, path_segment
+from langcache.hooks import Hooks
+from langcache.types import UNSET, OptionalNullable, Unset
+from langcache.utils import Logger, RetryConfig
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from langcache._runtime.operation import Operation
+    from langcache.httpclient import AsyncHttpClient, HttpClient
+
+T = TypeVar("T")
+
+ApiKey: TypeAlias = str | Callable[[], str | Awaitable[str | None] | None]
+"""An API key, or a callable, sync or async, that is asked for it on each attempt."""
+
+
+class BaseClient:
+    """The settings of a client and the life of its connections.
+
+    Args:
+        server_url: The base URL of the service.
+        api_key: The API key, or a callable that gives it; by default the environment variable
+            LANGCACHE_API_KEY, read at each call. Without any, no Authorization header is sent.
+        cache_id: The id of the cache; by default the environment variable LANGCACHE_CACHE_ID.
+        client: An HTTP client of your own for blocking calls.
+        async_client: An HTTP client of your own for async calls.
+        retry_config: The retry policy; by default that of the contract, None for no retries.
+        timeout_ms: What a call may take in all, retries included, in milliseconds; by default
+            no limit beyond those of the HTTP client (5 seconds to connect, and for each read).
+        debug_logger: Where to log; by default the logger ``langcache``.
+        debug_bodies: Whether to log headers (secrets masked) and bodies as well; by default only
+            when LANGCACHE_DEBUG is ``bodies``.
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+        ValueError: An argument has an impossible value.
+    """
+
+    _default_retry_config: ClassVar[RetryConfig]
+    _api_key_variable: ClassVar[str]
+    _cache_id_variable: ClassVar[str]
+
+    def __init__(
+        self,
+        server_url: str,
+        api_key: ApiKey | None = None,
+        cache_id: str | None = None,
+        client: HttpClient | None = None,
+        async_client: AsyncHttpClient | None = None,
+        retry_config: OptionalNullable[RetryConfig] = UNSET,
+        timeout_ms: int | None = None,
+        debug_logger: Logger | None = None,
+        *,
+        debug_bodies: bool | None = None,
+    ) -> None:
+        self._server_url = _check_server_url(server_url)
+        if api_key is not None and not callable(api_key):
+            bearer(api_key)
+        if cache_id is not None:
+            path_segment("cache_id", cache_id)
+        _check_retry("retry_config", retry_config)
+        if debug_logger is not None and not callable(getattr(debug_logger, "debug", None)):
+            raise TypeError(
+                f"debug_logger: must have a method debug(), is {type(debug_logger).__name__}"
+            )
+        self._api_key = api_key
+        self._cache_id = cache_id
+        self._clients = Clients(client, async_client)
+        self._retry_config = retry_config
+        self._timeout = _check_timeout(timeout_ms)
+        self._log = CallLog(debug_logger, debug_bodies)
+        self.hooks = Hooks()
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(server_url={self._server_url!r}, cache_id={self._cache_id!r})"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def close(self) -> None:
+        """Close the connections, those of async calls included. The client stays usable.
+
+        HTTP clients that you supplied are left open. Async connections are closed by their event
+        loop: before this returns if it stands still, soon after if it runs; prefer
+        :meth:`aclose` in async code.
+        """
+        self._clients.close()
+
+    async def aclose(self) -> None:
+        """Close the connections, those of blocking calls included. The client stays usable."""
+        await self._clients.aclose()
+
+    def _call(self, operation: Operation[T], *arguments: Any) -> T:
+        return self._perform(operation, *arguments).result
+
+    async def _call_async(self, operation: Operation[T], *arguments: Any) -> T:
+        return (await self._perform_async(operation, *arguments)).result
+
+    def _call_raw(self, operation: Operation[T], *arguments: Any) -> RawResponse[T]:
+        outcome = self._perform(operation, *arguments)
+        return RawResponse(outcome.result, outcome.response, outcome.attempts)
+
+    async def _call_raw_async(self, operation: Operation[T], *arguments: Any) -> RawResponse[T]:
+        outcome = await self._perform_async(operation, *arguments)
+        return RawResponse(outcome.result, outcome.response, outcome.attempts)
+
+    def _perform(self, operation: Operation[T], *arguments: Any) -> Outcome[T]:
+        call = self._prepare(operation, *arguments)
+        client = self._clients.sync_client(call.url)
+        call.build_request = client.build_request
+        return drive(perform(call), client)
+
+    async def _perform_async(self, operation: Operation[T], *arguments: Any) -> Outcome[T]:
+        call = self._prepare(operation, *arguments)
+        client = self._clients.async_client(call.url)
+        call.build_request = client.build_request
+        return await drive_async(perform(call), client)
+
+    def _prepare(
+        self,
+        operation: Operation[T],
+        path_arguments: tuple[object, ...],
+        body_arguments: tuple[object, ...],
+        retries: OptionalNullable[RetryConfig],
+        server_url: str | None,
+        timeout_ms: int | None,
+        http_headers: Mapping[str, str] | None,
+    ) -> Call[T]:
+        """Check the arguments of a call; those of the body are checked when it is made."""
+        server = self._server_url if server_url is None else _check_server_url(server_url)
+        retry = retries
+        if isinstance(retry, Unset):
+            retry = self._retry_config
+            if isinstance(retry, Unset):
+                retry = self._default_retry_config
+        else:
+            _check_retry("retries", retry)
+        cache_id = self._cache_id or os.environ.get(self._cache_id_variable)
+        if not cache_id:
+            raise ValueError(
+                f"cache_id: is missing; pass it to {type(self).__name__}() or set "
+                f"{self._cache_id_variable}"
+            )
+        segments = tuple(
+            path_segment(name, value)
+            for name, value in zip(
+                operation.path_parameters, (cache_id, *path_arguments), strict=True
+            )
+        )
+        return Call(
+            operation=operation,
+            server_url=server,
+            url=operation_url(server, operation.path, segments),
+            body_arguments=body_arguments,
+            api_key=self._api_key or os.environ.get(self._api_key_variable) or None,
+            extra_headers=None if http_headers is None else custom_headers(http_headers),
+            retry=retry,
+            default_retry=self._default_retry_config,
+            timeout=self._timeout if timeout_ms is None else _check_timeout(timeout_ms),
+            hooks=self.hooks,
+            log=self._log,
+            build_request=httpx.Request,
+        )
+
+
+def _check_server_url(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"server_url: must be a str, is {type(value).__name__}")
+    return base_url(value)
+
+
+def _check_timeout(timeout_ms: object) -> float | None:
+    if timeout_ms is None:
+        return None
+    milliseconds = number("timeout_ms", timeout_ms)
+    if milliseconds <= 0:
+        raise ValueError(f"timeout_ms: must be above 0, is {milliseconds:g}")
+    return milliseconds / 1000
+
+
+def _check_retry(name: str, retry: object) -> None:
+    if retry is not None and not isinstance(retry, (RetryConfig, Unset)):
+        raise TypeError(f"{name}: must be a RetryConfig or None, is {type(retry).__name__}")

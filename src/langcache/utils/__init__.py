@@ -1,0 +1,6 @@
+"""What configures a client: retries and logging."""
+
+from langcache.utils.logger import Logger
+from langcache.utils.retries import BackoffStrategy, RetryConfig
+
+__all__ = ["BackoffStrategy", "Logger", "RetryConfig"]

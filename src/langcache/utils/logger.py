@@ -1,0 +1,13 @@
+"""What the SDK needs of a logger."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class Logger(Protocol):
+    """Anything with the ``debug`` method of :class:`logging.Logger`."""
+
+    def debug(self, msg: str, /, *args: Any) -> None:
+        """Log ``msg % args`` at level DEBUG."""
+        ...
