@@ -8,21 +8,29 @@
 
 The cache itself, as a library to run inside a process, is :mod:`langcache.engine` (extra
 ``engine``).
+
+Every name is loaded when it is first used, so that the engine and the server do not pay for an
+HTTP client that they have no use for.
 """
 
-from langcache import errors, hooks, httpclient, models, types, utils
-from langcache._runtime.raw import RawResponse
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from langcache._version import __version__
-from langcache.httpclient import (
-    AsyncHttpClient,
-    DefaultAioHttpClient,
-    DefaultAsyncHttpClient,
-    DefaultHttpClient,
-    HttpClient,
-)
-from langcache.sdk import LangCache
-from langcache.types import UNSET, OptionalNullable
-from langcache.utils import BackoffStrategy, RetryConfig
+
+if TYPE_CHECKING:
+    from langcache import errors, hooks, httpclient, models, types, utils
+    from langcache._runtime.raw import RawResponse
+    from langcache.httpclient import (
+        AsyncHttpClient,
+        DefaultAioHttpClient,
+        DefaultAsyncHttpClient,
+        DefaultHttpClient,
+        HttpClient,
+    )
+    from langcache.sdk import LangCache
+    from langcache.types import UNSET, OptionalNullable
+    from langcache.utils import BackoffStrategy, RetryConfig
 
 VERSION = __version__
 
@@ -47,3 +55,32 @@ __all__ = [
     "types",
     "utils",
 ]
+
+_HOMES = {
+    "UNSET": "types",
+    "AsyncHttpClient": "httpclient",
+    "BackoffStrategy": "utils",
+    "DefaultAioHttpClient": "httpclient",
+    "DefaultAsyncHttpClient": "httpclient",
+    "DefaultHttpClient": "httpclient",
+    "HttpClient": "httpclient",
+    "LangCache": "sdk",
+    "OptionalNullable": "types",
+    "RawResponse": "_runtime.raw",
+    "RetryConfig": "utils",
+}
+_SUBMODULES = {"errors", "hooks", "httpclient", "models", "types", "utils"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return import_module(f"{__name__}.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import httpx
 
-from langcache._runtime.deadline import install
+from langcache._deadline import install
 
 if TYPE_CHECKING:
     import ssl

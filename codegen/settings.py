@@ -1,0 +1,93 @@
+"""gen.yaml, typed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from document import ContractError, load_yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Outputs(_Settings):
+    """Where the output goes, relative to the root of the repository.
+
+    Directories belong to the generator, whole: any other file in them is stale.
+    """
+
+    sdk: str
+    models: str
+    errors: str
+    sdk_docs: str
+    model_docs: str
+    error_docs: str
+    contract: str
+
+    @property
+    def directories(self) -> tuple[str, ...]:
+        """The generated directories."""
+        return (self.models, self.errors, self.model_docs, self.error_docs)
+
+
+class Global(_Settings):
+    """The path parameter that the client holds, and the environment variable it falls back to."""
+
+    parameter: str
+    environment: str
+
+
+class Security(_Settings):
+    """The scheme of the contract that the client uses, and the environment variable of its key."""
+
+    scheme: str
+    environment: str
+
+
+class OperationSettings(_Settings):
+    """An operation that gets a method."""
+
+    id: str
+    models: str = Field(pattern=r"^[A-Z]\w*$")
+    accepts_request: bool = False
+
+
+class Examples(_Settings):
+    """How the examples of the documents make their client."""
+
+    variable: str
+    arguments: dict[str, str]
+
+
+class Settings(_Settings):
+    """All of gen.yaml."""
+
+    contract: str
+    package: str
+    class_name: str = Field(alias="class")
+    outputs: Outputs
+    global_: Global = Field(alias="global")
+    security: Security
+    operations: tuple[OperationSettings, ...]
+    without_method: dict[str, str]
+    aliases: dict[str, str]
+    examples: Examples
+
+    def older_names(self, name: str) -> tuple[str, ...]:
+        """The aliases of a name."""
+        return tuple(alias for alias, target in self.aliases.items() if target == name)
+
+
+def load_settings(path: Path) -> Settings:
+    """Read gen.yaml."""
+    try:
+        return Settings.model_validate(load_yaml(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = "/".join(str(part) for part in first["loc"])
+        raise ContractError(f"{path.name}#/{place}", first["msg"]) from error

@@ -1,0 +1,34 @@
+# Generated from openapi.yaml by codegen/generate.py; do not edit.
+"""`PayloadTooLargeErrorResponseContent`."""
+
+from langcache._runtime.errors import ProblemError
+from langcache.models.payloadtoolargeerrortype import PayloadTooLargeErrorType
+from langcache.types import BaseModel
+
+
+class PayloadTooLargeErrorResponseContentData(BaseModel):
+    """The request body is too large."""
+
+    title: str
+    """What went wrong, in a few words; the same for every problem of its kind."""
+
+    type: PayloadTooLargeErrorType
+    """What kind of 413 it is."""
+
+    status: int | None = 413
+    """The HTTP status. Default 413."""
+
+    detail: str | None = None
+    """What went wrong this time."""
+
+    instance: str | None = None
+    """What the problem is about, such as the path of the request."""
+
+
+class PayloadTooLargeErrorResponseContent(ProblemError[PayloadTooLargeErrorResponseContentData]):
+    """Status 413: The request body is too large.
+
+    The request body is larger than the service accepts. Send a shorter prompt or response.
+    """
+
+    data_type = PayloadTooLargeErrorResponseContentData

@@ -1,0 +1,35 @@
+# Generated from openapi.yaml by codegen/generate.py; do not edit.
+"""`DeleteByIDGlobals` and `DeleteByIDRequest`."""
+
+from typing import Annotated
+
+from pydantic import Field
+from typing_extensions import NotRequired, TypedDict
+
+from langcache.types import BaseModel
+
+
+class DeleteByIDGlobals(BaseModel):
+    """What the client adds to each `delete_by_id`."""
+
+    cache_id: Annotated[str | None, Field(alias="cacheId")] = None
+    """The id of the cache. At least 1 character."""
+
+
+class DeleteByIDGlobalsTypedDict(TypedDict):
+    """A `DeleteByIDGlobals` as a dict."""
+
+    cache_id: NotRequired[str]
+
+
+class DeleteByIDRequest(BaseModel):
+    """The arguments of `delete_by_id`."""
+
+    entry_id: Annotated[str, Field(alias="entryId")]
+    """The id of the entry, as `set` and `search` give it. At least 1 character."""
+
+
+class DeleteByIDRequestTypedDict(TypedDict):
+    """A `DeleteByIDRequest` as a dict."""
+
+    entry_id: str

@@ -1,0 +1,30 @@
+# Generated from openapi.yaml by codegen/generate.py; do not edit.
+"""`FlushGlobals` and `FlushRequest`."""
+
+from typing import Annotated
+
+from pydantic import Field
+from typing_extensions import NotRequired, TypedDict
+
+from langcache.types import BaseModel
+
+
+class FlushGlobals(BaseModel):
+    """What the client adds to each `flush`."""
+
+    cache_id: Annotated[str | None, Field(alias="cacheId")] = None
+    """The id of the cache. At least 1 character."""
+
+
+class FlushGlobalsTypedDict(TypedDict):
+    """A `FlushGlobals` as a dict."""
+
+    cache_id: NotRequired[str]
+
+
+class FlushRequest(BaseModel):
+    """The arguments of `flush`: none."""
+
+
+class FlushRequestTypedDict(TypedDict):
+    """A `FlushRequest` as a dict."""

@@ -1,0 +1,18 @@
+# Generated from openapi.yaml by codegen/generate.py; do not edit.
+"""`NotFoundErrorType`."""
+
+from langcache.types import OpenStrEnum
+
+
+class NotFoundErrorType(OpenStrEnum):
+    """What kind of 404 it is. All but the first are of older services."""
+
+    ROOT_ERRORS_RESOURCE_NOT_FOUND = "/errors/resource-not-found"
+    ROOT_ERRORS_CACHE_NOT_FOUND = "/errors/cache/not-found"
+    ROOT_ERRORS_CACHE_ENTRY_NOT_FOUND = "/errors/cache/entry/not-found"
+    ROOT_ERRORS_RESOURCE_NOT_FOUND_OLD = "/errors/resource/not-found"
+    ROOT_ERRORS_TOKEN_NOT_FOUND = "/errors/token/not-found"  # noqa: S105
+
+
+NotFoundErrorURI = NotFoundErrorType
+"""An older name of `NotFoundErrorType`."""

@@ -1,0 +1,22 @@
+# Generated from openapi.yaml by codegen/generate.py; do not edit.
+"""`SearchGlobals`."""
+
+from typing import Annotated
+
+from pydantic import Field
+from typing_extensions import NotRequired, TypedDict
+
+from langcache.types import BaseModel
+
+
+class SearchGlobals(BaseModel):
+    """What the client adds to each `search`."""
+
+    cache_id: Annotated[str | None, Field(alias="cacheId")] = None
+    """The id of the cache. At least 1 character."""
+
+
+class SearchGlobalsTypedDict(TypedDict):
+    """A `SearchGlobals` as a dict."""
+
+    cache_id: NotRequired[str]

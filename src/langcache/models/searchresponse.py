@@ -1,0 +1,20 @@
+# Generated from openapi.yaml by codegen/generate.py; do not edit.
+"""`SearchResponse`."""
+
+from typing_extensions import TypedDict
+
+from langcache.models.cacheentry import CacheEntry, CacheEntryTypedDict
+from langcache.types import BaseModel
+
+
+class SearchResponse(BaseModel):
+    """The outcome of a search."""
+
+    data: list[CacheEntry]
+    """The matching entries, best first. Empty on a miss."""
+
+
+class SearchResponseTypedDict(TypedDict):
+    """A `SearchResponse` as a dict."""
+
+    data: list[CacheEntryTypedDict]

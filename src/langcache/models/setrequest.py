@@ -1,0 +1,41 @@
+# Generated from openapi.yaml by codegen/generate.py; do not edit.
+"""`SetRequest`."""
+
+from typing import Annotated
+
+from pydantic import Field
+from typing_extensions import NotRequired, TypedDict
+
+from langcache.types import BaseModel
+
+
+class SetRequest(BaseModel):
+    """An entry to store."""
+
+    prompt: str
+    """The prompt that the entry answers. 1 to 1024 characters."""
+
+    response: str
+    """The response to give back for the prompt and for others that mean the same."""
+
+    attributes: dict[str, str] | None = None
+    """Names and values that a search can filter by.
+
+    A value must not contain a comma. At most 5 entries; names must match `^[a-zA-Z0-9_-]{1,32}$`;
+    each value: 1 to 500 characters, must match `^[^,]*$`.
+    """
+
+    ttl_millis: Annotated[int | None, Field(alias="ttlMillis")] = None
+    """How long the entry lives, in milliseconds.
+
+    By default, the cache's own default, which may be for ever. 1 to 31556952000.
+    """
+
+
+class SetRequestTypedDict(TypedDict):
+    """A `SetRequest` as a dict."""
+
+    prompt: str
+    response: str
+    attributes: NotRequired[dict[str, str]]
+    ttl_millis: NotRequired[int]

@@ -1,0 +1,17 @@
+# Generated from openapi.yaml by codegen/generate.py; do not edit.
+"""`UnexpectedErrorType`."""
+
+from langcache.types import OpenStrEnum
+
+
+class UnexpectedErrorType(OpenStrEnum):
+    """What kind of 500 it is. All but the first are of older services."""
+
+    ROOT_ERRORS_UNEXPECTED_ERROR = "/errors/unexpected-error"
+    ROOT_ERRORS_CACHE_AUTHENTICATION = "/errors/cache/authentication"
+    ROOT_ERRORS_CACHE_UNEXPECTED_ERROR = "/errors/cache/unexpected-error"
+    ROOT_ERRORS_EMBEDDINGS_UNEXPECTED_ERROR = "/errors/embeddings/unexpected-error"
+
+
+UnexpectedErrorURI = UnexpectedErrorType
+"""An older name of `UnexpectedErrorType`."""

@@ -1,0 +1,28 @@
+import itertools
+
+import pytest
+from langcache_mockserver import MockServer
+
+from langcache import LangCache
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def server():
+    """A real server on a free loopback port, shared by all tests."""
+    with MockServer() as running:
+        yield running
+
+
+@pytest.fixture
+def cache_id():
+    """The id of a cache that no other test uses."""
+    return f"test-{next(_numbers)}"
+
+
+@pytest.fixture
+def cache(server, cache_id):
+    """A client of an empty cache on the real server."""
+    with LangCache(server_url=server.url, cache_id=cache_id, api_key="key") as client:
+        yield client

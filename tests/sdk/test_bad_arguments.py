@@ -1,0 +1,84 @@
+import math
+
+import pytest
+
+from langcache import LangCache
+
+
+@pytest.fixture
+def cache():
+    """A client of a server that does not exist: nothing may be sent."""
+    with LangCache(
+        server_url="http://127.0.0.1:9", cache_id="c", api_key="k", retry_config=None
+    ) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "name"),
+    [
+        ({"server_url": None}, TypeError, "server_url"),
+        ({"server_url": "example.com"}, ValueError, "server_url"),
+        ({"server_url": "ftp://example.com"}, ValueError, "server_url"),
+        ({"server_url": "http://"}, ValueError, "server_url"),
+        ({"server_url": "http://user:pass@host"}, ValueError, "server_url"),
+        ({"server_url": "http://host?x=1"}, ValueError, "server_url"),
+        ({"server_url": "http://host:port"}, ValueError, "server_url"),
+        ({"server_url": "http://\ud800"}, ValueError, "server_url"),
+        ({"api_key": 5}, TypeError, "api_key"),
+        ({"api_key": ""}, ValueError, "api_key"),
+        ({"api_key": "two words"}, ValueError, "api_key"),
+        ({"api_key": "line\nbreak"}, ValueError, "api_key"),
+        ({"cache_id": 5}, TypeError, "cache_id"),
+        ({"cache_id": ".."}, ValueError, "cache_id"),
+        ({"retry_config": "backoff"}, TypeError, "retry_config"),
+        ({"timeout_ms": "1"}, TypeError, "timeout_ms"),
+        ({"timeout_ms": 0}, ValueError, "timeout_ms"),
+        ({"timeout_ms": math.nan}, ValueError, "timeout_ms"),
+        ({"timeout_ms": True}, TypeError, "timeout_ms"),
+        ({"debug_logger": object()}, TypeError, "debug_logger"),
+    ],
+)
+def test_the_constructor_names_the_argument(options, error, name):
+    with pytest.raises(error, match=f"^{name}: "):
+        LangCache(**{"server_url": "http://127.0.0.1:9", **options})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "name"),
+    [
+        ({"prompt": None}, TypeError, "prompt"),
+        ({"prompt": b"bytes"}, TypeError, "prompt"),
+        ({"prompt": "a\ud800"}, ValueError, "prompt"),
+        ({"similarity_threshold": "0.9"}, TypeError, "similarity_threshold"),
+        ({"similarity_threshold": True}, TypeError, "similarity_threshold"),
+        ({"similarity_threshold": math.nan}, ValueError, "similarity_threshold"),
+        ({"search_strategies": "exact"}, TypeError, "search_strategies"),
+        ({"search_strategies": [1]}, TypeError, r"search_strategies\[0\]"),
+        ({"attributes": [("a", "b")]}, TypeError, "attributes"),
+        ({"attributes": {"a": 1}}, TypeError, r"attributes\['a'\]"),
+        ({"attributes": {1: "a"}}, TypeError, "attributes"),
+        ({"attributes": {"a": "\udfff"}}, ValueError, "attributes"),
+        ({"max_results": 1.5}, TypeError, "max_results"),
+        ({"retries": 3}, TypeError, "retries"),
+        ({"server_url": "nowhere"}, ValueError, "server_url"),
+        ({"timeout_ms": -1}, ValueError, "timeout_ms"),
+        ({"http_headers": [("a", "b")]}, TypeError, "http_headers"),
+        ({"http_headers": {"a": 1}}, TypeError, "http_headers"),
+        ({"http_headers": {"a b": "c"}}, ValueError, "http_headers"),
+        ({"http_headers": {"a": "b\r\nc: d"}}, ValueError, "http_headers"),
+    ],
+)
+def test_a_method_names_the_argument_and_sends_nothing(cache, arguments, error, name):
+    with pytest.raises(error, match=f"^{name}"):
+        cache.search(**{"prompt": "p", **arguments})
+
+
+def test_an_error_never_shows_the_value(cache):
+    for arguments in ({"prompt": "private\ud800"}, {"attributes": {"a": "private\ud800"}}):
+        with pytest.raises(ValueError, match="surrogate") as caught:
+            cache.search(**{"prompt": "p", **arguments})
+        assert "private" not in str(caught.value)
+    with pytest.raises(ValueError, match="api_key") as caught:
+        LangCache(server_url="http://127.0.0.1:9", api_key="secret key")
+    assert "secret" not in str(caught.value)
