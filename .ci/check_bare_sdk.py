@@ -28,7 +28,7 @@ import langcache  # noqa: E402
 
 langcache.LangCache(server_url="https://api.example.com", cache_id="c", api_key="k").close()
 try:
-    import langcache.engine  # noqa: F401
+    import langcache.engine
 except ImportError as error:
     message = str(error)
 else:

@@ -8,6 +8,7 @@ then async. Needs no network and leaves nothing behind.
 """
 
 import asyncio
+import textwrap
 import time
 
 from langcache_mockserver import MockServer
@@ -37,14 +38,14 @@ UNRELATED = [
     "Which team won the match last night?",
 ]
 
-ROW = "{:<36} {:<4} {:>6}  {:<36} {:<28} {:>6}"
+ROW = "{:<36} {:<4} {:>6}  {:<36} {:<28} {:>5}"
 
 
 def show(prompt: str, found: SearchResponse, milliseconds: float) -> None:
     """Print one line of the table."""
     if found.data:
         entry = found.data[0]
-        cells = ["hit", f"{entry.similarity:.3f}", entry.prompt, entry.response[:27]]
+        cells = ["hit", f"{entry.similarity:.3f}", entry.prompt, textwrap.shorten(entry.response, 28)]
     else:
         cells = ["miss", "", "", ""]
     print(ROW.format(prompt, *cells, f"{milliseconds:.1f}"))
@@ -80,7 +81,7 @@ def main() -> None:
         for prompt, response in ANSWERS.items():
             cache.set(prompt=prompt, response=response)
         print(f"{len(ANSWERS)} answers stored in {server.url}\n")
-        print(ROW.format("prompt asked", "", "simil.", "matched prompt", "response", "ms"))
+        print(ROW.format("prompt asked", "", "simil", "matched prompt", "response", "ms"))
         search_sync(cache)
         print("\nThe same, async and all at once:")
         asyncio.run(search_async(cache))

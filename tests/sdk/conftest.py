@@ -16,7 +16,7 @@ class ScriptedServer:
         self.requests = []
         self.connections = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = "http://127.0.0.1:{}".format(self._listener.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._threads = []
         self._closing = threading.Event()
         self._accepting = threading.Thread(target=self._accept)

@@ -119,7 +119,8 @@ def test_raw_responses_carry_what_came_around_the_result(server, cache_id):
         assert raw.attempts == 1
 
         async def main():
-            return await cache.with_raw_response.search_async(prompt="p")
+            async with cache:
+                return await cache.with_raw_response.search_async(prompt="p")
 
         assert anyio.run(main).parsed.data[0].response == "r"
 

@@ -1,5 +1,6 @@
 """Any text either comes back exactly as it was sent, or is refused before it is sent."""
 
+import re
 import string
 
 import pytest
@@ -49,7 +50,7 @@ def test_a_response_of_a_megabyte(cache):
     response = "é\0%," * 250_000
     with pytest.raises(errors.PayloadTooLargeErrorResponseContent):
         cache.set(prompt="p", response=response)
-    response = response[:500_000]
+    response = response[:400_000]
     cache.set(prompt="p", response=response)
     assert cache.search(prompt="p").data[0].response == response
 
@@ -65,9 +66,9 @@ def test_ids_name_one_cache_and_one_entry(server, cache_id, entry_id):
 
         if {cache_id, entry_id} & {".", ".."} or not is_unicode(cache_id, entry_id):
             with pytest.raises(ValueError, match="_id: "):
-                LangCache(
-                    server_url=server.url, cache_id=cache_id, api_key="key"
-                ).delete_by_id(entry_id=entry_id)
+                LangCache(server_url=server.url, cache_id=cache_id, api_key="key").delete_by_id(
+                    entry_id=entry_id
+                )
             return
         with LangCache(server_url=server.url, cache_id=cache_id, api_key="key") as cache:
             with pytest.raises(errors.NotFoundErrorResponseContent):
@@ -88,10 +89,13 @@ def test_headers_are_sent_as_they_are_or_refused(cache, name, value):
     hook = cache.hooks.before_request
     cache.hooks.before_request_hooks.clear()
     hook(lambda context, request: sent.append(dict(request.headers)))
-    try:
-        cache.health(http_headers={f"x-{name}": value})
-    except ValueError as error:
-        assert "http_headers" in str(error)
+    header = f"x-{name}"
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", header) or not re.fullmatch(
+        r"([!-~]([ \t!-~]*[!-~])?)?", value
+    ):
+        with pytest.raises(ValueError, match=r"^http_headers"):
+            cache.health(http_headers={header: value})
         assert sent == []
-    else:
-        assert sent[0][f"x-{name}".lower()] == value
+        return
+    cache.health(http_headers={header: value})
+    assert sent[0][header.lower()] == value

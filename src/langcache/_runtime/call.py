@@ -23,6 +23,7 @@ from langcache._runtime.errors import (
     LangCacheError,
     NoResponseError,
     ResponseValidationError,
+    body_text,
     network_error,
     status_line,
 )
@@ -295,7 +296,7 @@ def _failure(
     cls = operation.errors.get(response.status_code)
     if cls is not None:
         return cls.from_response(response)
-    return APIError(response.text or status_line(response), response)
+    return APIError(body_text(response) or status_line(response), response)
 
 
 def _parse(operation: Operation[T], response: httpx.Response) -> T:
@@ -306,5 +307,5 @@ def _parse(operation: Operation[T], response: httpx.Response) -> T:
         return model.model_validate_json(response.content)
     except ValidationError as error:
         raise ResponseValidationError(
-            response.text or f"{status_line(response)} without a body", response, error
+            body_text(response) or f"{status_line(response)} without a body", response, error
         ) from error

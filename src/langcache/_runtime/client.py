@@ -127,7 +127,10 @@ class BaseClient:
         self._clients.close()
 
     async def aclose(self) -> None:
-        """Close the connections, those of blocking calls included. The client stays usable."""
+        """Close the connections, those of blocking calls included. The client stays usable.
+
+        Event loops that run in other threads keep theirs: each closes its own.
+        """
         await self._clients.aclose()
 
     def _call(self, operation: Operation[T], *arguments: Any) -> T:

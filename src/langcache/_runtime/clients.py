@@ -9,6 +9,7 @@ client agree on one.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import os
@@ -74,25 +75,35 @@ class Clients:
         when the loop stands still, and soon after when it runs. The connections of a loop that is
         closed already are left to the garbage collector.
         """
-        own = self._take()
-        for client in own.sync.values():
-            client.close()
+        self._close(of_running_loops=True)
+
+    async def aclose(self) -> None:
+        """Close our own clients, sync and async, but not those of loops in other threads.
+
+        Each of those loops has to close its own, or lose them in the middle of a call.
+        """
+        clients = self._current().by_loop.pop(_running_loop(), {})
+        self._close(of_running_loops=False)
+        for client in clients.values():
+            await client.aclose()
+
+    def _close(self, *, of_running_loops: bool) -> None:
+        own = self._current()
+        for scheme in list(own.sync):
+            own.sync.pop(scheme).close()
         here = _running_asyncio_loop()
-        for loop, clients in list(own.by_loop.items()):
-            if not isinstance(loop, asyncio.AbstractEventLoop) or loop.is_closed():
+        for loop in list(own.by_loop):
+            # Of a trio run nothing tells whether it is over; its clients can't be closed from here.
+            runs = not isinstance(loop, asyncio.AbstractEventLoop) or loop.is_running()
+            if runs and not of_running_loops:
                 continue
-            for client in clients.values():
-                if loop.is_running():
+            for client in own.by_loop.pop(loop, {}).values():
+                if not isinstance(loop, asyncio.AbstractEventLoop) or loop.is_closed():
+                    continue
+                if runs:
                     asyncio.run_coroutine_threadsafe(client.aclose(), loop)
                 elif here is None:
                     loop.run_until_complete(client.aclose())
-
-    async def aclose(self) -> None:
-        """Close our own clients, sync and async, as :meth:`close` does."""
-        clients = self._current().by_loop.pop(_running_loop(), {})
-        self.close()
-        for client in clients.values():
-            await client.aclose()
 
     def _current(self) -> _Own:
         own = self._own
@@ -100,11 +111,6 @@ class Clients:
             # The parent's connections are the parent's: closing them here could say goodbye on
             # its behalf, so they are only forgotten.
             own = self._own = _Own()
-        return own
-
-    def _take(self) -> _Own:
-        own = self._current()
-        self._own = _Own()
         return own
 
 
@@ -146,13 +152,14 @@ def _running_asyncio_loop() -> asyncio.AbstractEventLoop | None:
 
 def _running_loop() -> Any:
     """What stands for the running event loop: the loop of asyncio, or the token of a trio run."""
-    loop = _running_asyncio_loop()
+    loop: Any = _running_asyncio_loop()
     if loop is None and "trio" in sys.modules:
         import trio
 
-        return trio.lowlevel.current_trio_token()
+        with contextlib.suppress(RuntimeError):
+            loop = trio.lowlevel.current_trio_token()
     if loop is None:
-        raise RuntimeError("an async method needs a running event loop")
+        raise RuntimeError("an async method needs a running event loop of asyncio or trio")
     return loop
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import httpx
 
-from langcache._runtime.call import Await, Command, Outcome, Send, Sleep
 from langcache._deadline import bounded_stream, within
+from langcache._runtime.call import Await, Command, Outcome, Send, Sleep
 from langcache._runtime.errors import ReadTimeoutError
 
 if TYPE_CHECKING:

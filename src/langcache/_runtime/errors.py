@@ -33,7 +33,7 @@ class LangCacheError(Exception):
         self.raw_response = raw_response
         self.status_code = raw_response.status_code
         self.headers = raw_response.headers
-        self.body = raw_response.text if body is None else body
+        self.body = body_text(raw_response) if body is None else body
         self.attempts = 1
 
     @property
@@ -88,7 +88,7 @@ class ProblemError(LangCacheError, Generic[DataT]):
     data_type: ClassVar[type[BaseModel]]
 
     def __init__(self, data: DataT, raw_response: httpx.Response, body: str | None = None) -> None:
-        text = raw_response.text if body is None else body
+        text = body_text(raw_response) if body is None else body
         super().__init__(text or status_line(raw_response), raw_response, text)
         self.data = data
 
@@ -109,6 +109,14 @@ class ProblemError(LangCacheError, Generic[DataT]):
         except (ValueError, TypeError, RecursionError):
             data = cls.data_type.model_validate(fallback)
         return cls(data, response)
+
+
+def body_text(response: httpx.Response) -> str:
+    """The body as text, whatever it is and whatever charset it claims."""
+    try:
+        return response.text
+    except (UnicodeError, LookupError):
+        return response.content.decode("utf-8", "replace")
 
 
 def status_line(response: httpx.Response) -> str:
