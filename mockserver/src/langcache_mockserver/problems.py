@@ -1,0 +1,117 @@
+"""Errors as the contract's problem objects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from starlette.responses import JSONResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
+
+_KINDS = {
+    400: ("Invalid data", "/errors/invalid-data"),
+    401: ("Authentication failed", "/errors/authentication-failed"),
+    404: ("Resource not found", "/errors/resource-not-found"),
+    405: ("Method not allowed", "/errors/method-not-allowed"),
+    413: ("Payload too large", "/errors/payload-too-large"),
+    415: ("Unsupported media type", "/errors/unsupported-media-type"),
+    500: ("Unexpected error", "/errors/unexpected-error"),
+}
+
+
+class FieldError(NamedTuple):
+    """One rule that one field of a request breaks.
+
+    Attributes:
+        field: The path of the field, such as `attributes.topic` or `context[0]`.
+        rule: The keyword of the rule, such as `maxLength`.
+        message: What was allowed and what was given; sizes and kinds, never the value itself.
+    """
+
+    field: str
+    rule: str
+    message: str
+
+
+class ProblemError(Exception):
+    """A request that is answered with a problem object.
+
+    Args:
+        status: The HTTP status, which also decides title and type.
+        detail: What went wrong this time; shown to the caller, so without prompts and keys.
+        fields: The rules broken, for a 400.
+        headers: Headers of the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        fields: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.fields = fields
+        self.headers = headers
+
+
+def invalid(fields: Sequence[FieldError]) -> ProblemError:
+    """Return the 400 for these violations, of which there must be at least one."""
+    return ProblemError(400, f"{fields[0].field}: {fields[0].message}", fields=fields)
+
+
+def response(problem: ProblemError, instance: str) -> JSONResponse:
+    """Return the answer for a problem.
+
+    Args:
+        problem: The problem.
+        instance: The path of the request, percent-encoded as it came.
+    """
+    title, kind = _KINDS[problem.status]
+    body: dict[str, object] = {
+        "title": title,
+        "status": problem.status,
+        "detail": problem.detail,
+        "instance": instance,
+        "type": kind,
+    }
+    if problem.fields:
+        body["fields"] = [field._asdict() for field in problem.fields]
+    return JSONResponse(body, problem.status, problem.headers)
+
+
+async def handle_problem(request: Request, error: Exception) -> JSONResponse:
+    """Answer a request that ended in a `ProblemError` (an exception handler for Starlette)."""
+    if not isinstance(error, ProblemError):
+        raise error
+    return response(error, request.scope["path"])
+
+
+async def handle_not_found(request: Request, _error: Exception) -> JSONResponse:
+    """Answer a request for a path that no route has (an exception handler for Starlette)."""
+    return response(ProblemError(404, "there is no such path"), request.scope["path"])
+
+
+class MethodNotAllowed:
+    """The ASGI application behind a path, for the methods that the path doesn't have.
+
+    Args:
+        methods: The methods that it does have.
+    """
+
+    def __init__(self, methods: Collection[str]) -> None:
+        self._methods = ", ".join(sorted(methods))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with a 405 that names the methods."""
+        problem = ProblemError(
+            405, f"the path has {self._methods}", headers={"Allow": self._methods}
+        )
+        await response(problem, scope["path"])(scope, receive, send)

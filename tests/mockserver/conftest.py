@@ -1,0 +1,99 @@
+import itertools
+import json
+from pathlib import Path
+
+import httpx
+import jsonschema_rs
+import langcache_mockserver
+import pytest
+from langcache_mockserver import MockServer
+
+from langcache.engine import MiniLMEmbedder
+
+CONTRACT = json.loads(
+    Path(langcache_mockserver.__file__).with_name("openapi.json").read_text(encoding="utf-8")
+)
+PROBLEMS = {
+    400: ("BadRequest", "/errors/invalid-data"),
+    401: ("Authentication", "/errors/authentication-failed"),
+    404: ("NotFound", "/errors/resource-not-found"),
+    405: ("MethodNotAllowed", "/errors/method-not-allowed"),
+    413: ("PayloadTooLarge", "/errors/payload-too-large"),
+    415: ("UnsupportedMediaType", "/errors/unsupported-media-type"),
+    500: ("Unexpected", "/errors/unexpected-error"),
+}
+_numbers = itertools.count()
+
+
+class Clock:
+    """A clock that goes when it is told to."""
+
+    def __init__(self):
+        self.now = 1_750_000_000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture(scope="session")
+def minilm():
+    return MiniLMEmbedder()
+
+
+@pytest.fixture(scope="module")
+def mock_clock():
+    return Clock()
+
+
+@pytest.fixture(scope="module")
+def mock_server(minilm, mock_clock):
+    """A server of this module's own, with a clock that goes when it is told to."""
+    with MockServer(embedder=minilm, clock=mock_clock) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def anonymous(mock_server):
+    """An HTTP client of the server, without a key."""
+    with httpx.Client(base_url=mock_server.url, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def http(mock_server):
+    """An HTTP client of the server, with a key."""
+    with httpx.Client(
+        base_url=mock_server.url, headers={"authorization": "Bearer key"}, trust_env=False
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def cache_path():
+    """The path of a cache that no other test uses."""
+    return f"/v1/caches/cache-{next(_numbers)}"
+
+
+@pytest.fixture
+def check_problem():
+    """Check that a response is the contract's problem for a status, and return its body."""
+
+    def check(response, status):
+        assert response.status_code == status, response.text
+        assert response.headers["content-type"] == "application/json"
+        body = response.json()
+        name, kind = PROBLEMS[status]
+        jsonschema_rs.Draft202012Validator(
+            {
+                "$ref": f"#/components/schemas/{name}ErrorResponseContent",
+                "components": CONTRACT["components"],
+            }
+        ).validate(body)
+        assert body["status"] == status
+        assert body["type"] == kind
+        assert body["detail"]
+        assert body["instance"] == response.request.url.raw_path.decode().partition("?")[0]
+        assert set(body) - {"fields"} == {"title", "status", "detail", "instance", "type"}
+        return body
+
+    return check

@@ -1,0 +1,182 @@
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import pytest
+
+COMMAND = [sys.executable, "-W", "error", "-m", "langcache_mockserver"]
+READY = re.compile(r"langcache-mockserver ready on http://(\S+):(\d+)\n")
+PREFIX = "LANGCACHE_MOCKSERVER_"
+
+
+@contextmanager
+def running(*arguments, **variables):
+    """Run the command until it is ready, then kill it if it is still there."""
+    process = subprocess.Popen(
+        [*COMMAND, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(variables),
+    )
+    try:
+        line = process.stdout.readline()
+        match = READY.fullmatch(line)
+        assert match, (line, process.stderr.read() if not line else "")
+        yield process, match[1], int(match[2])
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def environment(variables):
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return {**inherited, **{f"{PREFIX}{name}": value for name, value in variables.items()}}
+
+
+def run(*arguments, **variables):
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=20,
+        env=environment(variables),
+    )
+
+
+def request(port, method, path, body=None):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    headers = {"authorization": "Bearer k", "content-type": "application/json"}
+    connection.request(method, path, body, headers)
+    response = connection.getresponse()
+    content = response.read()
+    connection.close()
+    return response.status, content
+
+
+def test_the_first_answer_comes_within_a_second_and_a_half_of_the_start():
+    def start_to_answer():
+        start = time.monotonic()
+        with running("--port", "0") as (_, host, port):
+            assert host == "127.0.0.1"
+            status, _ = request(
+                port, "POST", "/v1/caches/a/entries", '{"prompt": "p", "response": "r"}'
+            )
+            assert status == 201
+            return time.monotonic() - start
+
+    assert min(start_to_answer() for _ in range(3)) < 1.5
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_with_status_0_and_without_a_word(number):
+    with running("--port", "0") as (process, _, port):
+        # an idle connection doesn't hold it up
+        idle = http.client.HTTPConnection("127.0.0.1", port)
+        idle.request("GET", "/health")
+        assert idle.getresponse().read()
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=5)
+        idle.close()
+    assert (process.returncode, stdout, stderr) == (0, "", "")
+
+
+def test_a_request_that_is_never_finished_holds_up_the_end_for_some_seconds_only():
+    with (
+        running("--port", "0") as (process, _, port),
+        socket.create_connection(("127.0.0.1", port)) as connection,
+    ):
+        connection.sendall(
+            b"POST /v1/caches/a/entries HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\n"
+            b"content-type: application/json\r\ncontent-length: 9\r\n\r\n"
+        )
+        request(port, "GET", "/health")
+        process.send_signal(signal.SIGTERM)
+        stdout, stderr = process.communicate(timeout=8)
+    assert (process.returncode, stdout) == (0, "")
+    assert "Traceback" not in stderr
+
+
+def test_options_are_read_from_the_environment_and_the_command_line_wins():
+    with running("--port", "0", HOST="localhost", PORT="1", MAX_BODY_BYTES="100", LOG_LEVEL="") as (
+        _,
+        host,
+        port,
+    ):
+        assert (host, port != 1) == ("localhost", True)
+        assert request(port, "POST", "/v1/caches/a/entries/search", " " * 101)[0] == 413
+
+
+def test_the_default_threshold_is_the_one_given():
+    with running("--port=0", "--default-threshold=0.5", "--storage=memory") as (_, _, port):
+        entry = '{"prompt": "What is the capital of France?", "response": "Paris"}'
+        assert request(port, "POST", "/v1/caches/a/entries", entry)[0] == 201
+        asked = '{"prompt": "What is the population of Germany?"}'
+        assert b"Paris" in request(port, "POST", "/v1/caches/a/entries/search", asked)[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "message"),
+    [
+        (["--port", "http"], {}, "--port: must be an integer, is 'http'"),
+        (["--port", "65536"], {}, "--port: must be from 0 to 65535, is 65536"),
+        (["--port", "-1"], {}, "--port: must be from 0 to 65535, is -1"),
+        (["--port", ""], {}, "--port: must be an integer, is ''"),
+        (["--port"], {}, "argument --port: expected one argument"),
+        (["--host", ""], {}, "--host: must not be empty, is ''"),
+        (["--storage", "disk"], {}, "--storage: must be one of memory, is 'disk'"),
+        (["--default-threshold", "2"], {}, "--default-threshold: must be from 0 to 1, is 2.0"),
+        (["--default-threshold", "nan"], {}, "--default-threshold: must be from 0 to 1, is nan"),
+        (["--default-threshold", "x"], {}, "--default-threshold: must be a number, is 'x'"),
+        (["--max-body-bytes", "0"], {}, "--max-body-bytes: must be at least 1, is 0"),
+        (
+            ["--log-level", "loud"],
+            {},
+            "--log-level: must be one of critical, error, warning, info, debug, is 'loud'",
+        ),
+        (["--unknown"], {}, "unrecognized arguments: --unknown"),
+        ([], {"PORT": "x\ny"}, "LANGCACHE_MOCKSERVER_PORT: must be an integer, is 'x\\ny'"),
+        ([], {"STORAGE": "x"}, "LANGCACHE_MOCKSERVER_STORAGE: must be one of memory, is 'x'"),
+    ],
+)
+def test_a_bad_value_is_one_line_and_status_2(arguments, variables, message):
+    done = run(*arguments, **variables)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"langcache-mockserver: error: {message}\n"
+
+
+def test_a_port_in_use_is_one_line_and_status_1():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("--port", str(port))
+    assert (done.returncode, done.stdout) == (1, "")
+    expected = f"langcache-mockserver: error: can't listen on 127.0.0.1 port {port}: "
+    assert done.stderr.startswith(expected)
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_host_that_is_not_there_is_one_line_and_status_1():
+    done = run("--host", "nowhere.invalid", "--port", "0")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("langcache-mockserver: error: can't listen on nowhere.invalid")
+    assert done.stderr.count("\n") == 1
+
+
+def test_version_and_help_are_printed():
+    assert re.fullmatch(r"langcache-mockserver \d+\.\d+\.\d+\n", run("--version").stdout)
+    text = run("--help").stdout
+    for option in ("--host", "--port", "--default-threshold", f"{PREFIX}MAX_BODY_BYTES"):
+        assert option in text
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="there is no IPv6 here")
+def test_an_ipv6_address_is_in_brackets_in_the_url():
+    with running("--host", "::1", "--port", "0") as (_, host, _):
+        assert host == "[::1]"
