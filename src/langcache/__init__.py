@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from langcache.types import UNSET, OptionalNullable
     from langcache.utils import BackoffStrategy, RetryConfig
 
-VERSION = __version__
+VERSION: str = __version__
 
 __all__ = [
     "UNSET",

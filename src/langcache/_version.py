@@ -1,3 +1,3 @@
 """The version of the distribution, in one place."""
 
-__version__ = "0.15.0"
+__version__: str = "0.15.0"

@@ -88,7 +88,7 @@ class BaseClient:
         self._retry_config = retry_config
         self._timeout = _check_timeout(timeout_ms)
         self._log = CallLog(debug_logger, debug_bodies)
-        self.hooks = Hooks()
+        self.hooks: Hooks = Hooks()
 
     def __repr__(self) -> str:
         return (

@@ -8,14 +8,13 @@ client agree on one.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 import inspect
 import os
 import ssl
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import httpx
@@ -26,6 +25,9 @@ from langcache.httpclient import (
     DefaultHttpClient,
     HttpClient,
 )
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class Clients:
@@ -91,6 +93,10 @@ class Clients:
         own = self._current()
         for scheme in list(own.sync):
             own.sync.pop(scheme).close()
+        if not own.by_loop:
+            return
+        import asyncio
+
         here = _running_asyncio_loop()
         for loop in list(own.by_loop):
             # Of a trio run nothing tells whether it is over; its clients can't be closed from here.
@@ -144,6 +150,11 @@ def _options(url: httpx.URL) -> dict[str, Any]:
 
 
 def _running_asyncio_loop() -> asyncio.AbstractEventLoop | None:
+    # Importing asyncio takes some 8 ms, which a program of blocking calls alone is spared.
+    if "asyncio" not in sys.modules:
+        return None
+    import asyncio
+
     try:
         return asyncio.get_running_loop()
     except RuntimeError:

@@ -29,12 +29,12 @@ class LangCacheError(Exception):
 
     def __init__(self, message: str, raw_response: httpx.Response, body: str | None = None) -> None:
         super().__init__(message)
-        self.message = message
-        self.raw_response = raw_response
-        self.status_code = raw_response.status_code
-        self.headers = raw_response.headers
-        self.body = body_text(raw_response) if body is None else body
-        self.attempts = 1
+        self.message: str = message
+        self.raw_response: httpx.Response = raw_response
+        self.status_code: int = raw_response.status_code
+        self.headers: httpx.Headers = raw_response.headers
+        self.body: str = body_text(raw_response) if body is None else body
+        self.attempts: int = 1
 
     @property
     def request_id(self) -> str | None:
@@ -70,7 +70,7 @@ class ResponseValidationError(LangCacheError):
         body: str | None = None,
     ) -> None:
         super().__init__(message, raw_response, body)
-        self.cause = cause
+        self.cause: Exception = cause
 
     def _arguments(self) -> tuple[Any, ...]:
         # A pydantic.ValidationError does not pickle; its text does.
@@ -90,7 +90,7 @@ class ProblemError(LangCacheError, Generic[DataT]):
     def __init__(self, data: DataT, raw_response: httpx.Response, body: str | None = None) -> None:
         text = body_text(raw_response) if body is None else body
         super().__init__(text or status_line(raw_response), raw_response, text)
-        self.data = data
+        self.data: DataT = data
 
     def _arguments(self) -> tuple[Any, ...]:
         return (self.data, self.raw_response, self.body)

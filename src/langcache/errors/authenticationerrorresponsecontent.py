@@ -1,6 +1,8 @@
 # Generated from openapi.yaml by codegen/generate.py; do not edit.
 """`AuthenticationErrorResponseContent`."""
 
+from typing import ClassVar
+
 from langcache._runtime.errors import ProblemError
 from langcache.models.authenticationerrortype import AuthenticationErrorType
 from langcache.types import BaseModel
@@ -31,4 +33,4 @@ class AuthenticationErrorResponseContent(ProblemError[AuthenticationErrorRespons
     The API key is missing, malformed or unknown. Pass a valid `api_key`.
     """
 
-    data_type = AuthenticationErrorResponseContentData
+    data_type: ClassVar[type[BaseModel]] = AuthenticationErrorResponseContentData

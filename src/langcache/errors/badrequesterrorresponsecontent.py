@@ -1,6 +1,8 @@
 # Generated from openapi.yaml by codegen/generate.py; do not edit.
 """`BadRequestErrorResponseContent`."""
 
+from typing import ClassVar
+
 from langcache._runtime.errors import ProblemError
 from langcache.models.badrequesterrortype import BadRequestErrorType
 from langcache.models.fielderror import FieldError
@@ -36,4 +38,4 @@ class BadRequestErrorResponseContent(ProblemError[BadRequestErrorResponseContent
     sending it again unchanged fails again.
     """
 
-    data_type = BadRequestErrorResponseContentData
+    data_type: ClassVar[type[BaseModel]] = BadRequestErrorResponseContentData

@@ -1,6 +1,8 @@
 # Generated from openapi.yaml by codegen/generate.py; do not edit.
 """`FailedDependencyErrorResponseContent`."""
 
+from typing import ClassVar
+
 from langcache._runtime.errors import ProblemError
 from langcache.models.faileddependencyerrortype import FailedDependencyErrorType
 from langcache.types import BaseModel
@@ -32,7 +34,7 @@ class FailedDependencyErrorResponseContent(ProblemError[FailedDependencyErrorRes
     Go on without the cache and try again later.
     """
 
-    data_type = FailedDependencyErrorResponseContentData
+    data_type: ClassVar[type[BaseModel]] = FailedDependencyErrorResponseContentData
 
 
 ResourceUnavailableErrorResponseContentData = FailedDependencyErrorResponseContentData

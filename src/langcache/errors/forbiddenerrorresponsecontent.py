@@ -1,6 +1,8 @@
 # Generated from openapi.yaml by codegen/generate.py; do not edit.
 """`ForbiddenErrorResponseContent`."""
 
+from typing import ClassVar
+
 from langcache._runtime.errors import ProblemError
 from langcache.models.forbiddenerrortype import ForbiddenErrorType
 from langcache.types import BaseModel
@@ -32,4 +34,4 @@ class ForbiddenErrorResponseContent(ProblemError[ForbiddenErrorResponseContentDa
     the grant added.
     """
 
-    data_type = ForbiddenErrorResponseContentData
+    data_type: ClassVar[type[BaseModel]] = ForbiddenErrorResponseContentData

@@ -1,6 +1,8 @@
 # Generated from openapi.yaml by codegen/generate.py; do not edit.
 """`MethodNotAllowedErrorResponseContent`."""
 
+from typing import ClassVar
+
 from langcache._runtime.errors import ProblemError
 from langcache.models.methodnotallowederrortype import MethodNotAllowedErrorType
 from langcache.types import BaseModel
@@ -32,4 +34,4 @@ class MethodNotAllowedErrorResponseContent(ProblemError[MethodNotAllowedErrorRes
     service answers so.
     """
 
-    data_type = MethodNotAllowedErrorResponseContentData
+    data_type: ClassVar[type[BaseModel]] = MethodNotAllowedErrorResponseContentData

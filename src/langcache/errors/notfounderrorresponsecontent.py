@@ -1,6 +1,8 @@
 # Generated from openapi.yaml by codegen/generate.py; do not edit.
 """`NotFoundErrorResponseContent`."""
 
+from typing import ClassVar
+
 from langcache._runtime.errors import ProblemError
 from langcache.models.notfounderrortype import NotFoundErrorType
 from langcache.types import BaseModel
@@ -31,4 +33,4 @@ class NotFoundErrorResponseContent(ProblemError[NotFoundErrorResponseContentData
     There is no such cache, or no such entry in it. Check `cache_id` and the id of the entry.
     """
 
-    data_type = NotFoundErrorResponseContentData
+    data_type: ClassVar[type[BaseModel]] = NotFoundErrorResponseContentData

@@ -1,6 +1,8 @@
 # Generated from openapi.yaml by codegen/generate.py; do not edit.
 """`PayloadTooLargeErrorResponseContent`."""
 
+from typing import ClassVar
+
 from langcache._runtime.errors import ProblemError
 from langcache.models.payloadtoolargeerrortype import PayloadTooLargeErrorType
 from langcache.types import BaseModel
@@ -31,4 +33,4 @@ class PayloadTooLargeErrorResponseContent(ProblemError[PayloadTooLargeErrorRespo
     The request body is larger than the service accepts. Send a shorter prompt or response.
     """
 
-    data_type = PayloadTooLargeErrorResponseContentData
+    data_type: ClassVar[type[BaseModel]] = PayloadTooLargeErrorResponseContentData

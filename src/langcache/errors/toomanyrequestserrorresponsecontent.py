@@ -1,6 +1,8 @@
 # Generated from openapi.yaml by codegen/generate.py; do not edit.
 """`TooManyRequestsErrorResponseContent`."""
 
+from typing import ClassVar
+
 from langcache._runtime.errors import ProblemError
 from langcache.models.toomanyrequestserrortype import TooManyRequestsErrorType
 from langcache.types import BaseModel
@@ -32,4 +34,4 @@ class TooManyRequestsErrorResponseContent(ProblemError[TooManyRequestsErrorRespo
     client does so by itself within its retry policy.
     """
 
-    data_type = TooManyRequestsErrorResponseContentData
+    data_type: ClassVar[type[BaseModel]] = TooManyRequestsErrorResponseContentData

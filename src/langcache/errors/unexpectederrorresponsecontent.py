@@ -1,6 +1,8 @@
 # Generated from openapi.yaml by codegen/generate.py; do not edit.
 """`UnexpectedErrorResponseContent`."""
 
+from typing import ClassVar
+
 from langcache._runtime.errors import ProblemError
 from langcache.models.unexpectederrortype import UnexpectedErrorType
 from langcache.types import BaseModel
@@ -31,4 +33,4 @@ class UnexpectedErrorResponseContent(ProblemError[UnexpectedErrorResponseContent
     The service failed in a way it did not foresee. Report it with the request id.
     """
 
-    data_type = UnexpectedErrorResponseContentData
+    data_type: ClassVar[type[BaseModel]] = UnexpectedErrorResponseContentData

@@ -1,6 +1,8 @@
 # Generated from openapi.yaml by codegen/generate.py; do not edit.
 """`UnsupportedMediaTypeErrorResponseContent`."""
 
+from typing import ClassVar
+
 from langcache._runtime.errors import ProblemError
 from langcache.models.unsupportedmediatypeerrortype import UnsupportedMediaTypeErrorType
 from langcache.types import BaseModel
@@ -33,4 +35,4 @@ class UnsupportedMediaTypeErrorResponseContent(
     The request body is not declared as JSON. Send `Content-Type: application/json`.
     """
 
-    data_type = UnsupportedMediaTypeErrorResponseContentData
+    data_type: ClassVar[type[BaseModel]] = UnsupportedMediaTypeErrorResponseContentData

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final, TypeAlias, TypeVar
+from typing import ClassVar, Final, TypeAlias, TypeVar
 
 from pydantic import BaseModel as _PydanticBaseModel
 from pydantic import ConfigDict
@@ -30,7 +30,7 @@ class BaseModel(_PydanticBaseModel):
     not break an older client.
     """
 
-    model_config = ConfigDict(populate_by_name=True, protected_namespaces=())
+    model_config: ClassVar[ConfigDict] = ConfigDict(populate_by_name=True, protected_namespaces=())
 
 
 class OpenStrEnum(str, Enum):
@@ -77,7 +77,7 @@ class Unset:
         return "UNSET"
 
 
-UNSET: Final = Unset()
+UNSET: Final[Unset] = Unset()
 """An argument that was not given, where ``None`` has a meaning of its own."""
 
 Nullable: TypeAlias = T | None

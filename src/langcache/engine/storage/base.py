@@ -1,0 +1,451 @@
+"""What a storage backend is: the entry, the results of a search, and the methods to implement."""
+
+import asyncio
+import itertools
+import math
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langcache.engine.index import best_rows, row_numbers
+
+_SLACK = 1e-6
+_LENGTH_TOLERANCE = 1e-3
+_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CacheEntry:  # noqa: PLW1641 - an entry holds arrays and mappings, so it has no hash
+    """One prompt and its response, as a storage backend keeps it.
+
+    Two entries are equal when all their fields are. Only fields that carry no user's text are
+    shown by `repr`.
+
+    Attributes:
+        id: Identifies the entry within its namespace.
+        prompt: The text that was asked.
+        response: The text that was answered.
+        embedding: The prompt's vector: float32, shape (dimensions,), of length 1.
+        namespace: The cache the entry belongs to.
+        embedding_model_id: The model that made the embedding. Entries of another model are never
+            candidates of a search.
+        context_hash: What besides the prompt the response depends on, hashed, or "". Entries of
+            another context are never candidates of a search.
+        attributes: Names and values to filter by; any text.
+        metadata: The user's own data, returned as it was stored, or None.
+        created_at: When the entry was first stored, in seconds since the epoch.
+        updated_at: When it was last stored or changed, in seconds since the epoch.
+        expires_at: From when on it must not be returned, in seconds since the epoch; None for
+            never.
+    """
+
+    id: str
+    prompt: str = field(repr=False)
+    response: str = field(repr=False)
+    embedding: NDArray[np.float32] = field(repr=False)
+    namespace: str
+    embedding_model_id: str
+    context_hash: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    metadata: Mapping[str, Any] | None = field(default=None, repr=False)
+    created_at: float
+    updated_at: float
+    expires_at: float | None = None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, CacheEntry):
+            return NotImplemented
+        return np.array_equal(self.embedding, other.embedding) and all(
+            getattr(self, name) == getattr(other, name) for name in _PLAIN_FIELDS
+        )
+
+
+_PLAIN_FIELDS = [each.name for each in fields(CacheEntry) if each.name != "embedding"]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """What `StorageBackend.search` found.
+
+    Attributes:
+        entry: The best entry, or None when its similarity is below the threshold.
+        best_score: The similarity of the best candidate, (1 + cosine) / 2, in [0, 1].
+    """
+
+    entry: CacheEntry | None
+    best_score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One entry that `StorageBackend.search_top` found.
+
+    Attributes:
+        entry: The entry.
+        similarity: (1 + cosine) / 2, in [0, 1].
+    """
+
+    entry: CacheEntry
+    similarity: float
+
+
+class StorageBackend(ABC):
+    """Keeps entries and finds them again.
+
+    A new backend implements the seven abstract methods; the others work on top of them, and a
+    backend overrides those that it can do faster. Every method has an asynchronous twin with an
+    `a` before its name, which runs the method in a thread; a backend with asynchronous I/O of its
+    own overrides the twins. All methods may be called from several threads at once.
+
+    A search has a scope: a namespace, an embedding model's id and a context hash, all of which
+    must be equal to the entry's. An entry whose `expires_at` is not after the present moment is
+    never returned and never counted.
+
+    A similarity is (1 + cosine) / 2, in [0, 1]. It reaches a threshold that it falls short of by
+    no more than 1e-6, so that rounding cannot make an identical vector miss the threshold 1.
+    Similarities within 1e-6 of each other are equal.
+    """
+
+    @abstractmethod
+    def store(self, entry: CacheEntry) -> None:
+        """Keep an entry; one of the same id in the same namespace is replaced.
+
+        Raises:
+            ValueError: The embedding or a time is not what `CacheEntry` asks for, or the
+                embedding has not as many dimensions as the others of its scope. Nothing has
+                changed then.
+        """
+
+    @abstractmethod
+    def search(
+        self,
+        embedding: NDArray[np.float32],
+        namespace: str,
+        embedding_model_id: str,
+        context_hash: str,
+        threshold: float,
+    ) -> SearchResult | None:
+        """Find the entry of a scope whose embedding is most similar to a vector.
+
+        Args:
+            embedding: Vector of length 1, shape (dimensions,).
+            namespace: The scope's namespace.
+            embedding_model_id: The scope's embedding model.
+            context_hash: The scope's context hash.
+            threshold: The least similarity of a hit, in [0, 1].
+
+        Returns:
+            The best entry, the most recently updated one of several that are equal; the best
+            similarity alone when it is below the threshold; None when the scope has no entry.
+
+        Raises:
+            ValueError: The vector or the threshold is not as described above.
+        """
+
+    @abstractmethod
+    def delete(self, namespace: str, entry_ids: Collection[str]) -> int:
+        """Remove entries by their ids and return how many there were; other ids do no harm."""
+
+    @abstractmethod
+    def invalidate_namespace(self, namespace: str) -> int:
+        """Remove all entries of a namespace and return how many there were."""
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Remove all entries of all namespaces."""
+
+    @abstractmethod
+    def namespace_size(self, namespace: str) -> int:
+        """Return the number of entries in a namespace."""
+
+    @abstractmethod
+    def entries(self, namespace: str) -> Iterator[CacheEntry]:
+        """Iterate over the entries a namespace has at the time of the call, first stored first.
+
+        Changes made during the iteration do not show in it.
+        """
+
+    def search_top(
+        self,
+        embedding: NDArray[np.float32],
+        namespace: str,
+        embedding_model_id: str,
+        context_hash: str,
+        threshold: float,
+        *,
+        limit: int = 1,
+        attributes: Mapping[str, str] | None = None,
+    ) -> list[Match]:
+        """Find the entries of a scope that are most similar to a vector.
+
+        Args:
+            embedding: Vector of length 1, shape (dimensions,).
+            namespace: The scope's namespace.
+            embedding_model_id: The scope's embedding model.
+            context_hash: The scope's context hash.
+            threshold: The least similarity, in [0, 1].
+            limit: How many entries to return at most; 1 or more.
+            attributes: Attributes that an entry must have, with these values. An entry may have
+                others besides. None and the empty mapping demand nothing.
+
+        Returns:
+            At most `limit` matches, best first; the most recently updated first among equals.
+
+        Raises:
+            ValueError: The vector, the threshold or the limit is not as described above.
+        """
+        check_embedding(embedding)
+        least = least_cosine(threshold)
+        check_limit(limit)
+        candidates = [
+            entry
+            for entry in self.entries(namespace)
+            if entry.embedding_model_id == embedding_model_id
+            and entry.context_hash == context_hash
+            and has_attributes(entry.attributes, attributes)
+        ]
+        if not candidates:
+            return []
+        check_embedding(embedding, len(candidates[0].embedding))
+        cosines = np.array([entry.embedding.dot(embedding) for entry in candidates], np.float32)
+        updated_at = np.array([entry.updated_at for entry in candidates])
+        return [
+            Match(candidates[row], similarity_of(float(cosines[row])))
+            for row in row_numbers(best_rows(cosines, updated_at, limit, least))
+        ]
+
+    def find_exact(
+        self,
+        prompt: str,
+        namespace: str,
+        embedding_model_id: str,
+        context_hash: str,
+        *,
+        limit: int = 1,
+        attributes: Mapping[str, str] | None = None,
+    ) -> list[CacheEntry]:
+        """Find the entries of a scope that have a given prompt, ignoring case.
+
+        Args:
+            prompt: The whole prompt. Two prompts are equal when `str.casefold` makes them so.
+            namespace: The scope's namespace.
+            embedding_model_id: The scope's embedding model.
+            context_hash: The scope's context hash.
+            limit: How many entries to return at most; 1 or more.
+            attributes: As in `search_top`.
+
+        Returns:
+            At most `limit` entries, the most recently updated first.
+
+        Raises:
+            ValueError: The limit is below 1.
+        """
+        check_limit(limit)
+        folded = prompt.casefold()
+        found = [
+            entry
+            for entry in self.entries(namespace)
+            if entry.embedding_model_id == embedding_model_id
+            and entry.context_hash == context_hash
+            and entry.prompt.casefold() == folded
+            and has_attributes(entry.attributes, attributes)
+        ]
+        found.sort(key=lambda entry: entry.updated_at, reverse=True)
+        return found[:limit]
+
+    def get(self, namespace: str, entry_id: str) -> CacheEntry | None:
+        """Return an entry by its id, or None."""
+        return next((entry for entry in self.entries(namespace) if entry.id == entry_id), None)
+
+    def delete_by_attributes(self, namespace: str, attributes: Mapping[str, str]) -> int:
+        """Remove the entries of a namespace that have the given attributes.
+
+        Args:
+            namespace: The namespace.
+            attributes: Attributes that an entry must have, with these values. The empty mapping
+                removes all entries.
+
+        Returns:
+            How many entries were removed.
+        """
+        return self.delete(
+            namespace,
+            [
+                entry.id
+                for entry in self.entries(namespace)
+                if has_attributes(entry.attributes, attributes)
+            ],
+        )
+
+    def close(self) -> None:  # noqa: B027 - most backends hold nothing to release
+        """Release connections and files. A closed backend must not be used again."""
+
+    async def astore(self, entry: CacheEntry) -> None:
+        """Asynchronous twin of `store`."""
+        await asyncio.to_thread(self.store, entry)
+
+    async def asearch(
+        self,
+        embedding: NDArray[np.float32],
+        namespace: str,
+        embedding_model_id: str,
+        context_hash: str,
+        threshold: float,
+    ) -> SearchResult | None:
+        """Asynchronous twin of `search`."""
+        return await asyncio.to_thread(
+            self.search, embedding, namespace, embedding_model_id, context_hash, threshold
+        )
+
+    async def adelete(self, namespace: str, entry_ids: Collection[str]) -> int:
+        """Asynchronous twin of `delete`."""
+        return await asyncio.to_thread(self.delete, namespace, entry_ids)
+
+    async def ainvalidate_namespace(self, namespace: str) -> int:
+        """Asynchronous twin of `invalidate_namespace`."""
+        return await asyncio.to_thread(self.invalidate_namespace, namespace)
+
+    async def aclear(self) -> None:
+        """Asynchronous twin of `clear`."""
+        await asyncio.to_thread(self.clear)
+
+    async def anamespace_size(self, namespace: str) -> int:
+        """Asynchronous twin of `namespace_size`."""
+        return await asyncio.to_thread(self.namespace_size, namespace)
+
+    async def aentries(self, namespace: str) -> AsyncIterator[CacheEntry]:
+        """Asynchronous twin of `entries`; the snapshot is taken when the iteration begins."""
+        entries = await asyncio.to_thread(self.entries, namespace)
+        while batch := await asyncio.to_thread(list, itertools.islice(entries, _BATCH)):
+            for entry in batch:
+                yield entry
+
+    async def asearch_top(
+        self,
+        embedding: NDArray[np.float32],
+        namespace: str,
+        embedding_model_id: str,
+        context_hash: str,
+        threshold: float,
+        *,
+        limit: int = 1,
+        attributes: Mapping[str, str] | None = None,
+    ) -> list[Match]:
+        """Asynchronous twin of `search_top`."""
+        return await asyncio.to_thread(
+            self.search_top,
+            embedding,
+            namespace,
+            embedding_model_id,
+            context_hash,
+            threshold,
+            limit=limit,
+            attributes=attributes,
+        )
+
+    async def afind_exact(
+        self,
+        prompt: str,
+        namespace: str,
+        embedding_model_id: str,
+        context_hash: str,
+        *,
+        limit: int = 1,
+        attributes: Mapping[str, str] | None = None,
+    ) -> list[CacheEntry]:
+        """Asynchronous twin of `find_exact`."""
+        return await asyncio.to_thread(
+            self.find_exact,
+            prompt,
+            namespace,
+            embedding_model_id,
+            context_hash,
+            limit=limit,
+            attributes=attributes,
+        )
+
+    async def aget(self, namespace: str, entry_id: str) -> CacheEntry | None:
+        """Asynchronous twin of `get`."""
+        return await asyncio.to_thread(self.get, namespace, entry_id)
+
+    async def adelete_by_attributes(self, namespace: str, attributes: Mapping[str, str]) -> int:
+        """Asynchronous twin of `delete_by_attributes`."""
+        return await asyncio.to_thread(self.delete_by_attributes, namespace, attributes)
+
+    async def aclose(self) -> None:
+        """Asynchronous twin of `close`."""
+        await asyncio.to_thread(self.close)
+
+
+# The rules all backends share, for those who write one.
+
+
+def similarity_of(cosine: float) -> float:
+    """Return the similarity for a cosine: (1 + cosine) / 2, no less than 0 and no more than 1."""
+    return min(1.0, max(0.0, (1.0 + cosine) / 2.0))
+
+
+def least_cosine(threshold: float) -> float:
+    """Return the least cosine whose similarity reaches a threshold in [0, 1].
+
+    Raises:
+        ValueError: The threshold is not a number in [0, 1].
+    """
+    if not 0.0 <= threshold <= 1.0:
+        raise ValueError(f"threshold: must be from 0 to 1, got {threshold}")
+    return 2.0 * (threshold - _SLACK) - 1.0
+
+
+def has_attributes(attributes: Mapping[str, str], wanted: Mapping[str, str] | None) -> bool:
+    """Return whether all wanted attributes are there, with the wanted values."""
+    return not wanted or all(attributes.get(name) == value for name, value in wanted.items())
+
+
+def check_limit(limit: int) -> None:
+    """Check that a number of results is at least 1.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if limit < 1:
+        raise ValueError(f"limit: must be at least 1, got {limit}")
+
+
+def check_entry(entry: CacheEntry) -> None:
+    """Check what a backend relies on in an entry: its embedding and its times.
+
+    Raises:
+        ValueError: The embedding is not as `check_embedding` asks, or a time is not a number.
+    """
+    check_embedding(entry.embedding)
+    for name, moment in (("updated_at", entry.updated_at), ("expires_at", entry.expires_at)):
+        if moment is not None and math.isnan(moment):
+            raise ValueError(f"{name}: must be a number of seconds, got {moment}")
+
+
+def check_embedding(embedding: NDArray[np.float32], dimensions: int | None = None) -> None:
+    """Check that an array is a float32 vector of length 1, and optionally its dimensions.
+
+    The length may be off by about 0.0005, which leaves room for embedders that compute in half
+    precision.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    dtype = getattr(embedding, "dtype", type(embedding).__name__)
+    if dtype != np.float32:
+        raise ValueError(f"embedding: must be an array of float32, got {dtype}")
+    if embedding.ndim != 1:
+        raise ValueError(f"embedding: must have shape (dimensions,), got {embedding.shape}")
+    if dimensions is not None and len(embedding) != dimensions:
+        raise ValueError(f"embedding: must have {dimensions} dimensions, got {len(embedding)}")
+    # Overflow and invalid numbers end up as an infinite or undefined length.
+    with np.errstate(over="ignore", invalid="ignore"):
+        squared_length = float(embedding.dot(embedding))
+    if not abs(squared_length - 1.0) <= _LENGTH_TOLERANCE:
+        length = math.sqrt(squared_length)
+        raise ValueError(f"embedding: must be finite and of length 1, got length {length:.6g}")

@@ -1,0 +1,596 @@
+"""The storage backend that keeps everything in the memory of the process."""
+
+from __future__ import annotations
+
+import copy
+import math
+import threading
+import time
+from collections import deque
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import numpy as np
+from typing_extensions import override
+
+from langcache.engine.index import (
+    EXCLUDED,
+    Mask,
+    Rows,
+    Scan,
+    VectorIndex,
+    Vectors,
+    best_rows,
+    growth,
+    row_numbers,
+)
+from langcache.engine.storage.base import (
+    CacheEntry,
+    Match,
+    SearchResult,
+    StorageBackend,
+    check_embedding,
+    check_entry,
+    check_limit,
+    has_attributes,
+    least_cosine,
+    similarity_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+_ScopeKey: TypeAlias = tuple[str, str]
+"""Embedding model's id, context hash."""
+
+# A key is a hash of a prompt or an attribute, for a first, fast comparison.
+_NO_KEY = 0
+_OVERFLOW_KEY = 1
+_FIRST_KEY = 2
+_MOST_KEYS = 16
+_RECLAIM_BATCH = 256
+_ROWS_PER_CALL = 1024
+
+
+class InMemoryStorage(StorageBackend):
+    """Entries in memory: the fastest backend, gone with the process.
+
+    Search is exact, over all vectors of the scope. Storing and deleting take one lock for some
+    microseconds; a search takes it only before and after the product of matrix and vector, which
+    runs without it, and sees the storage as it is at its end. Expired entries are skipped from the
+    moment they expire, and their memory is reclaimed little by little by what is done next.
+
+    What an entry takes besides its texts is its vector, 4 bytes per dimension, up to an eighth of
+    that to spare, and some 500 bytes, which includes the id.
+
+    Storing copies embedding, attributes and metadata, and what is returned is a copy again, so
+    nobody can change an entry that is stored.
+
+    Args:
+        clock: Returns the present moment, in seconds since the epoch.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._namespaces: dict[str, _Namespace] = {}
+        self._scopes: deque[_Scope] = deque()
+        self._calls_to_skip = 0
+
+    @override
+    def store(self, entry: CacheEntry) -> None:
+        check_entry(entry)
+        record = _Record(entry)
+        keys = _entry_keys(entry)
+        with self._lock:
+            now = self._clock()
+            self._reclaim_in_turn(now)
+            holder = self._namespaces.get(entry.namespace) or _Namespace(entry.namespace)
+            scope_key = (entry.embedding_model_id, entry.context_hash)
+            scope = holder.store(record, scope_key, keys, entry.embedding, now)
+            self._namespaces[holder.name] = holder
+            if scope:
+                self._scopes.append(scope)
+
+    @override
+    def search(
+        self,
+        embedding: NDArray[np.float32],
+        namespace: str,
+        embedding_model_id: str,
+        context_hash: str,
+        threshold: float,
+    ) -> SearchResult | None:
+        least = least_cosine(threshold)
+        found = self._nearest(embedding, namespace, (embedding_model_id, context_hash), 1, -2.0)
+        if not found:
+            return None
+        record, vector, cosine = found[0]
+        hit = record.entry(vector) if cosine >= least else None
+        return SearchResult(hit, similarity_of(cosine))
+
+    @override
+    def search_top(
+        self,
+        embedding: NDArray[np.float32],
+        namespace: str,
+        embedding_model_id: str,
+        context_hash: str,
+        threshold: float,
+        *,
+        limit: int = 1,
+        attributes: Mapping[str, str] | None = None,
+    ) -> list[Match]:
+        least = least_cosine(threshold)
+        check_limit(limit)
+        key = (embedding_model_id, context_hash)
+        return [
+            Match(record.entry(vector), similarity_of(cosine))
+            for record, vector, cosine in self._nearest(
+                embedding, namespace, key, limit, least, attributes
+            )
+        ]
+
+    def _nearest(
+        self,
+        embedding: Vectors,
+        namespace: str,
+        key: _ScopeKey,
+        limit: int,
+        least: float,
+        attributes: Mapping[str, str] | None = None,
+    ) -> list[tuple[_Record, Vectors, float]]:
+        """Return record, vector and cosine of the best entries whose cosine is at least `least`."""
+        with self._lock:
+            holder = self._namespaces.get(namespace)
+            scope = holder and holder.scopes.get(key)
+            check_embedding(embedding, scope.index.dimensions if scope else None)
+            if not holder or not scope:
+                return []
+            candidates = scope.matching(attributes) if attributes else None
+            scan = scope.index.scan(embedding, candidates)
+        try:
+            scan.run()
+            with self._lock:
+                now = self._clock()
+                found = scope.nearest(scan, limit, least, attributes, now)
+                self._reclaim(scope, now)
+                return found
+        finally:
+            with self._lock:
+                scope.index.end(scan)
+
+    @override
+    def find_exact(
+        self,
+        prompt: str,
+        namespace: str,
+        embedding_model_id: str,
+        context_hash: str,
+        *,
+        limit: int = 1,
+        attributes: Mapping[str, str] | None = None,
+    ) -> list[CacheEntry]:
+        check_limit(limit)
+        with self._lock:
+            holder = self._namespaces.get(namespace)
+            scope = holder and holder.scopes.get((embedding_model_id, context_hash))
+            if not scope:
+                return []
+            found = [
+                (record, scope.index.vector(record.row))
+                for record in scope.exact(prompt, limit, attributes, self._clock())
+            ]
+        return [record.entry(vector) for record, vector in found]
+
+    @override
+    def get(self, namespace: str, entry_id: str) -> CacheEntry | None:
+        with self._lock:
+            holder = self._namespaces.get(namespace)
+            record = holder and holder.records.get(entry_id)
+            if not record or record.expires_at <= self._clock():
+                return None
+            vector = record.scope.index.vector(record.row)
+        return record.entry(vector)
+
+    @override
+    def entries(self, namespace: str) -> Iterator[CacheEntry]:
+        """Iterate over the entries a namespace has at the time of the call, first stored first.
+
+        Changes made during the iteration do not show in it: the call copies all vectors of the
+        namespace, under the lock.
+        """
+        with self._lock:
+            now = self._clock()
+            holder = self._namespaces.get(namespace)
+            if not holder:
+                return iter(())
+            vectors = {key: scope.index.vectors() for key, scope in holder.scopes.items()}
+            found = [
+                (record, vectors[record.scope.key], record.row)
+                for record in holder.records.values()
+                if record.expires_at > now
+            ]
+        return (record.entry(matrix[row].copy()) for record, matrix, row in found)
+
+    @override
+    def namespace_size(self, namespace: str) -> int:
+        with self._lock:
+            now = self._clock()
+            holder = self._namespaces.get(namespace)
+            return holder.size(now) if holder else 0
+
+    @override
+    def delete(self, namespace: str, entry_ids: Collection[str]) -> int:
+        with self._lock:
+            holder = self._namespaces.get(namespace)
+            if not holder:
+                return 0
+            now = self._clock()
+            records = [holder.records[id] for id in set(entry_ids) if id in holder.records]
+            return self._remove(holder, records, now)
+
+    @override
+    def delete_by_attributes(self, namespace: str, attributes: Mapping[str, str]) -> int:
+        if not attributes:
+            return self.invalidate_namespace(namespace)
+        with self._lock:
+            holder = self._namespaces.get(namespace)
+            if not holder:
+                return 0
+            now = self._clock()
+            records = [
+                record
+                for scope in holder.scopes.values()
+                for record in scope.with_attributes(attributes)
+            ]
+            return self._remove(holder, records, now)
+
+    def _remove(self, holder: _Namespace, records: list[_Record], now: float) -> int:
+        """Remove records and return how many of them had not expired."""
+        holder.remove(records)
+        # A search may still hold a namespace that has been invalidated and begun anew since.
+        if not holder.records and self._namespaces.get(holder.name) is holder:
+            del self._namespaces[holder.name]
+        return sum(record.expires_at > now for record in records)
+
+    def _reclaim(self, scope: _Scope, now: float) -> None:
+        """Remove expired records of a scope, but not so many that anybody has to wait for it."""
+        if now < scope.next_expiry:
+            return
+        expired = scope.expired(now, _RECLAIM_BATCH)
+        self._remove(scope.namespace, expired, now)
+        if len(expired) < _RECLAIM_BATCH:
+            scope.update_next_expiry()
+
+    def _reclaim_in_turn(self, now: float) -> None:
+        """Reclaim from one scope after the other, so also from those that nobody searches.
+
+        To look through a large scope takes a while, so it is done once in so many calls.
+        """
+        if self._calls_to_skip:
+            self._calls_to_skip -= 1
+        elif self._scopes:
+            scope = self._scopes.popleft()
+            self._reclaim(scope, now)
+            if now >= scope.next_expiry:
+                self._scopes.appendleft(scope)
+            elif scope.records:
+                self._scopes.append(scope)
+                self._calls_to_skip = len(scope.records) // _ROWS_PER_CALL
+
+    @override
+    def invalidate_namespace(self, namespace: str) -> int:
+        with self._lock:
+            now = self._clock()
+            holder = self._namespaces.pop(namespace, None)
+            if not holder:
+                return 0
+            size = holder.size(now)
+            holder.clear()
+        return size
+
+    @override
+    def clear(self) -> None:
+        with self._lock:
+            for holder in self._namespaces.values():
+                holder.clear()
+            self._namespaces = {}
+            self._scopes.clear()
+
+
+class _Record:
+    """An entry without its vector, which is in a row of a scope's index.
+
+    Nothing but `row` changes once it is stored, so a record can be read without the lock when its
+    vector has been copied under it.
+    """
+
+    __slots__ = (
+        "attributes",
+        "created_at",
+        "expires_at",
+        "id",
+        "metadata",
+        "prompt",
+        "response",
+        "row",
+        "scope",
+        "updated_at",
+    )
+
+    scope: _Scope
+    row: int
+
+    def __init__(self, entry: CacheEntry) -> None:
+        self.id = entry.id
+        self.prompt = entry.prompt
+        self.response = entry.response
+        # One flat tuple takes half the memory of a dict.
+        self.attributes = tuple(chain.from_iterable(entry.attributes.items()))
+        self.metadata: Mapping[str, Any] | None = copy.deepcopy(entry.metadata)
+        self.created_at = entry.created_at
+        self.updated_at = entry.updated_at
+        self.expires_at = math.inf if entry.expires_at is None else entry.expires_at
+
+    def attribute_dict(self) -> dict[str, str]:
+        return dict(zip(self.attributes[::2], self.attributes[1::2], strict=True))
+
+    def matches(self, attributes: Mapping[str, str] | None) -> bool:
+        return not attributes or has_attributes(self.attribute_dict(), attributes)
+
+    def entry(self, vector: Vectors) -> CacheEntry:
+        model_id, context_hash = self.scope.key
+        return CacheEntry(
+            id=self.id,
+            prompt=self.prompt,
+            response=self.response,
+            embedding=vector,
+            namespace=self.scope.namespace.name,
+            embedding_model_id=model_id,
+            context_hash=context_hash,
+            attributes=self.attribute_dict(),
+            metadata=copy.deepcopy(self.metadata),
+            created_at=self.created_at,
+            updated_at=self.updated_at,
+            expires_at=None if self.expires_at == math.inf else self.expires_at,
+        )
+
+
+class _Namespace:
+    """The records of a namespace by id, in the order they were first stored, and its scopes."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.records: dict[str, _Record] = {}
+        self.scopes: dict[_ScopeKey, _Scope] = {}
+
+    def size(self, now: float) -> int:
+        return sum(scope.size(now) for scope in self.scopes.values())
+
+    def store(
+        self,
+        record: _Record,
+        scope_key: _ScopeKey,
+        keys: Sequence[int],
+        vector: Vectors,
+        now: float,
+    ) -> _Scope | None:
+        """Store a record, in place of the one of its id, and return its scope if it is new."""
+        old = self.records.get(record.id)
+        if old and old.expires_at <= now:
+            self.remove([old])
+            old = None
+        scope = self.scopes.get(scope_key)
+        if scope and scope.index.dimensions != len(vector):
+            # What has expired must not have a say.
+            self.remove(scope.expired(now))
+            if scope.records:
+                check_embedding(vector, scope.index.dimensions)
+            scope = None
+        if old and scope and old.scope is scope:
+            scope.replace(old.row, record, keys, vector)
+            self.records[record.id] = record
+            return None
+        target = scope or _Scope(self, scope_key, len(vector))
+        target.append(record, keys, vector)
+        self.scopes[scope_key] = target
+        self.records[record.id] = record
+        if old:
+            self._cut(old.scope, [old.row])
+        return None if scope else target
+
+    def remove(self, records: Sequence[_Record]) -> None:
+        rows: dict[_Scope, list[int]] = {}
+        for record in records:
+            del self.records[record.id]
+            rows.setdefault(record.scope, []).append(record.row)
+        for scope, scope_rows in rows.items():
+            self._cut(scope, scope_rows)
+
+    def clear(self) -> None:
+        for scope in self.scopes.values():
+            scope.clear()
+        self.records = {}
+        self.scopes = {}
+
+    def _cut(self, scope: _Scope, rows: list[int]) -> None:
+        scope.remove(np.array(sorted(rows), np.intp))
+        if not scope.records:
+            del self.scopes[scope.key]
+
+
+class _Scope:
+    """The entries that a search looks at.
+
+    Beside the vectors there is a column for each property that a search must check without a
+    look at every record.
+    """
+
+    def __init__(self, namespace: _Namespace, key: _ScopeKey, dimensions: int) -> None:
+        self.namespace = namespace
+        self.key = key
+        self.index = VectorIndex(dimensions)
+        self.records: list[_Record] = []
+        self._expires_at = np.empty(0)
+        self._updated_at = np.empty(0)
+        # Row 0: the keys of the prompts. Then those of the first attributes, the second ones, and
+        # so on: to compare them all is faster than sets of rows, and they take no upkeep.
+        self._keys = np.empty((1, 0), np.uint32)
+        self.next_expiry = math.inf
+
+    def size(self, now: float) -> int:
+        """Return the number of records that have not expired."""
+        expired = self._expired(now)
+        return len(self.records) - (0 if expired is None else int(np.count_nonzero(expired)))
+
+    def append(self, record: _Record, keys: Sequence[int], vector: Vectors) -> None:
+        self._reserve(len(keys))
+        self.index.append(vector)
+        self.records.append(record)
+        self._write(len(self.records) - 1, record, keys)
+
+    def replace(self, row: int, record: _Record, keys: Sequence[int], vector: Vectors) -> None:
+        self._reserve(len(keys))
+        self.index.replace(row, vector)
+        self.records[row] = record
+        self._write(row, record, keys)
+
+    def _reserve(self, width: int) -> None:
+        """Make room for so many keys, and for one more row when there is none."""
+        width = max(width, len(self._keys))
+        rows = len(self._expires_at)
+        if rows == len(self.records):
+            rows += growth(rows)
+            self._expires_at = _grown(self._expires_at, (rows,))
+            self._updated_at = _grown(self._updated_at, (rows,))
+        if (width, rows) != self._keys.shape:
+            self._keys = _grown(self._keys, (width, rows))
+
+    def _write(self, row: int, record: _Record, keys: Sequence[int]) -> None:
+        record.scope = self
+        record.row = row
+        self._expires_at[row] = record.expires_at
+        self._updated_at[row] = record.updated_at
+        self._keys[: len(keys), row] = keys
+        self._keys[len(keys) :, row] = _NO_KEY
+        self.next_expiry = min(self.next_expiry, record.expires_at)
+
+    def remove(self, rows: Rows) -> None:
+        sources, targets = self.index.remove(rows)
+        for source, target in zip(row_numbers(sources), row_numbers(targets), strict=True):
+            record = self.records[source]
+            record.row = target
+            self.records[target] = record
+        for column in (self._expires_at, self._updated_at, self._keys):
+            column[..., targets] = column[..., sources]
+        del self.records[len(self.index) :]
+
+    def clear(self) -> None:
+        self.index.clear()
+        self.records = []
+        self.next_expiry = math.inf
+
+    def expired(self, now: float, limit: int | None = None) -> list[_Record]:
+        """Return the records that have expired, or some of them."""
+        mask = self._expired(now)
+        rows = np.flatnonzero(mask)[:limit] if mask is not None else np.empty(0, np.intp)
+        return [self.records[row] for row in row_numbers(rows)]
+
+    def _expired(self, now: float) -> Mask | None:
+        """Return a flag for each row, or None when no record has expired."""
+        if now < self.next_expiry:
+            return None
+        return self._expires_at[: len(self.records)] <= now
+
+    def update_next_expiry(self) -> None:
+        self.next_expiry = float(self._expires_at[: len(self.records)].min(initial=math.inf))
+
+    def with_attributes(self, attributes: Mapping[str, str]) -> list[_Record]:
+        """Return the records that have all the attributes, expired ones too."""
+        rows = row_numbers(np.flatnonzero(self.matching(attributes)))
+        return [
+            record for record in map(self.records.__getitem__, rows) if record.matches(attributes)
+        ]
+
+    def matching(self, attributes: Mapping[str, str]) -> Mask:
+        """Flag the rows that have all the attributes (at least one), and by chance a few others."""
+        keys = self._keys[1:, : len(self.records)]
+        mask = np.ones(len(self.records), np.bool_)
+        for attribute in attributes.items():
+            mask &= (keys == _key(attribute)).any(axis=0)
+        for row in row_numbers((keys[:1] == _OVERFLOW_KEY).any(axis=0).nonzero()[0]):
+            mask[row] = self.records[row].matches(attributes)
+        return mask
+
+    def nearest(
+        self,
+        scan: Scan,
+        limit: int,
+        least: float,
+        attributes: Mapping[str, str] | None,
+        now: float,
+    ) -> list[tuple[_Record, Vectors, float]]:
+        scores, changed = self.index.scores(scan)
+        for row in row_numbers(changed):
+            if not self.records[row].matches(attributes):
+                scores[row] = EXCLUDED
+        expired = self._expired(now)
+        if expired is not None:
+            scores[expired] = EXCLUDED
+        while True:
+            rows = row_numbers(best_rows(scores, self._updated_at, limit, least))
+            wrong = [row for row in rows if not self.records[row].matches(attributes)]
+            if not wrong:
+                return [
+                    (self.records[row], self.index.vector(row), float(scores[row])) for row in rows
+                ]
+            scores[wrong] = EXCLUDED
+
+    def exact(
+        self, prompt: str, limit: int, attributes: Mapping[str, str] | None, now: float
+    ) -> list[_Record]:
+        folded = prompt.casefold()
+        mask = self._keys[0, : len(self.records)] == _key(folded)
+        if attributes:
+            mask &= self.matching(attributes)
+        expired = self._expired(now)
+        if expired is not None:
+            mask &= ~expired
+        rows = np.flatnonzero(mask)
+        latest_first = rows[(-self._updated_at[rows]).argsort(kind="stable")]
+        records = (self.records[row] for row in row_numbers(latest_first))
+        found = (
+            record
+            for record in records
+            if record.prompt.casefold() == folded and record.matches(attributes)
+        )
+        return list(islice(found, limit))
+
+
+def _entry_keys(entry: CacheEntry) -> list[int]:
+    """Return the key of an entry's prompt and those of its attributes."""
+    keys = [_key(entry.prompt.casefold())]
+    if len(entry.attributes) > _MOST_KEYS:
+        # One such entry must not make every other one pay for so many columns.
+        keys.append(_OVERFLOW_KEY)
+    else:
+        keys.extend(_key(attribute) for attribute in entry.attributes.items())
+    return keys
+
+
+def _key(value: Hashable) -> int:
+    """Return 32 bits that are equal for equal values, and rarely for others."""
+    return hash(value) % (2**32 - _FIRST_KEY) + _FIRST_KEY
+
+
+_Column = TypeVar("_Column", bound=np.generic)
+
+
+def _grown(column: NDArray[_Column], shape: tuple[int, ...]) -> NDArray[_Column]:
+    """Return a copy of a column with more room, zero where it is new."""
+    grown = np.zeros(shape, column.dtype)
+    grown[tuple(slice(length) for length in column.shape)] = column
+    return grown

@@ -1,0 +1,35 @@
+"""What happens without the packages of the extra."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize("missing", ["numpy", "onnxruntime", "tokenizers"])
+def test_a_missing_package_of_the_extra_is_named_with_its_remedy(missing):
+    code = f"""
+import sys
+sys.modules[{missing!r}] = None
+try:
+    import langcache.engine
+except ImportError as error:
+    print(error)
+    print(error.__cause__)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    message, cause = done.stdout.splitlines()
+    assert 'pip install "langcache[engine]"' in message
+    assert cause == f"No module named '{missing}'"
+
+
+def test_importing_the_engine_does_not_load_the_model_runtime():
+    code = """
+import sys
+import langcache.engine
+print([name for name in ("onnxruntime", "tokenizers") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
