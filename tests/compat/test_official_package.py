@@ -50,7 +50,7 @@ def test_each_fault_is_there_in_the_official_package(version, tmp_path):
     command = [
         *("uv", "run", "--quiet", "--isolated", "--no-project"),
         *(part for requirement in requirements for part in ("--with", requirement)),
-        *("python", "-m", "pytest", "-q", "-rA", "--tb=no", "--timeout=3"),
+        *("python", "-m", "pytest", "-v", "--tb=no", "--timeout=3"),
         *("-p", "no:cacheprovider", "-k", " or ".join(REPRESENTATIVES.values())),
     ]
     report = tmp_path / "report.txt"
@@ -60,13 +60,14 @@ def test_each_fault_is_there_in_the_official_package(version, tmp_path):
             command, cwd=tmp_path, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
-            tests.wait(timeout=300)
+            with contextlib.suppress(subprocess.TimeoutExpired):  # a hang at exit is theirs too
+                tests.wait(timeout=90)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(tests.pid, signal.SIGKILL)
             tests.wait()
     output = report.read_text()
-    failed = set(re.findall(r"^FAILED .*test_fault_(\d\d)_", output, re.MULTILINE))
-    ran = failed | set(re.findall(r"^PASSED .*test_fault_(\d\d)_", output, re.MULTILINE))
+    failed = set(re.findall(r"test_fault_(\d\d)_.* FAILED", output))
+    ran = failed | set(re.findall(r"test_fault_(\d\d)_.* PASSED", output))
     assert ran == set(REPRESENTATIVES), output
     assert failed == set(REPRESENTATIVES) - NOT_YET_A_FAULT[version], output

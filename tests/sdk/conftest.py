@@ -19,7 +19,7 @@ class ScriptedServer:
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._threads = []
         self._closing = threading.Event()
-        self._accepting = threading.Thread(target=self._accept)
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
         self._accepting.start()
 
     def _accept(self):
@@ -33,7 +33,9 @@ class ScriptedServer:
                 return
             index = min(self.connections, len(self.scripts) - 1)
             self.connections += 1
-            thread = threading.Thread(target=self._play, args=(self.scripts[index], connection))
+            thread = threading.Thread(
+                target=self._play, args=(self.scripts[index], connection), daemon=True
+            )
             thread.start()
             self._threads.append(thread)
 
@@ -67,7 +69,7 @@ class ScriptedServer:
         self._closing.set()
         with contextlib.suppress(OSError), socket.create_connection(self._listener.getsockname()):
             pass
-        self._accepting.join()
+        self._accepting.join(5)
         self._listener.close()
         for thread in self._threads:
             thread.join(5)
