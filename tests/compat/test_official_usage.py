@@ -84,7 +84,7 @@ def test_exact_and_semantic_search(settings):
     assert found.data[0].search_strategy == SearchStrategy.EXACT
 
 
-def test_retries_of_a_call(settings):
+def test_fault_19_the_retry_example_runs(settings):
     with LangCache(**settings) as lang_cache:
         found = lang_cache.delete_query(
             attributes={"language": "en", "topic": "ai"},
