@@ -45,7 +45,12 @@ def show(prompt: str, found: SearchResponse, milliseconds: float) -> None:
     """Print one line of the table."""
     if found.data:
         entry = found.data[0]
-        cells = ["hit", f"{entry.similarity:.3f}", entry.prompt, textwrap.shorten(entry.response, 28)]
+        cells = [
+            "hit",
+            f"{entry.similarity:.3f}",
+            entry.prompt,
+            textwrap.shorten(entry.response, 28),
+        ]
     else:
         cells = ["miss", "", "", ""]
     print(ROW.format(prompt, *cells, f"{milliseconds:.1f}"))
