@@ -123,7 +123,7 @@ def test_a_call_ends_within_max_elapsed_time():
         with pytest.raises(errors.APIError) as caught:
             cache.flush()
     assert caught.value.attempts > 3
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 2
 
 
 def test_timeout_ms_ends_retries_too():
