@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import itertools
 import math
@@ -67,6 +68,7 @@ def small_blocks(monkeypatch):
 changes = st.lists(
     st.one_of(
         st.tuples(st.just("append"), st.integers(0, 63)),
+        st.tuples(st.just("extend"), st.lists(st.integers(0, 63), max_size=12)),
         st.tuples(st.just("replace"), st.integers(0, 63), st.integers(0, 63)),
         st.tuples(st.just("remove"), st.sets(st.integers(0, 63), max_size=12)),
         st.tuples(st.just("clear")),
@@ -80,6 +82,9 @@ def change(vectors, numbers, action, *arguments):
     if action == "append":
         vectors.append(VECTORS[arguments[0]])
         numbers.append(arguments[0])
+    elif action == "extend":
+        vectors.extend(VECTORS[arguments[0]])
+        numbers.extend(arguments[0])
     elif action == "replace" and numbers:
         row = arguments[0] % len(numbers)
         vectors.replace(row, VECTORS[arguments[1]])
@@ -665,3 +670,36 @@ def test_a_search_does_not_hold_up_those_who_store(monkeypatch):
     stored.set()
     searcher.join(10)
     assert found[0].entry.id == "second"
+
+
+def test_edits_in_threads_do_not_undo_each_other():
+    storage = InMemoryStorage()
+    storage.store(make_entry("1", VECTORS[0], response="0"))
+
+    def count(entry):
+        # Gives way to the other threads in the midst of it.
+        time.sleep(1e-5)
+        return dataclasses.replace(entry, response=f"{int(entry.response) + 1}")
+
+    def edit():
+        for _ in range(50):
+            storage.edit("ns", "1", count)
+
+    threads = [threading.Thread(target=edit) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert storage.get("ns", "1").response == "200"
+
+
+def test_an_edit_of_an_entry_that_goes_meanwhile_changes_nothing():
+    storage = InMemoryStorage()
+    storage.store(make_entry("1", VECTORS[0]))
+
+    def change(entry):
+        storage.delete("ns", ["1"])
+        return dataclasses.replace(entry, response="new")
+
+    assert storage.edit("ns", "1", change) is None
+    assert storage.namespace_size("ns") == 0

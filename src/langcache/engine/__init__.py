@@ -1,21 +1,58 @@
 """The semantic cache as a library: embedders, and storage that searches by meaning."""
 
 from langcache.engine import _extra as _extra  # has to come first
-from langcache.engine.embedders import Embedder, MiniLMEmbedder
+from langcache.engine.cache import SemanticCache
+from langcache.engine.embedders import (
+    Embedder,
+    EmbedderError,
+    FunctionEmbedder,
+    MiniLMEmbedder,
+    OpenAIEmbedder,
+    SentenceTransformerEmbedder,
+    create_embedder,
+)
+from langcache.engine.embeddings_cache import CachedEmbedder, EmbeddingsCache
+from langcache.engine.filters import FilterExpression, Num, Tag, Text
+from langcache.engine.statistics import (
+    CacheStatistics,
+    EmbeddingsCacheStatistics,
+    Histogram,
+    Lookup,
+)
 from langcache.engine.storage import (
     CacheEntry,
     InMemoryStorage,
     Match,
     SearchResult,
+    SQLiteStorage,
     StorageBackend,
+    StorageError,
 )
 
 __all__ = [
     "CacheEntry",
+    "CacheStatistics",
+    "CachedEmbedder",
     "Embedder",
+    "EmbedderError",
+    "EmbeddingsCache",
+    "EmbeddingsCacheStatistics",
+    "FilterExpression",
+    "FunctionEmbedder",
+    "Histogram",
     "InMemoryStorage",
+    "Lookup",
     "Match",
     "MiniLMEmbedder",
+    "Num",
+    "OpenAIEmbedder",
+    "SQLiteStorage",
     "SearchResult",
+    "SemanticCache",
+    "SentenceTransformerEmbedder",
     "StorageBackend",
+    "StorageError",
+    "Tag",
+    "Text",
+    "create_embedder",
 ]

@@ -64,6 +64,20 @@ class VectorIndex:
         self._size += 1
         self.replace(row, vector)
 
+    def extend(self, vectors: Vectors) -> None:
+        """Add vectors of shape (rows, dimensions) as the last rows; they are copied."""
+        added = 0
+        while added < len(vectors):
+            self._reserve(len(vectors) - added)
+            number, offset = divmod(self._size, self._block_rows)
+            room = self._blocks[number][offset:]
+            part = vectors[added : added + len(room)]
+            room[: len(part)] = part
+            for scan in self._scans:
+                scan.changed.update(range(self._size, self._size + len(part)))
+            self._size += len(part)
+            added += len(part)
+
     def replace(self, row: int, vector: Vectors) -> None:
         """Put another vector, of shape (dimensions,), in a row; it is copied."""
         block, offset = divmod(row, self._block_rows)
@@ -154,20 +168,20 @@ class VectorIndex:
             start = number * self._block_rows
             yield start, block[: self._size - start]
 
-    def _reserve(self) -> None:
-        """Make room for one more row."""
+    def _reserve(self, count: int = 1) -> None:
+        """Make room for one more row at least, and for `count` if they fit in one block."""
         number, offset = divmod(self._size, self._block_rows)
         if number < len(self._blocks):
             block = self._blocks[number]
             if offset < len(block):
                 return
-            rows = min(self._block_rows, offset + growth(self._size))
+            rows = min(self._block_rows, offset + max(count, growth(self._size)))
             grown = np.empty((rows, self.dimensions), np.float32)
             grown[:offset] = block
             # A scan may be reading the old block: it stays as it is, and goes with its last reader.
             self._blocks[number] = grown
         else:
-            rows = min(self._block_rows, growth(self._size))
+            rows = min(self._block_rows, max(count, growth(self._size)))
             self._blocks.append(np.empty((rows, self.dimensions), np.float32))
 
 

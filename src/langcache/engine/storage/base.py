@@ -4,8 +4,9 @@ import asyncio
 import itertools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -281,6 +282,62 @@ class StorageBackend(ABC):
             ],
         )
 
+    def edit(
+        self, namespace: str, entry_id: str, change: Callable[[CacheEntry], CacheEntry]
+    ) -> CacheEntry | None:
+        """Replace an entry by what a function makes of it.
+
+        As it stands here, an edit may undo what another thread or process does to the entry
+        between the reading and the storing. A backend that can prevent that overrides it;
+        `SemanticCache` lets the calls of one process take turns for one that does not.
+
+        Args:
+            namespace: The namespace.
+            entry_id: The entry's id.
+            change: Takes the entry and returns the one to store, with the same id and namespace;
+                or the same object when there is nothing to do. It is quick, and may be called
+                more than once.
+
+        Returns:
+            The entry as it is now, or None when there is no entry of this id.
+
+        Raises:
+            ValueError: The changed entry is not one that `store` takes. Nothing has changed then.
+        """
+        entry = self.get(namespace, entry_id)
+        if entry is None:
+            return None
+        changed = change(entry)
+        if changed is not entry:
+            self.store(changed)
+        return changed
+
+    def namespace_bytes(self, namespace: str) -> int:
+        """Return how many bytes the texts and vectors of a namespace's entries take.
+
+        It looks at every entry.
+        """
+        return sum(map(entry_bytes, self.entries(namespace)))
+
+    def schema(self, namespace: str) -> Mapping[str, str] | None:
+        """Return what `set_schema` was given last, or None."""
+        return self._declared_schemas.get(namespace)
+
+    def set_schema(self, namespace: str, schema: Mapping[str, str] | None) -> None:
+        """Keep the type of each attribute that a cache declares, or None to forget it.
+
+        The backend has no use for it, but a cache has: it finds that another one uses the
+        namespace in another way. As it stands here, it is kept as long as the object.
+        """
+        if schema is None:
+            self._declared_schemas.pop(namespace, None)
+        else:
+            self._declared_schemas[namespace] = dict(schema)
+
+    @cached_property
+    def _declared_schemas(self) -> dict[str, dict[str, str]]:
+        return {}
+
     def close(self) -> None:  # noqa: B027 - most backends hold nothing to release
         """Release connections and files. A closed backend must not be used again."""
 
@@ -376,6 +433,24 @@ class StorageBackend(ABC):
         """Asynchronous twin of `delete_by_attributes`."""
         return await asyncio.to_thread(self.delete_by_attributes, namespace, attributes)
 
+    async def aedit(
+        self, namespace: str, entry_id: str, change: Callable[[CacheEntry], CacheEntry]
+    ) -> CacheEntry | None:
+        """Asynchronous twin of `edit`."""
+        return await asyncio.to_thread(self.edit, namespace, entry_id, change)
+
+    async def anamespace_bytes(self, namespace: str) -> int:
+        """Asynchronous twin of `namespace_bytes`."""
+        return await asyncio.to_thread(self.namespace_bytes, namespace)
+
+    async def aschema(self, namespace: str) -> Mapping[str, str] | None:
+        """Asynchronous twin of `schema`."""
+        return await asyncio.to_thread(self.schema, namespace)
+
+    async def aset_schema(self, namespace: str, schema: Mapping[str, str] | None) -> None:
+        """Asynchronous twin of `set_schema`."""
+        await asyncio.to_thread(self.set_schema, namespace, schema)
+
     async def aclose(self) -> None:
         """Asynchronous twin of `close`."""
         await asyncio.to_thread(self.close)
@@ -398,6 +473,24 @@ def least_cosine(threshold: float) -> float:
     if not 0.0 <= threshold <= 1.0:
         raise ValueError(f"threshold: must be from 0 to 1, got {threshold}")
     return 2.0 * (threshold - _SLACK) - 1.0
+
+
+def reaches(similarity: float, threshold: float) -> bool:
+    """Return whether a similarity reaches a threshold, both in [0, 1], by the rule above."""
+    return similarity >= threshold - _SLACK
+
+
+def entry_bytes(entry: CacheEntry) -> int:
+    """Return how many bytes an entry's texts take in UTF-8, and its vector.
+
+    The texts are prompt, response, attributes and, as `repr` writes it, metadata.
+    """
+    texts = [entry.prompt, entry.response, *entry.attributes, *entry.attributes.values()]
+    if entry.metadata is not None:
+        texts.append(repr(entry.metadata))
+    return entry.embedding.nbytes + sum(
+        len(text.encode("utf-8", "surrogatepass")) for text in texts
+    )
 
 
 def has_attributes(attributes: Mapping[str, str], wanted: Mapping[str, str] | None) -> bool:

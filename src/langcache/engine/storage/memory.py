@@ -38,7 +38,15 @@ from langcache.engine.storage.base import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+    from collections.abc import (
+        Callable,
+        Collection,
+        Hashable,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
 
     from numpy.typing import NDArray
 
@@ -81,18 +89,37 @@ class InMemoryStorage(StorageBackend):
 
     @override
     def store(self, entry: CacheEntry) -> None:
+        self._store_instead(entry, None)
+
+    @override
+    def edit(
+        self, namespace: str, entry_id: str, change: Callable[[CacheEntry], CacheEntry]
+    ) -> CacheEntry | None:
+        while found := self._get(namespace, entry_id):
+            record, vector = found
+            entry = record.entry(vector)
+            changed = change(entry)
+            if changed is entry or self._store_instead(changed, record):
+                return changed
+        return None
+
+    def _store_instead(self, entry: CacheEntry, old: _Record | None) -> bool:
+        """Store an entry; if `old` is given, only as long as that is the record of its id."""
         check_entry(entry)
         record = _Record(entry)
         keys = _entry_keys(entry)
         with self._lock:
             now = self._clock()
             self._reclaim_in_turn(now)
-            holder = self._namespaces.get(entry.namespace) or _Namespace(entry.namespace)
+            holder = self._find(entry.namespace) or _Namespace(entry.namespace)
+            if old and holder.records.get(entry.id) is not old:
+                return False
             scope_key = (entry.embedding_model_id, entry.context_hash)
             scope = holder.store(record, scope_key, keys, entry.embedding, now)
             self._namespaces[holder.name] = holder
             if scope:
                 self._scopes.append(scope)
+        return True
 
     @override
     def search(
@@ -144,7 +171,7 @@ class InMemoryStorage(StorageBackend):
     ) -> list[tuple[_Record, Vectors, float]]:
         """Return record, vector and cosine of the best entries whose cosine is at least `least`."""
         with self._lock:
-            holder = self._namespaces.get(namespace)
+            holder = self._find(namespace)
             scope = holder and holder.scopes.get(key)
             check_embedding(embedding, scope.index.dimensions if scope else None)
             if not holder or not scope:
@@ -175,7 +202,7 @@ class InMemoryStorage(StorageBackend):
     ) -> list[CacheEntry]:
         check_limit(limit)
         with self._lock:
-            holder = self._namespaces.get(namespace)
+            holder = self._find(namespace)
             scope = holder and holder.scopes.get((embedding_model_id, context_hash))
             if not scope:
                 return []
@@ -187,13 +214,16 @@ class InMemoryStorage(StorageBackend):
 
     @override
     def get(self, namespace: str, entry_id: str) -> CacheEntry | None:
+        found = self._get(namespace, entry_id)
+        return found and found[0].entry(found[1])
+
+    def _get(self, namespace: str, entry_id: str) -> tuple[_Record, Vectors] | None:
         with self._lock:
-            holder = self._namespaces.get(namespace)
+            holder = self._find(namespace)
             record = holder and holder.records.get(entry_id)
             if not record or record.expires_at <= self._clock():
                 return None
-            vector = record.scope.index.vector(record.row)
-        return record.entry(vector)
+            return record, record.scope.index.vector(record.row)
 
     @override
     def entries(self, namespace: str) -> Iterator[CacheEntry]:
@@ -204,7 +234,7 @@ class InMemoryStorage(StorageBackend):
         """
         with self._lock:
             now = self._clock()
-            holder = self._namespaces.get(namespace)
+            holder = self._find(namespace)
             if not holder:
                 return iter(())
             vectors = {key: scope.index.vectors() for key, scope in holder.scopes.items()}
@@ -219,13 +249,13 @@ class InMemoryStorage(StorageBackend):
     def namespace_size(self, namespace: str) -> int:
         with self._lock:
             now = self._clock()
-            holder = self._namespaces.get(namespace)
+            holder = self._find(namespace)
             return holder.size(now) if holder else 0
 
     @override
     def delete(self, namespace: str, entry_ids: Collection[str]) -> int:
         with self._lock:
-            holder = self._namespaces.get(namespace)
+            holder = self._find(namespace)
             if not holder:
                 return 0
             now = self._clock()
@@ -237,16 +267,69 @@ class InMemoryStorage(StorageBackend):
         if not attributes:
             return self.invalidate_namespace(namespace)
         with self._lock:
-            holder = self._namespaces.get(namespace)
+            holder = self._find(namespace)
             if not holder:
                 return 0
-            now = self._clock()
-            records = [
-                record
-                for scope in holder.scopes.values()
-                for record in scope.with_attributes(attributes)
-            ]
-            return self._remove(holder, records, now)
+            return self._remove(holder, holder.with_attributes(attributes), self._clock())
+
+    def _find(self, namespace: str) -> _Namespace | None:
+        """Return a namespace if it has entries."""
+        self._check_usable()
+        return self._namespaces.get(namespace)
+
+    def _check_usable(self) -> None:
+        """Refuse whatever is about to be done, under the lock; for subclasses."""
+
+    def _ids_with_attributes(self, namespace: str, attributes: Mapping[str, str]) -> list[str]:
+        """Return the ids of the entries that have all the attributes (at least one).
+
+        Some of the entries may have expired.
+        """
+        with self._lock:
+            holder = self._find(namespace)
+            return [record.id for record in holder.with_attributes(attributes)] if holder else []
+
+    def _load(self, entries: Iterable[CacheEntry]) -> None:
+        """Add entries of new ids and sound times, in half the time that `store` would take.
+
+        Raises:
+            ValueError: As `store` does for an embedding; some entries may have been added then.
+        """
+        groups: dict[_Scope, list[tuple[_Record, Sequence[int], Vectors]]] = {}
+        with self._lock:
+            for entry in entries:
+                holder = self._find(entry.namespace) or _Namespace(entry.namespace)
+                self._namespaces[holder.name] = holder
+                key = (entry.embedding_model_id, entry.context_hash)
+                scope = holder.scopes.get(key)
+                if not scope:
+                    scope = holder.scopes[key] = _Scope(holder, key, len(entry.embedding))
+                    self._scopes.append(scope)
+                record = _Record(entry)
+                holder.records[record.id] = record
+                groups.setdefault(scope, []).append((record, _entry_keys(entry), entry.embedding))
+            for scope, group in groups.items():
+                vectors = np.stack([vector for _, _, vector in group])
+                squared_lengths = np.einsum("ij,ij->i", vectors, vectors)
+                check_embedding(
+                    vectors[np.abs(squared_lengths - 1.0).argmax()], scope.index.dimensions
+                )
+                scope.extend([(record, keys) for record, keys, _ in group], vectors)
+
+    def _has_room(self, entry: CacheEntry) -> bool:
+        """Return whether an entry's scope has entries and they have as many dimensions as it.
+
+        Raises:
+            ValueError: They have not, and they have not all expired.
+        """
+        with self._lock:
+            holder = self._find(entry.namespace)
+            scope = holder and holder.scopes.get((entry.embedding_model_id, entry.context_hash))
+            if not scope:
+                return False
+            if scope.size(self._clock()):
+                check_embedding(entry.embedding, scope.index.dimensions)
+            return scope.index.dimensions == len(entry.embedding)
 
     def _remove(self, holder: _Namespace, records: list[_Record], now: float) -> int:
         """Remove records and return how many of them had not expired."""
@@ -410,6 +493,12 @@ class _Namespace:
         for scope, scope_rows in rows.items():
             self._cut(scope, scope_rows)
 
+    def with_attributes(self, attributes: Mapping[str, str]) -> list[_Record]:
+        """Return the records that have all the attributes (at least one), expired ones too."""
+        return [
+            record for scope in self.scopes.values() for record in scope.with_attributes(attributes)
+        ]
+
     def clear(self) -> None:
         for scope in self.scopes.values():
             scope.clear()
@@ -447,8 +536,16 @@ class _Scope:
         return len(self.records) - (0 if expired is None else int(np.count_nonzero(expired)))
 
     def append(self, record: _Record, keys: Sequence[int], vector: Vectors) -> None:
-        self._reserve(len(keys))
         self.index.append(vector)
+        self._append(record, keys)
+
+    def extend(self, rows: Sequence[tuple[_Record, Sequence[int]]], vectors: Vectors) -> None:
+        self.index.extend(vectors)
+        for record, keys in rows:
+            self._append(record, keys)
+
+    def _append(self, record: _Record, keys: Sequence[int]) -> None:
+        self._reserve(len(keys))
         self.records.append(record)
         self._write(len(self.records) - 1, record, keys)
 

@@ -1,0 +1,112 @@
+"""Checks of what users pass to the caches. No message repeats a text or a vector."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+_UNTIL_REDIS = (
+    "there is no Redis storage backend yet; leave it out, and choose where entries are kept with"
+    " storage=, which is the memory of the process when nothing is said"
+)
+
+
+def refuse_redis(arguments: Mapping[str, object]) -> None:
+    """Raise a NotImplementedError when an argument for a Redis connection is given."""
+    for name, value in arguments.items():
+        if value is not None and value != {}:
+            raise NotImplementedError(f"{name}: {_UNTIL_REDIS}")
+
+
+def checked_name(name: str) -> str:
+    """Return a cache's name: a str that is not empty."""
+    if not checked_text("name", name):
+        raise ValueError("name: must not be empty")
+    return name
+
+
+def checked_text(field: str, value: object) -> str:
+    """Return a value that is a str, else raise a TypeError."""
+    if not isinstance(value, str):
+        raise TypeError(f"{field}: must be a str, got {kind(value)}")
+    return value
+
+
+def checked_texts(field: str, values: object) -> list[str]:
+    """Return a list, tuple or set of str as a list, else raise a TypeError."""
+    if not isinstance(values, (list, tuple, set, frozenset)):
+        raise TypeError(f"{field}: must be a list of str, got {kind(values)}")
+    return [checked_text(field, value) for value in cast("Sequence[object]", values)]
+
+
+def checked_ttl(ttl: int | None, error: type[Exception] = TypeError) -> int | None:
+    """Return a time to live in seconds, or None.
+
+    Raises:
+        TypeError: It is not an int. Another class can be asked for by `error`.
+        ValueError: It is below 1.
+    """
+    given = cast("object", ttl)
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise error(f"ttl: must be an int, a number of seconds, or None, got {kind(given)}")
+    if given < 1:
+        raise ValueError(f"ttl: must be at least 1 second, got {given}")
+    return given
+
+
+def checked_metadata(metadata: object) -> dict[str, Any]:
+    """Return metadata that is a dict, else raise a TypeError."""
+    if not isinstance(metadata, dict):
+        raise TypeError(f"metadata: must be a dict, got {kind(metadata)}")
+    return cast("dict[str, Any]", metadata)
+
+
+def checked_numbers(field: str, vector: object) -> NDArray[np.floating[Any]]:
+    """Return a vector as an array of its own, shape (dimensions,).
+
+    A float array keeps its precision; anything else becomes float64.
+
+    Raises:
+        ValueError: It is not a sequence of finite numbers, or has none.
+    """
+    try:
+        array: NDArray[Any] = np.array(vector)
+        if array.dtype.kind != "f":
+            array = array.astype(np.float64) if array.dtype.kind in "iu" else np.array(None)
+    except (ValueError, TypeError, OverflowError):
+        array = np.array(None)
+    if array.dtype.kind != "f" or array.ndim != 1 or not array.size:
+        raise ValueError(f"{field}: must be a list of numbers, got {kind(vector)}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{field}: must hold finite numbers only")
+    return cast("NDArray[np.floating[Any]]", array)
+
+
+def unit_vector(field: str, vector: object, dimensions: int) -> NDArray[np.float32]:
+    """Return a vector scaled to length 1: float32, shape (dimensions,).
+
+    Raises:
+        ValueError: It is not a sequence of finite numbers, has not as many dimensions, or is zero.
+    """
+    array = checked_numbers(field, vector).astype(np.float64)
+    if len(array) != dimensions:
+        raise ValueError(f"{field}: must have {dimensions} dimensions, got {len(array)}")
+    largest = float(np.abs(array).max())
+    if not largest:
+        raise ValueError(f"{field}: must not be zero, as it has no direction then")
+    # Scaled twice, as the square of a very large or small number is out of range.
+    array /= largest
+    return (array / np.linalg.norm(array)).astype(np.float32)
+
+
+def kind(value: object) -> str:
+    """Return the name of a value's type, for messages."""
+    return type(value).__name__

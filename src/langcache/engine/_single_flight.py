@@ -1,0 +1,171 @@
+"""One computation for all who ask for the same thing at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import Future
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Hashable
+
+_T = TypeVar("_T")
+
+
+class _Abandoned(Exception):  # noqa: N818 - it is no error, and nobody outside gets to see it
+    """The computation was cancelled, or its thread interrupted: somebody else may try."""
+
+
+class _Flight(Generic[_T]):
+    """A computation under way.
+
+    Attributes:
+        future: Its result. It cannot be cancelled.
+        waiters: How many wait for it; guarded by the lock of the `SingleFlight`.
+        loop: The event loop it runs in, or None when it runs in a thread.
+        task: The task that computes, in that loop.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        self.future: Future[_T] = Future()
+        self.future.set_running_or_notify_cancel()
+        self.waiters = 1
+        self.loop = loop
+        self.task: asyncio.Task[_T] | None = None
+
+
+_computing: ContextVar[tuple[_Flight[Any], ...]] = ContextVar("_computing", default=())
+
+
+class SingleFlight(Generic[_T]):
+    """Shares computations by key: among threads, and among asyncio tasks of any event loop.
+
+    Tasks wait for a thread that computes already; threads do not wait for tasks.
+
+    What a computation returns or raises goes to all who asked for its key while it ran. Nothing
+    is kept after that.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._in_threads: dict[Hashable, _Flight[_T]] = {}
+        self._in_tasks: dict[Hashable, _Flight[_T]] = {}
+
+    def run(self, key: Hashable, compute: Callable[[], _T]) -> _T:
+        """Return what `compute` returns, or what another call for the key is computing.
+
+        Raises:
+            RuntimeError: The computation of this key asks for this key.
+        """
+        while True:
+            flight, leads = self._join(key, None)
+            if not leads:
+                try:
+                    return flight.future.result()
+                except _Abandoned:
+                    continue
+                finally:
+                    self._leave(flight)
+            token = _computing.set((*_computing.get(), flight))
+            try:
+                result = compute()
+            except Exception as error:
+                self._fail(key, flight, error)
+                raise
+            except BaseException:
+                self._fail(key, flight, _Abandoned())
+                raise
+            finally:
+                _computing.reset(token)
+            self._land(key, flight, result)
+            return result
+
+    async def arun(self, key: Hashable, compute: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+        """Asynchronous twin of `run`.
+
+        The computation runs in a task of its own, which is cancelled only when nobody waits for it
+        any more.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            flight, leads = self._join(key, loop)
+            if leads:
+                self._start(key, flight, loop, compute)
+            try:
+                # To cancel this wait does not cancel the future, which is running.
+                return await asyncio.wrap_future(flight.future)
+            except _Abandoned:
+                if leads:
+                    raise asyncio.CancelledError from None
+            finally:
+                self._leave(flight)
+
+    def _start(
+        self,
+        key: Hashable,
+        flight: _Flight[_T],
+        loop: asyncio.AbstractEventLoop,
+        compute: Callable[[], Coroutine[Any, Any, _T]],
+    ) -> None:
+        # The task's context is a copy, made now.
+        token = _computing.set((*_computing.get(), flight))
+        try:
+            flight.task = loop.create_task(compute())
+        except BaseException:
+            self._fail(key, flight, _Abandoned())
+            raise
+        finally:
+            _computing.reset(token)
+        # Not in the task itself, which does not get to run when it is cancelled at once.
+        flight.task.add_done_callback(lambda task: self._land_task(key, flight, task))
+
+    def _land_task(self, key: Hashable, flight: _Flight[_T], task: asyncio.Task[_T]) -> None:
+        error = _Abandoned() if task.cancelled() else task.exception()
+        if error is None:
+            self._land(key, flight, task.result())
+        else:
+            self._fail(key, flight, error if isinstance(error, Exception) else _Abandoned())
+
+    def _join(
+        self, key: Hashable, loop: asyncio.AbstractEventLoop | None
+    ) -> tuple[_Flight[_T], bool]:
+        """Return the flight for a key, and whether it is a new one for the caller to compute."""
+        with self._lock:
+            flight = self._in_threads.get(key)
+            # A thread does not wait for a task: it may be the very thread that the task needs to go
+            # on, its event loop's or one of the few that the loop has for blocking calls.
+            if flight is None and loop is not None:
+                flight = self._in_tasks.get(key)
+            if flight is None:
+                begun: _Flight[_T] = _Flight(loop)
+                self._flights_like(begun)[key] = begun
+                return begun, True
+            if flight in _computing.get():
+                raise RuntimeError("a computation asks for the very thing that it computes")
+            flight.waiters += 1
+            return flight, False
+
+    def _leave(self, flight: _Flight[_T]) -> None:
+        with self._lock:
+            flight.waiters -= 1
+            unwanted = not flight.waiters and not flight.future.done()
+        if unwanted and flight.loop and flight.task:
+            flight.loop.call_soon_threadsafe(flight.task.cancel)
+
+    def _land(self, key: Hashable, flight: _Flight[_T], result: _T) -> None:
+        self._end(key, flight)
+        flight.future.set_result(result)
+
+    def _fail(self, key: Hashable, flight: _Flight[_T], error: Exception) -> None:
+        self._end(key, flight)
+        flight.future.set_exception(error)
+
+    def _end(self, key: Hashable, flight: _Flight[_T]) -> None:
+        # First out of the way, so that whoever sees the result finds no flight any more.
+        with self._lock:
+            del self._flights_like(flight)[key]
+
+    def _flights_like(self, flight: _Flight[_T]) -> dict[Hashable, _Flight[_T]]:
+        return self._in_threads if flight.loop is None else self._in_tasks

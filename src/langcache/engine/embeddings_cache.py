@@ -1,0 +1,575 @@
+"""The embeddings cache: keeps the vectors of what has been embedded before."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from langcache.engine._checks import (
+    checked_metadata,
+    checked_name,
+    checked_numbers,
+    checked_text,
+    checked_texts,
+    checked_ttl,
+    kind,
+    refuse_redis,
+)
+from langcache.engine._steps import Steps, arun, call, run
+from langcache.engine.statistics import EmbeddingsCacheStatistics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+    from langcache.engine.embedders.base import Embedder
+
+__all__ = ["CachedEmbedder", "EmbeddingsCache"]
+
+_ITEM_FIELDS = frozenset(("content", "model_name", "embedding", "metadata"))
+_REQUIRED_ITEM_FIELDS = frozenset(("content", "model_name", "embedding"))
+_FIRST_SWEEP = 64
+
+
+class EmbeddingsCache:
+    """Keeps embeddings by what was embedded and the model's name, in the memory of the process.
+
+    An entry has an id, the SHA-256 of content and model's name, and a key, `name:id`. Methods
+    with `_by_key` take keys instead of content and model; those that begin with `m` take many at
+    once, and answer in their order. Each method has an asynchronous twin with an `a` before its
+    name; none of them ever blocks for longer than a moment. A cache may be used from several
+    threads and tasks at once.
+
+    Embeddings are returned as they were given, number for number.
+
+    Args:
+        name: The cache's name, which keys begin with.
+        ttl: How long an entry lives when `set` does not say, in seconds, 1 or more; None for
+            ever. With a `ttl`, every `get` has the entry live for another `ttl` from then on.
+        redis_client: Not supported yet.
+        async_redis_client: Not supported yet.
+        redis_url: Not supported yet.
+        connection_kwargs: Not supported yet.
+        refresh_ttl_on_hit: False leaves the time to live as it is on a `get`.
+        clock: Returns the present moment, in seconds since the epoch; for tests.
+
+    Raises:
+        TypeError: The name is not a str, or the TTL not an int.
+        ValueError: The name is empty, or the TTL below 1.
+        NotImplementedError: An argument for Redis is given.
+    """
+
+    def __init__(
+        self,
+        name: str = "embedcache",
+        ttl: int | None = None,
+        redis_client: object = None,
+        async_redis_client: object = None,
+        redis_url: str | None = None,
+        connection_kwargs: Mapping[str, Any] | None = None,
+        *,
+        refresh_ttl_on_hit: bool = True,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        refuse_redis(
+            {
+                "redis_client": redis_client,
+                "async_redis_client": async_redis_client,
+                "redis_url": redis_url,
+                "connection_kwargs": connection_kwargs,
+            }
+        )
+        self._name = checked_name(name)
+        self._ttl = checked_ttl(ttl)
+        self._refresh_ttl_on_hit = refresh_ttl_on_hit
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._records: dict[str, _Record] = {}
+        self._sweep_at = _FIRST_SWEEP
+        self._hits = 0
+        self._misses = 0
+
+    def __repr__(self) -> str:
+        return f"EmbeddingsCache(name={self._name!r})"
+
+    @property
+    def name(self) -> str:
+        """The cache's name."""
+        return self._name
+
+    @property
+    def ttl(self) -> int | None:
+        """How long an entry lives when `set` does not say, in seconds, or None for ever."""
+        return self._ttl
+
+    def set_ttl(self, ttl: int | None = None) -> None:
+        """Set how long entries live that are set from now on, when `set` does not say.
+
+        Args:
+            ttl: Seconds, 1 or more, or None for ever.
+
+        Raises:
+            ValueError: It is not an int, or below 1.
+        """
+        self._ttl = checked_ttl(ttl, ValueError)
+
+    @property
+    def statistics(self) -> EmbeddingsCacheStatistics:
+        """What has been counted so far, and what the cache holds; it looks at every entry."""
+        with self._lock:
+            self._sweep()
+            return EmbeddingsCacheStatistics(
+                hits=self._hits,
+                misses=self._misses,
+                entries=len(self._records),
+                bytes=sum(record.size() for record in self._records.values()),
+            )
+
+    # Many at once. What takes one is the same with one.
+
+    def mget(self, contents: Iterable[bytes | str], model_name: str) -> list[dict[str, Any] | None]:
+        """Return the entries of contents.
+
+        Args:
+            contents: What was embedded.
+            model_name: The model's name.
+
+        Returns:
+            For each content, in order: a dict of `entry_id`, `content`, `model_name`, `embedding`
+            (a list of float), `inserted_at` (seconds since the epoch) and, if the entry has any,
+            `metadata`; or None when there is no entry.
+
+        Raises:
+            TypeError: A content is neither a str nor bytes, or the model's name not a str.
+        """
+        return self.mget_by_keys(self._keys(contents, model_name))
+
+    def mget_by_keys(self, keys: list[str]) -> list[dict[str, Any] | None]:
+        """Return the entries of keys, each as `mget` does, or None.
+
+        Raises:
+            TypeError: The keys are not a list of str.
+        """
+        wanted = checked_texts("keys", keys)
+        with self._lock:
+            now = self._clock()
+            found = [self._live(key, now) for key in wanted]
+            for record in found:
+                if record is None:
+                    self._misses += 1
+                    continue
+                self._hits += 1
+                if self._refresh_ttl_on_hit and self._ttl is not None:
+                    record.expires_at = now + self._ttl
+        return [record and record.entry() for record in found]
+
+    def mset(self, items: list[dict[str, Any]], ttl: int | None = None) -> list[str]:
+        """Store embeddings, each in place of the one of the same content and model.
+
+        All items are checked before any is stored.
+
+        Args:
+            items: Dicts of `content` (str or bytes), `model_name`, `embedding` (a sequence of
+                finite numbers) and optionally `metadata` (a dict, or None).
+            ttl: How long the entries live, in seconds, 1 or more, instead of the cache's default.
+
+        Returns:
+            The keys, in the order of the items.
+
+        Raises:
+            TypeError: Items are not a list of dicts, or a value is of a wrong type.
+            ValueError: An item lacks a field or has an unknown one, an embedding is not as
+                described, or the TTL is below 1.
+        """
+        given = cast("object", items)
+        if not isinstance(given, (list, tuple)):
+            raise TypeError(f"items: must be a list of dicts, got {kind(given)}")
+        lifetime = checked_ttl(ttl)
+        records = [
+            _checked_item(f"items[{position}]", item)
+            for position, item in enumerate(cast("Sequence[object]", given))
+        ]
+        with self._lock:
+            now = self._clock()
+            lifetime = self._ttl if lifetime is None else lifetime
+            for record in records:
+                record.inserted_at = now
+                record.expires_at = math.inf if lifetime is None else now + lifetime
+                self._records[self._key(record.entry_id)] = record
+            if len(self._records) >= self._sweep_at:
+                self._sweep()
+                self._sweep_at = max(_FIRST_SWEEP, 2 * len(self._records))
+        return [self._key(record.entry_id) for record in records]
+
+    def mexists(self, contents: Iterable[bytes | str], model_name: str) -> list[bool]:
+        """Return for each content, in order, whether there is an entry. No TTL is refreshed.
+
+        Raises:
+            TypeError: As for `mget`.
+        """
+        return self.mexists_by_keys(self._keys(contents, model_name))
+
+    def mexists_by_keys(self, keys: list[str]) -> list[bool]:
+        """Return for each key, in order, whether there is an entry. No TTL is refreshed.
+
+        Raises:
+            TypeError: The keys are not a list of str.
+        """
+        wanted = checked_texts("keys", keys)
+        with self._lock:
+            now = self._clock()
+            return [self._live(key, now) is not None for key in wanted]
+
+    def mdrop(self, contents: Iterable[bytes | str], model_name: str) -> None:
+        """Remove the entries of contents. Those that are not there do no harm.
+
+        Raises:
+            TypeError: As for `mget`.
+        """
+        self.mdrop_by_keys(self._keys(contents, model_name))
+
+    def mdrop_by_keys(self, keys: list[str]) -> None:
+        """Remove the entries of keys. Those that are not there do no harm.
+
+        Raises:
+            TypeError: The keys are not a list of str.
+        """
+        doomed = checked_texts("keys", keys)
+        with self._lock:
+            for key in doomed:
+                self._records.pop(key, None)
+
+    # One.
+
+    def get(self, content: bytes | str, model_name: str) -> dict[str, Any] | None:
+        """Return the entry of a content, as `mget` does, or None."""
+        return self.mget([content], model_name)[0]
+
+    def get_by_key(self, key: str) -> dict[str, Any] | None:
+        """Return the entry of a key, as `mget` does, or None."""
+        return self.mget_by_keys([key])[0]
+
+    def set(
+        self,
+        content: bytes | str,
+        model_name: str,
+        embedding: Sequence[float] | NDArray[Any],
+        metadata: dict[str, Any] | None = None,
+        ttl: int | None = None,
+    ) -> str:
+        """Store an embedding and return its key; see `mset`."""
+        item = {
+            "content": content,
+            "model_name": model_name,
+            "embedding": embedding,
+            "metadata": metadata,
+        }
+        return self.mset([item], ttl)[0]
+
+    def exists(self, content: bytes | str, model_name: str) -> bool:
+        """Return whether there is an entry of a content. Its TTL is not refreshed."""
+        return self.mexists([content], model_name)[0]
+
+    def exists_by_key(self, key: str) -> bool:
+        """Return whether there is an entry of a key. Its TTL is not refreshed."""
+        return self.mexists_by_keys([key])[0]
+
+    def drop(self, content: bytes | str, model_name: str) -> None:
+        """Remove the entry of a content, if there is one."""
+        self.mdrop([content], model_name)
+
+    def drop_by_key(self, key: str) -> None:
+        """Remove the entry of a key, if there is one."""
+        self.mdrop_by_keys([key])
+
+    def expire(self, key: str, ttl: int | None = None) -> None:
+        """Set how long an entry lives from now on.
+
+        A key of no entry does nothing.
+
+        Args:
+            key: The entry's key.
+            ttl: Seconds, 1 or more. None takes the cache's default; without one, nothing happens.
+
+        Raises:
+            ValueError: The TTL is below 1.
+            TypeError: The TTL is not an int, or the key not a str.
+        """
+        checked_text("key", key)
+        lifetime = checked_ttl(ttl) or self._ttl
+        if lifetime is None:
+            return
+        with self._lock:
+            now = self._clock()
+            record = self._live(key, now)
+            if record is not None:
+                record.expires_at = now + lifetime
+
+    def clear(self) -> None:
+        """Remove all entries."""
+        with self._lock:
+            self._records.clear()
+
+    def disconnect(self) -> None:
+        """Do nothing: a cache in memory has no connection. Its entries stay."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.disconnect()
+
+    # The twins: nothing here is worth a thread.
+
+    async def amget(
+        self, contents: Iterable[bytes | str], model_name: str
+    ) -> list[dict[str, Any] | None]:
+        """Asynchronous twin of `mget`."""
+        return self.mget(contents, model_name)
+
+    async def amget_by_keys(self, keys: list[str]) -> list[dict[str, Any] | None]:
+        """Asynchronous twin of `mget_by_keys`."""
+        return self.mget_by_keys(keys)
+
+    async def amset(self, items: list[dict[str, Any]], ttl: int | None = None) -> list[str]:
+        """Asynchronous twin of `mset`."""
+        return self.mset(items, ttl)
+
+    async def amexists(self, contents: Iterable[bytes | str], model_name: str) -> list[bool]:
+        """Asynchronous twin of `mexists`."""
+        return self.mexists(contents, model_name)
+
+    async def amexists_by_keys(self, keys: list[str]) -> list[bool]:
+        """Asynchronous twin of `mexists_by_keys`."""
+        return self.mexists_by_keys(keys)
+
+    async def amdrop(self, contents: Iterable[bytes | str], model_name: str) -> None:
+        """Asynchronous twin of `mdrop`."""
+        self.mdrop(contents, model_name)
+
+    async def amdrop_by_keys(self, keys: list[str]) -> None:
+        """Asynchronous twin of `mdrop_by_keys`."""
+        self.mdrop_by_keys(keys)
+
+    async def aget(self, content: bytes | str, model_name: str) -> dict[str, Any] | None:
+        """Asynchronous twin of `get`."""
+        return self.get(content, model_name)
+
+    async def aget_by_key(self, key: str) -> dict[str, Any] | None:
+        """Asynchronous twin of `get_by_key`."""
+        return self.get_by_key(key)
+
+    async def aset(
+        self,
+        content: bytes | str,
+        model_name: str,
+        embedding: Sequence[float] | NDArray[Any],
+        metadata: dict[str, Any] | None = None,
+        ttl: int | None = None,
+    ) -> str:
+        """Asynchronous twin of `set`."""
+        return self.set(content, model_name, embedding, metadata, ttl)
+
+    async def aexists(self, content: bytes | str, model_name: str) -> bool:
+        """Asynchronous twin of `exists`."""
+        return self.exists(content, model_name)
+
+    async def aexists_by_key(self, key: str) -> bool:
+        """Asynchronous twin of `exists_by_key`."""
+        return self.exists_by_key(key)
+
+    async def adrop(self, content: bytes | str, model_name: str) -> None:
+        """Asynchronous twin of `drop`."""
+        self.drop(content, model_name)
+
+    async def adrop_by_key(self, key: str) -> None:
+        """Asynchronous twin of `drop_by_key`."""
+        self.drop_by_key(key)
+
+    async def aexpire(self, key: str, ttl: int | None = None) -> None:
+        """Asynchronous twin of `expire`."""
+        self.expire(key, ttl)
+
+    async def aclear(self) -> None:
+        """Asynchronous twin of `clear`."""
+        self.clear()
+
+    async def adisconnect(self) -> None:
+        """Asynchronous twin of `disconnect`."""
+        self.disconnect()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.adisconnect()
+
+    def _key(self, entry_id: str) -> str:
+        return f"{self._name}:{entry_id}"
+
+    def _keys(self, contents: Iterable[bytes | str], model_name: str) -> list[str]:
+        checked_text("model_name", model_name)
+        if isinstance(contents, (str, bytes)):
+            raise TypeError(f"contents: must be an iterable of contents, got {kind(contents)}")
+        return [
+            self._key(_entry_id(_checked_content(f"contents[{position}]", content), model_name))
+            for position, content in enumerate(contents)
+        ]
+
+    def _live(self, key: str, now: float) -> _Record | None:
+        record = self._records.get(key)
+        return record if record is not None and record.expires_at > now else None
+
+    def _sweep(self) -> None:
+        """Free the memory of what has expired."""
+        now = self._clock()
+        expired = [key for key, record in self._records.items() if record.expires_at <= now]
+        for key in expired:
+            del self._records[key]
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class _Record:
+    """An entry; nothing but `expires_at` changes once it is stored."""
+
+    entry_id: str
+    content: bytes | str
+    model_name: str
+    embedding: NDArray[np.floating[Any]]
+    metadata: dict[str, Any] | None
+    inserted_at: float = 0.0
+    expires_at: float = math.inf
+
+    def entry(self) -> dict[str, Any]:
+        metadata = {} if self.metadata is None else {"metadata": copy.deepcopy(self.metadata)}
+        return {
+            "entry_id": self.entry_id,
+            "content": self.content,
+            "model_name": self.model_name,
+            "embedding": self.embedding.tolist(),
+            "inserted_at": self.inserted_at,
+            **metadata,
+        }
+
+    def size(self) -> int:
+        """Return the bytes of content and metadata, in UTF-8, and of the vector."""
+        content = self.content
+        size = len(content if isinstance(content, bytes) else _utf8(content))
+        if self.metadata is not None:
+            size += len(_utf8(repr(self.metadata)))
+        return size + self.embedding.nbytes
+
+
+def _checked_item(where: str, item: object) -> _Record:
+    if not isinstance(item, dict):
+        raise TypeError(f"{where}: must be a dict, got {kind(item)}")
+    fields = cast("dict[str, Any]", item)
+    missing = _REQUIRED_ITEM_FIELDS - fields.keys()
+    if missing:
+        raise ValueError(f"{where}: must have {', '.join(sorted(missing))}")
+    unknown = len(fields.keys() - _ITEM_FIELDS)
+    if unknown:
+        raise ValueError(f"{where}: has unknown fields ({unknown} of them)")
+    content = _checked_content(f"{where}.content", fields["content"])
+    model_name = checked_text(f"{where}.model_name", fields["model_name"])
+    metadata = fields.get("metadata")
+    return _Record(
+        entry_id=_entry_id(content, model_name),
+        content=content,
+        model_name=model_name,
+        embedding=checked_numbers(f"{where}.embedding", fields["embedding"]),
+        metadata=None if metadata is None else copy.deepcopy(checked_metadata(metadata)),
+    )
+
+
+def _checked_content(where: str, content: object) -> bytes | str:
+    if not isinstance(content, (str, bytes)):
+        raise TypeError(f"{where}: must be a str or bytes, got {kind(content)}")
+    return content
+
+
+def _entry_id(content: bytes | str, model_name: str) -> str:
+    """Return the SHA-256 of a content and a model's name, as RedisVL computes it."""
+    text = content.hex() if isinstance(content, bytes) else content
+    return hashlib.sha256(_utf8(f"{text}:{model_name}")).hexdigest()
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+class CachedEmbedder:
+    """An embedder that remembers: embeds what its cache does not have, in one call.
+
+    Args:
+        embedder: Embeds what is not in the cache.
+        cache: Where the vectors are kept, by the text and the embedder's `model_id`. Several
+            embedders may share it; those of one `model_id` must embed alike.
+    """
+
+    def __init__(self, embedder: Embedder, cache: EmbeddingsCache) -> None:
+        self._embedder = embedder
+        self._cache = cache
+
+    @property
+    def model_id(self) -> str:
+        """Name of the embedder's model."""
+        return self._embedder.model_id
+
+    @property
+    def dimensions(self) -> int:
+        """Length of each vector."""
+        return self._embedder.dimensions
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed texts; see `Embedder.embed`."""
+        return run(self._embed(texts))
+
+    async def aembed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Asynchronous twin of `embed`."""
+        return await arun(self._embed(texts))
+
+    def _embed(self, texts: Sequence[str]) -> Steps[NDArray[np.float32]]:
+        if isinstance(texts, str):
+            raise TypeError("texts: must be a sequence of str, got a single str")
+        distinct = [checked_text("texts", text) for text in dict.fromkeys(texts)]
+        if not distinct:
+            return np.empty((0, self.dimensions), np.float32)
+        cache, model_id = self._cache, self.model_id
+        found = yield from call(cache.mget, cache.amget, distinct, model_id)
+        vectors = {
+            text: np.array(entry["embedding"], np.float32)
+            for text, entry in zip(distinct, found, strict=True)
+            if entry is not None
+        }
+        missing = [text for text in distinct if text not in vectors]
+        if missing:
+            embedder = self._embedder
+            embedded = yield from call(embedder.embed, embedder.aembed, missing)
+            vectors.update(zip(missing, embedded, strict=True))
+            items = [
+                {"content": text, "model_name": model_id, "embedding": vectors[text]}
+                for text in missing
+            ]
+            yield from call(cache.mset, cache.amset, items)
+        return np.stack([vectors[text] for text in texts])

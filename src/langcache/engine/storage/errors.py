@@ -1,0 +1,11 @@
+"""What goes wrong in a storage backend through no fault of its caller's arguments."""
+
+__all__ = ["StorageError"]
+
+
+class StorageError(Exception):
+    """A storage cannot keep or return entries: its file is refused, full, in use or closed.
+
+    The message is one line that says which storage, what is wrong, and what was not done. It holds
+    no text of an entry.
+    """

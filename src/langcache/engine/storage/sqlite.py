@@ -1,0 +1,397 @@
+"""The storage backend that keeps everything in memory and in one SQLite file."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sqlite3
+import threading
+import time
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from typing_extensions import override
+
+from langcache.engine.storage.base import CacheEntry, check_entry
+from langcache.engine.storage.errors import StorageError
+from langcache.engine.storage.memory import InMemoryStorage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Generator, Mapping
+
+_APPLICATION_ID = int.from_bytes(b"LnCa", "big")
+_VERSION = 1
+_PAGE_BYTES = 4096
+
+# Texts are blobs: an SQLite text cannot hold a lone surrogate.
+_SCHEMA = """
+CREATE TABLE entries (
+    namespace BLOB NOT NULL,
+    id BLOB NOT NULL,
+    embedding_model_id BLOB NOT NULL,
+    context_hash BLOB NOT NULL,
+    prompt BLOB NOT NULL,
+    response BLOB NOT NULL,
+    attributes BLOB NOT NULL,
+    metadata BLOB,
+    embedding BLOB NOT NULL,
+    created_at REAL NOT NULL,
+    updated_at REAL NOT NULL,
+    expires_at REAL,
+    UNIQUE (namespace, id)
+);
+CREATE INDEX entries_by_expiry ON entries (expires_at) WHERE expires_at IS NOT NULL
+"""
+# An entry that is replaced keeps its row, and so its place in the order of `entries`.
+_STORE = """
+INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (namespace, id) DO UPDATE SET
+    embedding_model_id = excluded.embedding_model_id,
+    context_hash = excluded.context_hash,
+    prompt = excluded.prompt,
+    response = excluded.response,
+    attributes = excluded.attributes,
+    metadata = excluded.metadata,
+    embedding = excluded.embedding,
+    created_at = excluded.created_at,
+    updated_at = excluded.updated_at,
+    expires_at = excluded.expires_at
+"""
+_DELETE = "DELETE FROM entries WHERE namespace = ? AND id = ?"
+_DELETE_EXPIRED = """
+DELETE FROM entries WHERE rowid IN (SELECT rowid FROM entries WHERE expires_at <= ? LIMIT ?)
+"""
+_LOAD = "SELECT * FROM entries WHERE expires_at IS NULL OR expires_at > ? ORDER BY rowid"
+_RECLAIM_BATCH = 256
+_NO_LIMIT = -1
+_LOAD_BATCH = 4096
+
+
+class SQLiteStorage(InMemoryStorage):
+    """Entries in memory, each change written through to a file, which is read when it is opened.
+
+    Searching is as fast as in `InMemoryStorage` and takes as much memory. A change is in the file
+    when the method that makes it returns: no crash of the process loses it, `kill -9` included. A
+    power cut may lose the last changes, but never the file's soundness; with `fsync` it loses
+    nothing, at the price of a few milliseconds for each change instead of a tenth of one.
+
+    The file belongs to one storage at a time. Another one, in this process or another, is refused
+    as long as the first is not closed, and so is a process forked from this one. A file that is
+    damaged, was made by something else, or by a later version of this library, is refused and
+    left as it is. Beside the file there is one of the same name with "-wal" after it, which is
+    part of it, until the storage is closed. The file does not shrink, but the room of what is
+    removed is used again.
+
+    Metadata must be made of what JSON knows, and comes back equal.
+
+    Args:
+        path: The file. It is made when it does not exist; its directory is not.
+        clock: Returns the present moment, in seconds since the epoch.
+        fsync: Whether each change waits until it is on the disk.
+
+    Raises:
+        StorageError: The file is refused, as said above, or cannot be opened or written.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        clock: Callable[[], float] = time.time,
+        fsync: bool = False,
+    ) -> None:
+        super().__init__(clock=clock)
+        self._path = Path(path).absolute()
+        self._process = os.getpid()
+        self._closed = False
+        # Held by whoever changes anything, from the first look at the memory until it agrees with
+        # the file again. Searches do not take it, so they never wait for the disk.
+        self._file_lock = threading.Lock()
+        self._check_header()
+        self._file = self._connect("")
+        try:
+            self._open(fsync)
+        except sqlite3.Error as error:
+            self._file.close()
+            if "locked" in str(error):
+                reason = "in use by another storage or program"
+            elif isinstance(error, sqlite3.OperationalError):
+                reason = f"cannot be opened or written ({error})"
+            else:
+                reason = f"damaged, left as it is ({error})"
+            raise self._error(reason) from error
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __repr__(self) -> str:
+        return f"SQLiteStorage({str(self._path)!r})"
+
+    @override
+    def store(self, entry: CacheEntry) -> None:
+        """Keep an entry; one of the same id in the same namespace is replaced.
+
+        Raises:
+            ValueError: As for any storage; or the metadata is not JSON, or `created_at` not a
+                number. Nothing has changed then.
+            StorageError: The file cannot be written, or the storage is closed. Nothing has
+                changed then.
+        """
+        with self._file_lock:
+            self._store(entry)
+
+    @override
+    def edit(
+        self, namespace: str, entry_id: str, change: Callable[[CacheEntry], CacheEntry]
+    ) -> CacheEntry | None:
+        with self._file_lock:
+            entry = self.get(namespace, entry_id)
+            if entry is None:
+                return None
+            changed = change(entry)
+            if changed is not entry:
+                self._store(changed)
+            return changed
+
+    def _store(self, entry: CacheEntry) -> None:
+        check_entry(entry)
+        row = _row(entry)
+        has_room = self._has_room(entry)
+        with self._transaction() as (file, now):
+            # What remains of a scope when it gets other dimensions must not be loaded again.
+            limit = _RECLAIM_BATCH if has_room else _NO_LIMIT
+            file.execute(_DELETE_EXPIRED, (now, limit))
+            # One that has expired is not replaced: the new entry is a new one, so the last.
+            file.execute(f"{_DELETE} AND expires_at <= ?", (*row[:2], now))
+            file.execute(_STORE, row)
+        super().store(entry)
+
+    @override
+    def delete(self, namespace: str, entry_ids: Collection[str]) -> int:
+        with self._file_lock:
+            return self._delete(namespace, entry_ids)
+
+    @override
+    def delete_by_attributes(self, namespace: str, attributes: Mapping[str, str]) -> int:
+        if not attributes:
+            return self.invalidate_namespace(namespace)
+        with self._file_lock:
+            return self._delete(namespace, self._ids_with_attributes(namespace, attributes))
+
+    def _delete(self, namespace: str, entry_ids: Collection[str]) -> int:
+        key = _encoded(namespace)
+        with self._transaction() as (file, now):
+            file.execute(_DELETE_EXPIRED, (now, _RECLAIM_BATCH))
+            file.executemany(_DELETE, [(key, _encoded(id)) for id in set(entry_ids)])
+        return super().delete(namespace, entry_ids)
+
+    @override
+    def invalidate_namespace(self, namespace: str) -> int:
+        with self._file_lock:
+            with self._transaction() as (file, _):
+                file.execute("DELETE FROM entries WHERE namespace = ?", (_encoded(namespace),))
+            return super().invalidate_namespace(namespace)
+
+    @override
+    def clear(self) -> None:
+        with self._file_lock:
+            with self._transaction() as (file, _):
+                file.execute("DELETE FROM entries")
+            super().clear()
+
+    @override
+    def close(self) -> None:
+        """Release the file, after folding what is beside it into it.
+
+        Every other method raises `StorageError` from then on; to close again does nothing.
+        """
+        with self._file_lock:
+            if self._closed or os.getpid() != self._process:
+                return
+            self._closed = True
+            self._file.close()
+            super().clear()
+
+    @override
+    def _check_usable(self) -> None:
+        if self._closed:
+            raise self._error("the storage is closed")
+
+    @contextmanager
+    def _transaction(self) -> Generator[tuple[sqlite3.Connection, float]]:
+        """Yield the connection and the present moment; all is written at the end, or nothing."""
+        self._check_usable()
+        if os.getpid() != self._process:
+            raise self._error("belongs to the process that this one was forked from")
+        try:
+            self._file.execute("BEGIN")
+            try:
+                yield self._file, self._clock()
+                self._file.execute("COMMIT")
+            finally:
+                # Some errors end the transaction by themselves.
+                if self._file.in_transaction:
+                    self._file.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise self._error(f"cannot be written, nothing has changed ({error})") from error
+
+    def _error(self, reason: str) -> StorageError:
+        return StorageError(f"{self._path}: {reason}")
+
+    def _connect(self, query: str) -> sqlite3.Connection:
+        try:
+            return sqlite3.connect(
+                f"{self._path.as_uri()}{query}",
+                uri=True,
+                isolation_level=None,
+                timeout=0,
+                check_same_thread=False,
+            )
+        except sqlite3.Error as error:
+            raise self._error(f"cannot be opened ({error})") from error
+
+    def _check_header(self) -> None:
+        """Refuse the file of another program or version, without a lock or a change to anything.
+
+        SQLite itself reads the header: were the file opened and closed in another way, this
+        process would lose the locks it may have on it. The header says the truth even when there
+        is a write-ahead log, because what is read here is written before there is one.
+        """
+        if not self._path.exists():
+            return
+        try:
+            with closing(self._connect("?mode=ro&immutable=1")) as file:
+                # Makes SQLite read the header of a file that is shorter than it says, as the death
+                # of a process leaves it: the rest is in the write-ahead log.
+                file.execute("PRAGMA writable_schema = ON")
+                self._check_format(file)
+        except sqlite3.OperationalError as error:
+            raise self._error(f"cannot be opened ({error})") from error
+        except sqlite3.DatabaseError as error:
+            raise self._error("not a storage file, or a damaged one, left as it is") from error
+
+    def _check_format(self, file: sqlite3.Connection) -> bool:
+        """Return whether there is a table of entries; refuse a file that has anything else."""
+        application, version, objects = (
+            cast("int", file.execute(query).fetchone()[0])
+            for query in (
+                "PRAGMA application_id",
+                "PRAGMA user_version",
+                "SELECT count(*) FROM sqlite_master",
+            )
+        )
+        if not (application or version or objects):
+            return False
+        if application != _APPLICATION_ID:
+            raise self._error("a file of another program, left as it is")
+        if version != _VERSION:
+            raise self._error(
+                f"has version {version} of the format, left as it is; this release of langcache "
+                f"reads version {_VERSION}"
+            )
+        return True
+
+    def _open(self, fsync: bool) -> None:
+        """Lock the file until it is closed, make the table if it is new, and load the entries."""
+        file = self._file
+        # Said before the first look at the file, it also does without shared memory.
+        file.execute("PRAGMA locking_mode = EXCLUSIVE")
+        file.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+        file.execute("BEGIN EXCLUSIVE")
+        if not self._check_format(file):
+            file.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            file.execute(f"PRAGMA user_version = {_VERSION}")
+            for statement in _SCHEMA.split(";"):
+                file.execute(statement)
+        file.execute("COMMIT")
+        file.execute("PRAGMA journal_mode = WAL")
+        file.execute(f"PRAGMA synchronous = {'FULL' if fsync else 'NORMAL'}")
+        # On macOS, a plain fsync leaves data in the drive's own cache.
+        file.execute(f"PRAGMA fullfsync = {int(fsync)}")
+        self._load_file()
+
+    def _load_file(self) -> None:
+        now = self._clock()
+        (soundness,) = self._file.execute("PRAGMA quick_check(1)").fetchone()
+        if soundness != "ok":
+            raise self._error(f"damaged, left as it is ({' '.join(soundness.split())})")
+        rows = self._file.execute(_LOAD, (now,))
+        try:
+            while batch := rows.fetchmany(_LOAD_BATCH):
+                self._load(map(_entry, batch))
+        except (TypeError, ValueError) as error:
+            raise self._error(f"damaged, left as it is ({error})") from error
+        with self._transaction() as (file, _):
+            file.execute(_DELETE_EXPIRED, (now, _NO_LIMIT))
+
+
+def _row(entry: CacheEntry) -> tuple[Any, ...]:
+    """Return the columns of an entry.
+
+    Raises:
+        ValueError: The metadata is not JSON, or `created_at` is not a number.
+    """
+    if math.isnan(entry.created_at):
+        raise ValueError(f"created_at: must be a number of seconds, got {entry.created_at}")
+    forever = entry.expires_at is None or entry.expires_at == math.inf
+    return (
+        _encoded(entry.namespace),
+        _encoded(entry.id),
+        _encoded(entry.embedding_model_id),
+        _encoded(entry.context_hash),
+        _encoded(entry.prompt),
+        _encoded(entry.response),
+        _encoded(json.dumps(dict(entry.attributes), ensure_ascii=False)),
+        None if entry.metadata is None else _encoded_metadata(entry.metadata),
+        entry.embedding.astype("<f4").tobytes(),
+        float(entry.created_at),
+        float(entry.updated_at),
+        None if forever else float(cast("float", entry.expires_at)),
+    )
+
+
+def _entry(row: tuple[Any, ...]) -> CacheEntry:
+    """Return the entry of some columns; its embedding is read-only."""
+    namespace, id, model_id, context_hash, prompt, response = map(_decoded, row[:6])
+    attributes, metadata, embedding, created_at, updated_at, expires_at = row[6:]
+    return CacheEntry(
+        id=id,
+        prompt=prompt,
+        response=response,
+        embedding=np.frombuffer(embedding, "<f4").astype(np.float32, copy=False),
+        namespace=namespace,
+        embedding_model_id=model_id,
+        context_hash=context_hash,
+        attributes=json.loads(_decoded(attributes)),
+        metadata=None if metadata is None else json.loads(_decoded(metadata)),
+        created_at=created_at,
+        updated_at=updated_at,
+        expires_at=expires_at,
+    )
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _decoded(data: bytes) -> str:
+    return data.decode("utf-8", "surrogatepass")
+
+
+def _encoded_metadata(metadata: Mapping[str, Any]) -> bytes:
+    plain = dict(metadata)
+    try:
+        text = json.dumps(plain, ensure_ascii=False, allow_nan=False)
+        faithful = json.loads(text) == plain
+    except (TypeError, ValueError, RecursionError):
+        faithful = False
+        text = ""
+    if not faithful:
+        # A tuple would come back as a list, and the key 1 as "1".
+        raise ValueError(
+            "metadata: must be JSON: dict with keys of str, list, str, finite numbers, bool, None"
+        )
+    return _encoded(text)
