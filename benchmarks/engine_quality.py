@@ -1,0 +1,150 @@
+"""How well an embedder tells prompts that may share an answer from those that may not.
+
+    uv run benchmarks/engine_quality.py [--data DIR] [--embedder minilm] [--plots DIR]
+
+Reads the evaluation sets of a directory (gzip'd TSV; not part of the repository):
+
+- ``*-pairs-*``: ``text1, text2, label``. Average precision of the similarity as a classifier, and
+  the share of positives found at a precision of at least 0.9.
+- ``*-cache*-*`` and ``*-mock-*``: ``kind, group, text``. The rows of kind ``cache`` are stored,
+  every other row is searched for. A hit is correct when a paraphrase finds an entry of its own
+  group; every other hit is wrong.
+
+Similarity is (1 + cosine) / 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from langcache.engine import MiniLMEmbedder
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from langcache.engine import Embedder
+
+THRESHOLDS = (0.80, 0.85, 0.875, 0.90, 0.925, 0.95, 0.975)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    """The rows of an evaluation set."""
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def similarities(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The similarity of each row of one array to the same row of the other."""
+    return (1 + np.einsum("ij,ij->i", left, right)) / 2
+
+
+def precision_recall(
+    scores: NDArray[np.float32], labels: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Precision and recall at each score as the threshold, from the highest score down."""
+    order = np.argsort(-scores, kind="stable")
+    found = np.cumsum(labels[order])
+    # Equal scores stand or fall together.
+    last = np.append(np.diff(scores[order]) != 0, True)
+    return (found / np.arange(1, len(scores) + 1))[last], (found / labels.sum())[last]
+
+
+def average_precision(scores: NDArray[np.float32], labels: NDArray[np.bool_]) -> float:
+    """The mean of the precision over the steps of the recall."""
+    precision, recall = precision_recall(scores, labels)
+    return float(np.sum(np.diff(recall, prepend=0) * precision))
+
+
+def report_pairs(embedder: Embedder, path: Path) -> tuple[str, NDArray, NDArray]:
+    """Measure a set of pairs; returns its name with precision and recall, for a plot."""
+    data = rows(path)
+    left = embedder.embed([row["text1"] for row in data])
+    right = embedder.embed([row["text2"] for row in data])
+    scores = similarities(left, right)
+    labels = np.array([row["label"] == "1" for row in data])
+    precision, recall = precision_recall(scores, labels)
+    sure = recall[precision >= 0.9]
+    name = path.name.split("-dev")[0]
+    print(
+        f"{name:<24} {len(data):>5} pairs  AP {average_precision(scores, labels):.3f}  "
+        f"recall at precision 0.9: {sure.max() if len(sure) else 0:.3f}"
+    )
+    return name, precision, recall
+
+
+def simulate_cache(embedder: Embedder, path: Path) -> tuple[str, NDArray, NDArray]:
+    """Run a cache over a set; returns its name with precision and correct hits, for a plot."""
+    data = rows(path)
+    stored = [row for row in data if row["kind"] == "cache"]
+    asked = [row for row in data if row["kind"] != "cache"]
+    entries = embedder.embed([row["text"] for row in stored])
+    prompts = embedder.embed([row["text"] for row in asked])
+    cosines = prompts @ entries.T
+    best = cosines.argmax(axis=1)
+    scores = (1 + cosines[np.arange(len(asked)), best]) / 2
+    correct = np.array(
+        [
+            row["kind"] == "paraphrase" and stored[entry]["group"] == row["group"]
+            for row, entry in zip(asked, best, strict=True)
+        ]
+    )
+    paraphrases = sum(row["kind"] == "paraphrase" for row in asked)
+    name = path.name.split("-dev")[0]
+    print(f"\n{name}: {len(stored)} entries, {paraphrases} paraphrases of {len(asked)} prompts")
+    print("  threshold  hits  correct hits of paraphrases  precision of hits")
+    for threshold in THRESHOLDS:
+        hit = scores >= threshold
+        right = (hit & correct).sum()
+        print(
+            f"  {threshold:>9.3f}  {hit.sum():>4}  {right / paraphrases:>27.3f}"
+            f"  {right / max(1, hit.sum()):>17.3f}"
+        )
+    order = np.argsort(-scores)
+    found = np.cumsum(correct[order])
+    return name, found / np.arange(1, len(asked) + 1), found / paraphrases
+
+
+def plot(curves: list[tuple[str, NDArray, NDArray]], path: Path, title: str) -> None:
+    """Draw precision over recall."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 5), layout="constrained")
+    for name, precision, recall in curves:
+        axes.plot(recall, precision, label=name)
+    axes.set(xlabel="share of paraphrases found", ylabel="precision", title=title, ylim=(0, 1.02))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=120)
+    print(f"wrote {path}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--plots", type=Path, help="a directory for PNG plots (needs matplotlib)")
+    arguments = parser.parse_args()
+    files = sorted(arguments.data.glob("*-dev.tsv.gz"))
+    if not files:
+        sys.exit(f"no evaluation sets in {arguments.data}")
+    embedder = MiniLMEmbedder()
+    print(f"{embedder.model_id}, {embedder.dimensions} dimensions\n")
+    started = time.perf_counter()
+    pairs = [report_pairs(embedder, path) for path in files if "-pairs-" in path.name]
+    caches = [simulate_cache(embedder, path) for path in files if "-pairs-" not in path.name]
+    print(f"\n{time.perf_counter() - started:.0f} s")
+    if arguments.plots:
+        arguments.plots.mkdir(parents=True, exist_ok=True)
+        plot(pairs, arguments.plots / f"pairs-{embedder.model_id}.png", "Pairs")
+        plot(caches, arguments.plots / f"cache-{embedder.model_id}.png", "Cache simulation")
+
+
+if __name__ == "__main__":
+    main()
