@@ -768,3 +768,20 @@ def test_a_kill_while_the_file_is_made_leaves_one_that_can_be_opened(tmp_path):
         names = [each for each in directory.iterdir() if each.suffix == "" and "-" not in each.name]
         for name in names:
             SQLiteStorage(name).close()
+
+
+def test_the_fields_that_a_cache_declares_are_kept_in_the_file(tmp_path):
+    path = tmp_path / "cache.db"
+    fields = {"user": "tag", "\ud800 age": "numeric"}
+    with contextlib.closing(SQLiteStorage(path)) as storage:
+        storage.set_schema("faq", fields)
+        storage.set_schema("faq\0", {"topic": "text"})
+        storage.set_schema("gone", {"topic": "text"})
+        storage.set_schema("gone", None)
+    with contextlib.closing(SQLiteStorage(path)) as storage:
+        assert storage.schema("faq") == fields
+        assert storage.schema("faq\0") == {"topic": "text"}
+        assert storage.schema("gone") is None
+        storage.set_schema("faq", {})
+    with contextlib.closing(SQLiteStorage(path)) as storage:
+        assert storage.schema("faq") == {}

@@ -43,7 +43,8 @@ CREATE TABLE entries (
     expires_at REAL,
     UNIQUE (namespace, id)
 );
-CREATE INDEX entries_by_expiry ON entries (expires_at) WHERE expires_at IS NOT NULL
+CREATE INDEX entries_by_expiry ON entries (expires_at) WHERE expires_at IS NOT NULL;
+CREATE TABLE schemas (namespace BLOB PRIMARY KEY, fields BLOB NOT NULL)
 """
 # An entry that is replaced keeps its row, and so its place in the order of `entries`.
 _STORE = """
@@ -203,6 +204,25 @@ class SQLiteStorage(InMemoryStorage):
             super().clear()
 
     @override
+    def set_schema(self, namespace: str, schema: Mapping[str, str] | None) -> None:
+        """Keep the type of each attribute that a cache declares, or None to forget it.
+
+        Raises:
+            StorageError: The file cannot be written, or the storage is closed. Nothing has
+                changed then.
+        """
+        key = _encoded(namespace)
+        with self._file_lock:
+            with self._transaction() as (file, _):
+                if schema is None:
+                    file.execute("DELETE FROM schemas WHERE namespace = ?", (key,))
+                else:
+                    # JSON spells a lone surrogate as an escape.
+                    fields = json.dumps(dict(schema)).encode()
+                    file.execute("INSERT OR REPLACE INTO schemas VALUES (?, ?)", (key, fields))
+            super().set_schema(namespace, schema)
+
+    @override
     def close(self) -> None:
         """Release the file, after folding what is beside it into it.
 
@@ -322,6 +342,8 @@ class SQLiteStorage(InMemoryStorage):
         try:
             while batch := rows.fetchmany(_LOAD_BATCH):
                 self._load(map(_entry, batch))
+            for key, fields in self._file.execute("SELECT * FROM schemas"):
+                super().set_schema(_decoded(key), json.loads(fields))
         except (TypeError, ValueError) as error:
             raise self._error(f"damaged, left as it is ({error})") from error
         with self._transaction() as (file, _):
