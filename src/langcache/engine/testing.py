@@ -41,7 +41,7 @@ class ManualClock:
     """
 
     def __init__(self) -> None:
-        self.now = 1000.0
+        self.now: float = 1000.0
 
     def __call__(self) -> float:
         return self.now
