@@ -1,0 +1,62 @@
+"""The LiteLLM integration works with the oldest release it supports and with the newest.
+
+LiteLLM brings some fifty packages and is noisy, so each release is installed into an environment
+of its own, from the package registry.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+OLDEST, NEWEST = "1.80.0", "1.106.2"
+# LiteLLM takes tools only where mcp is installed.
+PACKAGES = ["mcp", f"{ROOT}[litellm]", str(ROOT / "models" / "minilm"), str(ROOT / "mockserver")]
+
+
+@pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not on the PATH")
+@pytest.mark.parametrize("release", [OLDEST, NEWEST])
+def test_litellm_release(release, tmp_path):
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    requirements = [f"litellm=={release}", "pytest>=8", *PACKAGES]
+    command = [
+        *("uv", "run", "--quiet", "--isolated", "--no-project", "--python", sys.executable),
+        # Else uv takes what it built of this tree before, until pyproject.toml changes.
+        *("--refresh-package", "langcache", "--refresh-package", "langcache-mockserver"),
+        *(part for requirement in requirements for part in ("--with", requirement)),
+        *("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib"),
+        *("-W", "error:::langcache", "-c", str(tmp_path / "pytest.ini")),
+        *("--rootdir", str(tmp_path), str(Path(__file__).parent / "with_litellm")),
+    ]
+    # Else it looks for prices on the web, and waits for an answer.
+    environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    tests = subprocess.run(
+        command,
+        check=False,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert tests.returncode == 0, tests.stdout + tests.stderr
+    assert " passed" in tests.stdout
+    assert " skipped" not in tests.stdout
+
+
+@pytest.mark.skipif("litellm" in sys.modules, reason="LiteLLM is installed here")
+def test_without_litellm_the_import_names_the_extra():
+    with pytest.raises(ImportError, match=r'pip install "langcache\[litellm\]"'):
+        import langcache.integrations.litellm  # noqa: F401
+
+
+def test_importing_the_package_of_integrations_imports_no_other_library():
+    program = (
+        "import sys, langcache.integrations; "
+        "assert not {'litellm', 'numpy', 'httpx'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
