@@ -27,7 +27,9 @@ from langcache._runtime.errors import (
     network_error,
     status_line,
 )
+from langcache._runtime.raw import RawResponse
 from langcache._runtime.retry import backoff_delay, is_transient, retry_after
+from langcache.hooks import HookContext
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Mapping
@@ -84,21 +86,6 @@ Command: TypeAlias = Send | Sleep | Await
 
 
 @dataclass(slots=True)
-class Outcome(Generic[T]):
-    """A successful call.
-
-    Attributes:
-        result: The model, None where the operation has none.
-        response: The response.
-        attempts: How many times the request was sent.
-    """
-
-    result: T
-    response: httpx.Response
-    attempts: int
-
-
-@dataclass(slots=True)
 class Call(Generic[T]):
     """Everything that a call needs, checked.
 
@@ -114,7 +101,6 @@ class Call(Generic[T]):
         timeout: What the whole call may take, in seconds, None for no limit.
         hooks: The client's hooks.
         log: The client's log.
-        build_request: The ``build_request`` of the HTTP client that will send.
     """
 
     operation: Operation[T]
@@ -128,18 +114,23 @@ class Call(Generic[T]):
     timeout: float | None
     hooks: Hooks
     log: CallLog
-    build_request: Callable[..., httpx.Request]
 
 
-def perform(call: Call[T]) -> Generator[Command, Any, Outcome[T]]:
+def perform(
+    call: Call[T], build_request: Callable[..., httpx.Request]
+) -> Generator[Command, Any, RawResponse[T]]:
     """Carry out a call.
+
+    Args:
+        call: The call.
+        build_request: The ``build_request`` of the HTTP client that will send.
 
     Yields:
         What has to be done; takes the response of a :class:`Send` and the value of an
         :class:`Await`. A network error is thrown in as the ``httpx.RequestError`` it is.
 
     Returns:
-        The outcome.
+        The result, with the response that it came in.
 
     Raises:
         TypeError: An argument is of the wrong type.
@@ -164,7 +155,7 @@ def perform(call: Call[T]) -> Generator[Command, Any, Outcome[T]]:
                 span.inject(headers)
             if call.extra_headers:
                 headers.update(call.extra_headers)
-            request = call.build_request(
+            request = build_request(
                 operation.method,
                 call.url,
                 content=content,
@@ -172,19 +163,16 @@ def perform(call: Call[T]) -> Generator[Command, Any, Outcome[T]]:
                 timeout=_time_left(deadline),
             )
             response, error = yield from _attempt(call, request, attempt, deadline)
-            if response is not None and 200 <= response.status_code < 300:
-                return Outcome(_parse(operation, response), response, attempt)
+            if response is not None and response.is_success:
+                return RawResponse(_parse(operation, response), response, attempt)
             delay = _delay_before_retry(call, response, error, attempt)
             if delay is None or not _may_wait(call, started, deadline, delay):
-                failure = _failure(operation, response, error)
-                raise failure from error
+                raise _failure(operation, response, error) from error
             yield Sleep(delay)
-    except (LangCacheError, NoResponseError) as error:
+    except Exception as error:
         failure = error
-        error.attempts = attempt
-        raise
-    except BaseException as error:
-        failure = error if isinstance(error, Exception) else None
+        if isinstance(error, (LangCacheError, NoResponseError)):
+            error.attempts = attempt
         raise
     finally:
         if span is not None:
@@ -219,8 +207,6 @@ def _attempt(
     hooks = call.hooks
     context = None
     if hooks.before_request_hooks or hooks.after_success_hooks or hooks.after_error_hooks:
-        from langcache.hooks import HookContext
-
         context = HookContext(call.operation.id, call.server_url, attempt)
         for hook in hooks.before_request_hooks:
             request = (yield from _run_hook(hook(context, request), hook, deadline)) or request
@@ -237,7 +223,7 @@ def _attempt(
         )
     if context is None:
         return response, error
-    if response is not None and 200 <= response.status_code < 300:
+    if response is not None and response.is_success:
         for hook in hooks.after_success_hooks:
             replaced = yield from _run_hook(hook(context, response), hook, deadline)
             if replaced is not None:

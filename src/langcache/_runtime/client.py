@@ -6,16 +6,14 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
-import httpx
 from typing_extensions import Self
 
 from langcache._runtime.arguments import number
-from langcache._runtime.call import Call, Outcome, perform
+from langcache._runtime.call import Call, perform
 from langcache._runtime.clients import Clients
 from langcache._runtime.drivers import drive, drive_async
 from langcache._runtime.headers import bearer, custom_headers
 from langcache._runtime.log import CallLog
-from langcache._runtime.raw import RawResponse
 from langcache._runtime.url import base_url, operation_url, path_segment
 from langcache.hooks import Hooks
 from langcache.types import UNSET, OptionalNullable, Unset
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from langcache._runtime.operation import Operation
+    from langcache._runtime.raw import RawResponse
     from langcache.httpclient import AsyncHttpClient, HttpClient
 
 T = TypeVar("T")
@@ -134,30 +133,20 @@ class BaseClient:
         await self._clients.aclose()
 
     def _call(self, operation: Operation[T], *arguments: Any) -> T:
-        return self._perform(operation, *arguments).result
+        return self._call_raw(operation, *arguments).parsed
 
     async def _call_async(self, operation: Operation[T], *arguments: Any) -> T:
-        return (await self._perform_async(operation, *arguments)).result
+        return (await self._call_raw_async(operation, *arguments)).parsed
 
     def _call_raw(self, operation: Operation[T], *arguments: Any) -> RawResponse[T]:
-        outcome = self._perform(operation, *arguments)
-        return RawResponse(outcome.result, outcome.response, outcome.attempts)
-
-    async def _call_raw_async(self, operation: Operation[T], *arguments: Any) -> RawResponse[T]:
-        outcome = await self._perform_async(operation, *arguments)
-        return RawResponse(outcome.result, outcome.response, outcome.attempts)
-
-    def _perform(self, operation: Operation[T], *arguments: Any) -> Outcome[T]:
         call = self._prepare(operation, *arguments)
         client = self._clients.sync_client(call.url)
-        call.build_request = client.build_request
-        return drive(perform(call), client)
+        return drive(perform(call, client.build_request), client)
 
-    async def _perform_async(self, operation: Operation[T], *arguments: Any) -> Outcome[T]:
+    async def _call_raw_async(self, operation: Operation[T], *arguments: Any) -> RawResponse[T]:
         call = self._prepare(operation, *arguments)
         client = self._clients.async_client(call.url)
-        call.build_request = client.build_request
-        return await drive_async(perform(call), client)
+        return await drive_async(perform(call, client.build_request), client)
 
     def _prepare(
         self,
@@ -202,7 +191,6 @@ class BaseClient:
             timeout=self._timeout if timeout_ms is None else _check_timeout(timeout_ms),
             hooks=self.hooks,
             log=self._log,
-            build_request=httpx.Request,
         )
 
 

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import httpx
 
 from langcache._deadline import bounded_stream, within
-from langcache._runtime.call import Await, Command, Outcome, Send, Sleep
+from langcache._runtime.call import Await, Command, Send, Sleep
 from langcache._runtime.errors import ReadTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from langcache._runtime.raw import RawResponse
     from langcache.httpclient import AsyncHttpClient, HttpClient
 
 T = TypeVar("T")
 
 
-def drive(call: Generator[Command, Any, Outcome[T]], client: HttpClient) -> Outcome[T]:
+def drive(call: Generator[Command, Any, RawResponse[T]], client: HttpClient) -> RawResponse[T]:
     """Carry out a call in this thread."""
     try:
         command = next(call)
@@ -32,7 +33,7 @@ def drive(call: Generator[Command, Any, Outcome[T]], client: HttpClient) -> Outc
             else:
                 command = call.send(value)
     except StopIteration as stop:
-        return cast("Outcome[T]", stop.value)
+        return cast("RawResponse[T]", stop.value)
     finally:
         call.close()
 
@@ -64,8 +65,8 @@ def _send(request: httpx.Request, deadline: float | None, client: HttpClient) ->
 
 
 async def drive_async(
-    call: Generator[Command, Any, Outcome[T]], client: AsyncHttpClient
-) -> Outcome[T]:
+    call: Generator[Command, Any, RawResponse[T]], client: AsyncHttpClient
+) -> RawResponse[T]:
     """Carry out a call in this task."""
     try:
         command = next(call)
@@ -77,7 +78,7 @@ async def drive_async(
             else:
                 command = call.send(value)
     except StopIteration as stop:
-        return cast("Outcome[T]", stop.value)
+        return cast("RawResponse[T]", stop.value)
     finally:
         call.close()
 
