@@ -543,9 +543,10 @@ def test_clear_keeps_the_fields_and_delete_forgets_them(make, storage):
         make(filterable_fields=None)
     cache.delete()
     assert cache.check(PROMPT) == []
-    assert asyncio.run(storage.aschema("llmcache")) is None
+    assert asyncio.run(storage.arecords("fields of semantic caches")) == {}
     make(filterable_fields=None)
-    assert asyncio.run(storage.aschema("llmcache")) == {}
+    with pytest.raises(ValueError, match="overwrite=True"):
+        make()
 
 
 def test_caches_of_one_name_share_entries_and_those_of_other_models_do_not(make):
@@ -752,7 +753,7 @@ def test_the_constructor_refuses(options, error):
     storage = InMemoryStorage()
     with pytest.raises(error):
         SemanticCache(**{"vectorizer": WordEmbedder(), "storage": storage, **options})
-    assert storage.schema("llmcache") is None
+    assert storage.records("fields of semantic caches") == {}
 
 
 def test_no_error_repeats_what_a_user_stored(cache):

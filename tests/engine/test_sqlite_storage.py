@@ -770,18 +770,18 @@ def test_a_kill_while_the_file_is_made_leaves_one_that_can_be_opened(tmp_path):
             SQLiteStorage(name).close()
 
 
-def test_the_fields_that_a_cache_declares_are_kept_in_the_file(tmp_path):
+def test_records_are_kept_in_the_file(tmp_path):
     path = tmp_path / "cache.db"
-    fields = {"user": "tag", "\ud800 age": "numeric"}
     with contextlib.closing(SQLiteStorage(path)) as storage:
-        storage.set_schema("faq", fields)
-        storage.set_schema("faq\0", {"topic": "text"})
-        storage.set_schema("gone", {"topic": "text"})
-        storage.set_schema("gone", None)
+        storage.set_record("fields", "faq", "{}")
+        storage.set_record("fields", "faq", "\ud800")
+        storage.set_record("fields", "faq\0", "")
+        storage.set_record("fields", "gone", "text")
+        storage.set_record("fields", "gone", None)
+        storage.set_record("others", "faq", "other")
     with contextlib.closing(SQLiteStorage(path)) as storage:
-        assert storage.schema("faq") == fields
-        assert storage.schema("faq\0") == {"topic": "text"}
-        assert storage.schema("gone") is None
-        storage.set_schema("faq", {})
+        assert storage.records("fields") == {"faq": "\ud800", "faq\0": ""}
+        assert storage.records("others") == {"faq": "other"}
+        storage.clear()
     with contextlib.closing(SQLiteStorage(path)) as storage:
-        assert storage.schema("faq") == {}
+        assert storage.records("others") == {"faq": "other"}

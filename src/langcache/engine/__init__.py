@@ -27,6 +27,7 @@ from langcache.engine.storage import (
     SQLiteStorage,
     StorageBackend,
     StorageError,
+    StorageFullError,
 )
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "SentenceTransformerEmbedder",
     "StorageBackend",
     "StorageError",
+    "StorageFullError",
     "Tag",
     "Text",
     "create_embedder",

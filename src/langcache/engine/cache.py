@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import time
 from collections.abc import Mapping
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SemanticCache"]
 
+_FIELDS_COLLECTION = "fields of semantic caches"
 _FIELD_TYPES = ("tag", "numeric", "text")
 _UPDATABLE = ("prompt", "response", "prompt_vector", "metadata")
 _RESERVED = frozenset(
@@ -138,14 +140,15 @@ class SemanticCache:
             raise TypeError(f"storage: must be a StorageBackend, got {kind(given)}")
         self._owns_storage = storage is None
         self._storage = InMemoryStorage(clock=clock) if storage is None else storage
-        schema = self._storage.schema(self._name)
-        if schema is not None and schema != self._fields and not overwrite:
+        known = self._storage.records(_FIELDS_COLLECTION).get(self._name)
+        declared = self._fields if known is None else cast("dict[str, str]", json.loads(known))
+        if declared != self._fields and not overwrite:
             raise ValueError(
                 "filterable_fields: the storage has a cache of this name with other fields"
-                f" ({len(schema)} of them); give the same ones, another name, or overwrite=True"
+                f" ({len(declared)} of them); give the same ones, another name, or overwrite=True"
             )
         self._vectorizer = create_embedder("minilm" if vectorizer is None else vectorizer)
-        self._storage.set_schema(self._name, self._fields)
+        self._storage.set_record(_FIELDS_COLLECTION, self._name, json.dumps(self._fields))
         self._writes = atomic_writes(self._storage)
         self._refresh_ttl_on_hit = refresh_ttl_on_hit
         self._on_lookup = on_lookup
@@ -629,7 +632,10 @@ class SemanticCache:
 
     def _delete(self) -> Steps[None]:
         yield from self._clear()
-        yield from call(self._storage.set_schema, self._storage.aset_schema, self._name, None)
+        storage = self._storage
+        yield from call(
+            storage.set_record, storage.aset_record, _FIELDS_COLLECTION, self._name, None
+        )
 
     # One computation for concurrent misses.
 

@@ -746,6 +746,27 @@ class StorageConformance:
         assert storage.edit("other", "1", change) is None
 
     @_rule
+    def test_records_are_kept_by_collection_and_key(self, storage: Any, clock: ManualClock) -> None:
+        assert storage.records("a") == {}
+        storage.set_record("a", "k", "1")
+        storage.set_record("a", "k", "2")
+        storage.set_record("a", "\u03a9 k", "")
+        storage.set_record("b", "k", "3")
+        assert storage.records("a") == {"k": "2", "\u03a9 k": ""}
+        storage.set_record("a", "k", None)
+        storage.set_record("a", "absent", None)
+        assert storage.records("a") == {"\u03a9 k": ""}
+        assert storage.records("b") == {"k": "3"}
+
+    @_rule
+    def test_records_outlive_the_entries(self, storage: Any, clock: ManualClock) -> None:
+        storage.set_record("ns", "k", "1")
+        storage.store(_entry())
+        storage.invalidate_namespace("ns")
+        storage.clear()
+        assert storage.records("ns") == {"k": "1"}
+
+    @_rule
     def test_threads_lose_nothing(self, storage: Any, clock: ManualClock) -> None:
         expected = [str(number) for number in range(40)]
 

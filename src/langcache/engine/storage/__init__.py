@@ -1,7 +1,7 @@
 """Storage backends: where a cache keeps its entries and finds them again."""
 
 from langcache.engine.storage.base import CacheEntry, Match, SearchResult, StorageBackend
-from langcache.engine.storage.errors import StorageError
+from langcache.engine.storage.errors import StorageError, StorageFullError
 from langcache.engine.storage.memory import InMemoryStorage
 from langcache.engine.storage.sqlite import SQLiteStorage
 
@@ -13,4 +13,5 @@ __all__ = [
     "SearchResult",
     "StorageBackend",
     "StorageError",
+    "StorageFullError",
 ]

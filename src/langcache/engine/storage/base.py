@@ -319,23 +319,26 @@ class StorageBackend(ABC):
         """
         return sum(map(entry_bytes, self.entries(namespace)))
 
-    def schema(self, namespace: str) -> Mapping[str, str] | None:
-        """Return what `set_schema` was given last, or None."""
-        return self._declared_schemas.get(namespace)
+    def records(self, collection: str) -> dict[str, str]:
+        """Return the records of a collection: the texts that were set, by their keys.
 
-    def set_schema(self, namespace: str, schema: Mapping[str, str] | None) -> None:
-        """Keep the type of each attribute that a cache declares, or None to forget it.
-
-        The backend has no use for it, but a cache has: it finds that another one uses the
-        namespace in another way. As it stands here, it is kept as long as the object.
+        Records are what a cache or a server keeps beside its entries: which fields it declares,
+        say. A backend has no use for them itself, and `clear` and `invalidate_namespace` leave
+        them. As they stand here, they are kept as long as the object; a backend that outlives the
+        process overrides `records` and `set_record`.
         """
-        if schema is None:
-            self._declared_schemas.pop(namespace, None)
+        return dict(self._records.get(collection, {}))
+
+    def set_record(self, collection: str, key: str, text: str | None) -> None:
+        """Keep a text in a collection, in place of the one with its key, or None to remove it."""
+        records = self._records.setdefault(collection, {})
+        if text is None:
+            records.pop(key, None)
         else:
-            self._declared_schemas[namespace] = dict(schema)
+            records[key] = text
 
     @cached_property
-    def _declared_schemas(self) -> dict[str, dict[str, str]]:
+    def _records(self) -> dict[str, dict[str, str]]:
         return {}
 
     def close(self) -> None:  # noqa: B027 - most backends hold nothing to release
@@ -443,13 +446,13 @@ class StorageBackend(ABC):
         """Asynchronous twin of `namespace_bytes`."""
         return await asyncio.to_thread(self.namespace_bytes, namespace)
 
-    async def aschema(self, namespace: str) -> Mapping[str, str] | None:
-        """Asynchronous twin of `schema`."""
-        return await asyncio.to_thread(self.schema, namespace)
+    async def arecords(self, collection: str) -> dict[str, str]:
+        """Asynchronous twin of `records`."""
+        return await asyncio.to_thread(self.records, collection)
 
-    async def aset_schema(self, namespace: str, schema: Mapping[str, str] | None) -> None:
-        """Asynchronous twin of `set_schema`."""
-        await asyncio.to_thread(self.set_schema, namespace, schema)
+    async def aset_record(self, collection: str, key: str, text: str | None) -> None:
+        """Asynchronous twin of `set_record`."""
+        await asyncio.to_thread(self.set_record, collection, key, text)
 
     async def aclose(self) -> None:
         """Asynchronous twin of `close`."""

@@ -44,7 +44,12 @@ CREATE TABLE entries (
     UNIQUE (namespace, id)
 );
 CREATE INDEX entries_by_expiry ON entries (expires_at) WHERE expires_at IS NOT NULL;
-CREATE TABLE schemas (namespace BLOB PRIMARY KEY, fields BLOB NOT NULL)
+CREATE TABLE records (
+    collection BLOB NOT NULL,
+    key BLOB NOT NULL,
+    text BLOB NOT NULL,
+    PRIMARY KEY (collection, key)
+) WITHOUT ROWID
 """
 # An entry that is replaced keeps its row, and so its place in the order of `entries`.
 _STORE = """
@@ -204,23 +209,22 @@ class SQLiteStorage(InMemoryStorage):
             super().clear()
 
     @override
-    def set_schema(self, namespace: str, schema: Mapping[str, str] | None) -> None:
-        """Keep the type of each attribute that a cache declares, or None to forget it.
+    def set_record(self, collection: str, key: str, text: str | None) -> None:
+        """Keep a text in a collection, in place of the one with its key, or None to remove it.
 
         Raises:
             StorageError: The file cannot be written, or the storage is closed. Nothing has
                 changed then.
         """
-        key = _encoded(namespace)
+        place = (_encoded(collection), _encoded(key))
         with self._file_lock:
             with self._transaction() as (file, _):
-                if schema is None:
-                    file.execute("DELETE FROM schemas WHERE namespace = ?", (key,))
+                if text is None:
+                    file.execute("DELETE FROM records WHERE collection = ? AND key = ?", place)
                 else:
-                    # JSON spells a lone surrogate as an escape.
-                    fields = json.dumps(dict(schema)).encode()
-                    file.execute("INSERT OR REPLACE INTO schemas VALUES (?, ?)", (key, fields))
-            super().set_schema(namespace, schema)
+                    row = (*place, _encoded(text))
+                    file.execute("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", row)
+            super().set_record(collection, key, text)
 
     @override
     def close(self) -> None:
@@ -342,8 +346,8 @@ class SQLiteStorage(InMemoryStorage):
         try:
             while batch := rows.fetchmany(_LOAD_BATCH):
                 self._load(map(_entry, batch))
-            for key, fields in self._file.execute("SELECT * FROM schemas"):
-                super().set_schema(_decoded(key), json.loads(fields))
+            for row in self._file.execute("SELECT * FROM records"):
+                super().set_record(*map(_decoded, row))
         except (TypeError, ValueError) as error:
             raise self._error(f"damaged, left as it is ({error})") from error
         with self._transaction() as (file, _):
