@@ -16,10 +16,13 @@ CONTRACT = json.loads(
 PROBLEMS = {
     400: ("BadRequest", "/errors/invalid-data"),
     401: ("Authentication", "/errors/authentication-failed"),
+    403: ("Forbidden", "/errors/insufficient-permissions"),
     404: ("NotFound", "/errors/resource-not-found"),
     405: ("MethodNotAllowed", "/errors/method-not-allowed"),
     413: ("PayloadTooLarge", "/errors/payload-too-large"),
     415: ("UnsupportedMediaType", "/errors/unsupported-media-type"),
+    424: ("FailedDependency", "/errors/resource-unavailable"),
+    429: ("TooManyRequests", "/errors/too-many-requests"),
     500: ("Unexpected", "/errors/unexpected-error"),
 }
 _numbers = itertools.count()

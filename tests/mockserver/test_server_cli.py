@@ -129,7 +129,7 @@ def test_the_default_threshold_is_the_one_given():
         (["--port", ""], {}, "--port: must be an integer, is ''"),
         (["--port"], {}, "argument --port: expected one argument"),
         (["--host", ""], {}, "--host: must not be empty, is ''"),
-        (["--storage", "disk"], {}, "--storage: must be one of memory, is 'disk'"),
+        (["--storage", "disk"], {}, "--storage: must be one of memory, sqlite:PATH, is 'disk'"),
         (["--default-threshold", "2"], {}, "--default-threshold: must be from 0 to 1, is 2.0"),
         (["--default-threshold", "nan"], {}, "--default-threshold: must be from 0 to 1, is nan"),
         (["--default-threshold", "x"], {}, "--default-threshold: must be a number, is 'x'"),
@@ -141,7 +141,11 @@ def test_the_default_threshold_is_the_one_given():
         ),
         (["--unknown"], {}, "unrecognized arguments: --unknown"),
         ([], {"PORT": "x\ny"}, "LANGCACHE_MOCKSERVER_PORT: must be an integer, is 'x\\ny'"),
-        ([], {"STORAGE": "x"}, "LANGCACHE_MOCKSERVER_STORAGE: must be one of memory, is 'x'"),
+        (
+            [],
+            {"STORAGE": "x"},
+            "LANGCACHE_MOCKSERVER_STORAGE: must be one of memory, sqlite:PATH, is 'x'",
+        ),
     ],
 )
 def test_a_bad_value_is_one_line_and_status_2(arguments, variables, message):
@@ -178,3 +182,18 @@ def test_version_and_help_are_printed():
 def test_an_ipv6_address_is_in_brackets_in_the_url():
     with running("--host", "::1", "--port", "0") as (_, host, _):
         assert host == "[::1]"
+
+
+def test_entries_in_a_file_are_there_after_a_restart(tmp_path):
+    path = "/v1/caches/faq/entries"
+    file = f"sqlite:{tmp_path / 'cache.db'}"
+    with running("--port", "0", "--storage", file) as (process, _, port):
+        assert request(port, "POST", path, '{"prompt": "Why?", "response": "So."}')[0] == 201
+        other = run("--port", "0", "--storage", file)
+        assert other.returncode == 1
+        assert "in use by another storage" in other.stderr
+        process.kill()
+        process.wait()
+    with running("--port", "0", "--storage", file) as (_, _, port):
+        status, body = request(port, "POST", f"{path}/search", '{"prompt": "Why?"}')
+        assert (status, b'"So."' in body) == (200, True)

@@ -11,9 +11,11 @@ from dataclasses import fields
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
+from langcache.engine.storage import StorageError
 from langcache_mockserver.app import create_app
 from langcache_mockserver.server import Server, listen, url_of
-from langcache_mockserver.settings import LOG_LEVELS, STORAGES, Settings, SettingsError
+from langcache_mockserver.settings import LOG_LEVELS, Settings, SettingsError
+from langcache_mockserver.storages import STORAGES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +26,7 @@ _PROGRAM = "langcache-mockserver"
 _HELP = {
     "host": "name or address to listen on",
     "port": "port to listen on; 0 takes any free one",
-    "storage": f"where entries are kept: {', '.join(STORAGES)}",
+    "storage": f"where entries are kept: {STORAGES}",
     "default_threshold": "least similarity of a semantic match where a search names none, 0 to 1",
     "max_body_bytes": "largest request body accepted, in bytes",
     "log_level": f"least level to log, on standard error: {', '.join(LOG_LEVELS)}",
@@ -44,8 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The command line's arguments; by default those of the process.
 
     Returns:
-        The exit status 1, where the address can't be listened on. A signal ends the process with
-        status 0, bad arguments with 2.
+        The exit status 1, where the address can't be listened on or the storage not be opened. A
+        signal ends the process with status 0, bad arguments with 2.
     """
     # uvicorn hands a signal on to these handlers when it has shut down.
     signal.signal(signal.SIGINT, _leave)
@@ -60,7 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{_PROGRAM}: error: can't listen on {where}: {error.strerror}\n")
         return 1
     ready = f"{_PROGRAM} ready on {url_of(listener, settings.host)}"
-    Server(create_app(settings), on_ready=lambda: print(ready, flush=True)).run([listener])
+    try:
+        app = create_app(settings)
+    except StorageError as error:
+        sys.stderr.write(f"{_PROGRAM}: error: {error}\n")
+        return 1
+    Server(app, on_ready=lambda: print(ready, flush=True)).run([listener])
     return 0
 
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 
+from langcache_mockserver.call import begin_call
 from langcache_mockserver.problems import ProblemError, response
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Envelope:
         if not _REQUEST_ID.fullmatch(request_id):
             request_id = uuid.uuid4().hex
         path = _raw_path(scope)
+        inner: Scope = {**scope, "path": path}
+        begin_call(inner, request_id)
         started = False
 
         async def send_with_id(message: Message) -> None:
@@ -56,7 +59,7 @@ class Envelope:
             await send(message)
 
         try:
-            await self._app({**scope, "path": path}, receive, send_with_id)
+            await self._app(inner, receive, send_with_id)
         except ClientDisconnect:
             return  # there is nobody left to answer
         except Exception as error:  # noqa: BLE001 - the last resort of every request

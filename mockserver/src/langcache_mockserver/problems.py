@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.responses import JSONResponse
+
+from langcache.engine.storage import StorageError, StorageFullError
+from langcache_mockserver.call import call_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -12,13 +16,18 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
+_log = logging.getLogger("langcache_mockserver")
+
 _KINDS = {
     400: ("Invalid data", "/errors/invalid-data"),
     401: ("Authentication failed", "/errors/authentication-failed"),
+    403: ("Insufficient permissions", "/errors/insufficient-permissions"),
     404: ("Resource not found", "/errors/resource-not-found"),
     405: ("Method not allowed", "/errors/method-not-allowed"),
     413: ("Payload too large", "/errors/payload-too-large"),
     415: ("Unsupported media type", "/errors/unsupported-media-type"),
+    424: ("Resource unavailable", "/errors/resource-unavailable"),
+    429: ("Too many requests", "/errors/too-many-requests"),
     500: ("Unexpected error", "/errors/unexpected-error"),
 }
 
@@ -45,6 +54,7 @@ class ProblemError(Exception):
         detail: What went wrong this time; shown to the caller, so without prompts and keys.
         fields: The rules broken, for a 400.
         headers: Headers of the answer.
+        kind: The type, in place of the one that goes with the status.
     """
 
     def __init__(
@@ -54,12 +64,14 @@ class ProblemError(Exception):
         *,
         fields: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
+        kind: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.fields = fields
         self.headers = headers
+        self.kind = kind
 
 
 def invalid(fields: Sequence[FieldError]) -> ProblemError:
@@ -80,7 +92,7 @@ def response(problem: ProblemError, instance: str) -> JSONResponse:
         "status": problem.status,
         "detail": problem.detail,
         "instance": instance,
-        "type": kind,
+        "type": problem.kind or kind,
     }
     if problem.fields:
         body["fields"] = [field._asdict() for field in problem.fields]
@@ -92,6 +104,23 @@ async def handle_problem(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, ProblemError):
         raise error
     return response(error, request.scope["path"])
+
+
+async def handle_failed_dependency(request: Request, error: Exception) -> JSONResponse:
+    """Answer a request that storage or embedder failed (an exception handler for Starlette).
+
+    What they say goes to the log: it may name hosts and files, which are not the caller's affair.
+    """
+    _log.error("request %s: %s", call_of(request).request_id, error)
+    if isinstance(error, StorageFullError):
+        problem = ProblemError(
+            424, "the storage has no room", kind="/errors/database-out-of-memory"
+        )
+    elif isinstance(error, StorageError):
+        problem = ProblemError(424, "the storage can't be used at the moment")
+    else:
+        problem = ProblemError(424, "the embedding can't be made at the moment")
+    return response(problem, request.scope["path"])
 
 
 async def handle_not_found(request: Request, _error: Exception) -> JSONResponse:

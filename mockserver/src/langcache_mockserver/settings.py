@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-STORAGES = ("memory",)
+from langcache_mockserver.storages import STORAGES, is_storage
+
 LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
 
 
@@ -30,6 +31,7 @@ class Settings:
         host: The name or address to listen on.
         port: The TCP port to listen on, 0 to 65535; 0 takes any free one.
         storage: Where entries are kept. `memory`: in the process, gone when it ends.
+            `sqlite:PATH`: in memory and in a file, which is made when it does not exist.
         default_threshold: The least similarity, `(1 + cosine) / 2` and so 0 to 1, of a semantic
             match where a search names none.
         max_body_bytes: The largest request body accepted, in bytes; at least 1.
@@ -51,8 +53,8 @@ class Settings:
             raise SettingsError("host", "must not be empty", self.host)
         if not 0 <= self.port <= 65535:
             raise SettingsError("port", "must be from 0 to 65535", self.port)
-        if self.storage not in STORAGES:
-            raise SettingsError("storage", f"must be one of {', '.join(STORAGES)}", self.storage)
+        if not is_storage(self.storage):
+            raise SettingsError("storage", f"must be one of {STORAGES}", self.storage)
         if not 0 <= self.default_threshold <= 1:
             raise SettingsError("default_threshold", "must be from 0 to 1", self.default_threshold)
         if self.max_body_bytes < 1:

@@ -16,7 +16,7 @@ import numpy as np
 from typing_extensions import override
 
 from langcache.engine.storage.base import CacheEntry, check_entry
-from langcache.engine.storage.errors import StorageError
+from langcache.engine.storage.errors import StorageError, StorageFullError
 from langcache.engine.storage.memory import InMemoryStorage
 
 if TYPE_CHECKING:
@@ -260,10 +260,12 @@ class SQLiteStorage(InMemoryStorage):
                 if self._file.in_transaction:
                     self._file.execute("ROLLBACK")
         except sqlite3.Error as error:
-            raise self._error(f"cannot be written, nothing has changed ({error})") from error
+            # Python 3.10 has no code for it.
+            kind = StorageFullError if "full" in str(error) else StorageError
+            raise self._error(f"cannot be written, nothing has changed ({error})", kind) from error
 
-    def _error(self, reason: str) -> StorageError:
-        return StorageError(f"{self._path}: {reason}")
+    def _error(self, reason: str, kind: type[StorageError] = StorageError) -> StorageError:
+        return kind(f"{self._path}: {reason}")
 
     def _connect(self, query: str) -> sqlite3.Connection:
         try:

@@ -1,0 +1,38 @@
+"""The probes: is the server alive, and can it use its storage?"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from starlette.responses import JSONResponse
+
+from langcache_mockserver.routing import routes_of
+from langcache_mockserver.service import in_worker, service_of
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+_log = logging.getLogger("langcache_mockserver")
+
+
+async def _readiness(request: Request) -> Response:
+    try:
+        await in_worker(request, service_of(request).caches.check)
+    except Exception as error:  # noqa: BLE001 - a backend may fail in ways of its own
+        _log.warning("the storage can't be used: %s", type(error).__name__)
+        return JSONResponse({"ok": False}, 503)
+    return JSONResponse({"ok": True})
+
+
+async def _liveness(_request: Request) -> Response:
+    return JSONResponse({"ok": True})
+
+
+ROUTES = [
+    *routes_of("/health", GET=_readiness),
+    *routes_of("/health/liveness", GET=_liveness),
+    *routes_of("/health/readiness", GET=_readiness),
+]
+"""The routes of the probes, which need no key."""

@@ -1,0 +1,55 @@
+"""What the endpoints of a server work with."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+
+from anyio import CapacityLimiter, to_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import Request
+
+    from langcache_mockserver.caches import Caches
+    from langcache_mockserver.settings import Settings
+
+WORKERS = max(2, min(8, os.cpu_count() or 1))
+"""How many threads embed, search and store: one per processor, from 2 to 8.
+
+The event loop does none of that work itself, so it stays free to take requests.
+"""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The parts of one server.
+
+    Attributes:
+        settings: How it runs.
+        caches: What the operations do.
+        workers: Limits how many threads work for it at once.
+    """
+
+    settings: Settings
+    caches: Caches
+    workers: CapacityLimiter
+
+
+def service_of(request: Request) -> Service:
+    """Return the service that a request has come to."""
+    return cast("Service", request.app.state.service)
+
+
+async def in_worker(
+    request: Request, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Call a function in one of the worker threads."""
+    call = partial(function, *args, **kwargs)
+    return await to_thread.run_sync(call, limiter=service_of(request).workers)
