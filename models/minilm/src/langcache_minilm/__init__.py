@@ -2,8 +2,7 @@
 
 The model maps token ids to one sentence embedding. Inputs `input_ids` and `attention_mask`, both
 int64 of shape (batch, tokens); output `sentence_embedding`, float32 of shape (batch, 384), rows of
-unit length. Activations are quantised over the whole input, so a text's vector depends on the
-others in its batch, and on padding: run one text at a time.
+unit length. It needs onnxruntime 1.22 or later.
 
 The tokenizer is a `tokenizers` file which adds the special tokens, cuts at 256 tokens, and does
 not pad.
@@ -40,7 +39,7 @@ MAX_TOKENS: Final = 256
 
 SHA256: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "model.onnx": "51006a3e0ed45774a8ef61d5e13b8955df440061dfe8b113d972fb0321c3f330",
+        "model.onnx": "473714f6e2eb022f80b824dfccd764bf13f816a465d121c502bdaa83ce1e0fd4",
         "tokenizer.json": "71a31309bdd802f1a40845b0aceb02fb4cf6f4b81c712ae33aaff676df227115",
     }
 )
