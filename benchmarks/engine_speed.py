@@ -1,13 +1,15 @@
 """Time and memory of the engine: embedding, inserting, searching.
 
-    uv run --with usearch benchmarks/engine_speed.py [--sizes 1000 10000 100000 1000000]
+    uv run --with recallm benchmarks/engine_speed.py [--sizes 1000 10000 100000 1000000]
 
-Everything runs in one thread. The vectors are random, 384 numbers wide, of unit length; a query is
-one of them with noise, at a similarity of about 0.95. The floor of a search is numpy alone: the
+Everything runs in one thread, but for the building of the index in the background. The vectors are
+random, 384 numbers wide, of unit length, which is the hardest case for an approximate index; with
+--like-text, few directions matter much and many little, as with the embeddings of texts. A query
+is one of them with noise, at a similarity of about 0.95. The floor of a search is numpy alone: the
 fastest product of matrix and vector that numpy has, and its largest element. usearch (HNSW,
-float32, its own defaults) takes part up to 100k entries when it is installed. The contenders take
-turns, and a ratio is the median of the ratios within a round, so that other work on the machine
-does not count much.
+float32, its own defaults) takes part up to 100k entries, recallm's InMemoryStorage, when it is
+installed, up to 10k. The contenders take turns, and a ratio is the median of the ratios within a
+round, so that other work on the machine does not count much. A million entries take half an hour.
 """
 
 import argparse
@@ -29,13 +31,15 @@ from typing import Any
 import numpy as np
 from _sdk import median_ratio, print_table, rounds
 
-from langcache.engine import CacheEntry, InMemoryStorage, MiniLMEmbedder, SQLiteStorage
+from langcache.engine import CacheEntry, InMemoryStorage, MiniLMEmbedder, SQLiteStorage, hnsw
 
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 DIMENSIONS = 384
+RECALLM = "llm_semantic_cache"
 SCOPE = ("ns", "model", "")
 ROUNDS = 31
 LARGEST_FOR_USEARCH = 100_000
+LARGEST_FOR_RECALLM = 10_000
 LARGEST_FOR_SQLITE = 100_000
 ENTRIES_FOR_MEMORY = 100_000
 
@@ -62,29 +66,43 @@ def attributes_of(number: int) -> dict[str, str]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
-    sizes = parser.parse_args().sizes
+    parser.add_argument("--like-text", action="store_true")
+    options = parser.parse_args()
     if not ONE_THREAD.items() <= os.environ.items():
         # numpy reads them when it is imported.
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ONE_THREAD})
-    packages = ["numpy", "onnxruntime", "tokenizers", "usearch"]
-    versions = [f"{name} {metadata.version(name)}" for name in packages if find_spec(name)]
+    recallm = importlib.import_module(RECALLM) if find_spec(RECALLM) else None
+    packages = ["numpy", "onnxruntime", "tokenizers", "usearch", *(["recallm"] if recallm else [])]
+    versions = [f"{name} {metadata.version(name)}" for name in packages]
     python = f"Python {platform.python_version()}"
     print(", ".join([cpu(), f"{os.cpu_count()} cores", platform.system(), python, *versions]))
     print()
     embedding()
     memory()
-    # After onnxruntime: usearch 2.26.6 in the other order kills the process.
-    usearch = importlib.import_module("usearch.index") if find_spec("usearch") else None
+    if not recallm:
+        print("\nrecallm is not installed, so it does not take part.")
     inserted: list[list[str]] = []
+    built: list[list[str]] = []
     searched: list[list[str]] = []
-    for size in sizes:
-        insert_and_search(size, usearch, inserted, searched)
+    for size in options.sizes:
+        bench = Bench(size, like_text=options.like_text)
+        inserted.append(bench.insert())
+        if size > hnsw.LEAST_ROWS:
+            built.append(bench.build())
+        searched.extend(bench.search(recallm))
     print("\n### Insert, vectors given\n")
     print_table(
         ["entries", "memory, entries/s", "SQLite, entries/s",
          "SQLite opened in s", "usearch, vectors/s"],
         inserted,
     )  # fmt: skip
+    if built:
+        print("\n### The index, built in the background\n")
+        print_table(
+            ["entries", "vectors/s", "bytes per entry", "search meanwhile p50 ms", "p99 ms",
+             "search then p50 ms", "p99 ms", "hits found"],
+            built,
+        )  # fmt: skip
     print("\n### Search\n")
     print_table(["entries", "search", "p50 ms", "x floor", "x no filter"], searched)
 
@@ -143,91 +161,178 @@ def make_entry(number: int, prompt: str, response: str, vector: Any) -> CacheEnt
     )
 
 
-def insert_and_search(
-    size: int, usearch: Any, inserted: list[list[str]], searched: list[list[str]]
-) -> None:
-    vectors = np.random.default_rng(0).standard_normal((size, DIMENSIONS), np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    texts = [(f"What is the answer to number {number}?", "It is " * 20) for number in range(size)]
+class Bench:
+    """A storage of a size, and queries for it."""
 
-    def entry(number: int) -> CacheEntry:
-        return make_entry(number, *texts[number], vectors[number])
+    def __init__(self, size: int, *, like_text: bool) -> None:
+        self.size = size
+        self.vectors = unit_vectors(size, seed=0, like_text=like_text)
+        self.numbers = np.random.default_rng(1).integers(0, size, 2000)
+        noise = np.random.default_rng(2).standard_normal((2000, DIMENSIONS), np.float32)
+        self.queries = self.vectors[self.numbers] + 0.025 * noise
+        self.queries /= np.linalg.norm(self.queries, axis=1, keepdims=True)
+        self.storage = InMemoryStorage()
+        self.usearch: Any = None
 
-    storage = InMemoryStorage()
-    gc.collect()
-    seconds = 0.0
-    # Entries are made in batches outside the time that is taken.
-    for start in range(0, size, 1000):
-        batch = [entry(number) for number in range(start, min(start + 1000, size))]
-        seconds += timed(lambda batch=batch: [storage.store(each) for each in batch])
-    del batch
-    index, index_rate = None, "-"
-    if usearch and size <= LARGEST_FOR_USEARCH:
-        index = usearch.Index(ndim=DIMENSIONS, metric="ip")
-        taken = timed(lambda: index.add(np.arange(size), vectors, threads=1))
-        index_rate = f"{size / taken:,.0f}"
-    inserted.append(
-        [
+    def entry(self, number: int) -> CacheEntry:
+        prompt = f"What is the answer to number {number}?"
+        return make_entry(number, prompt, "It is " * 20, self.vectors[number])
+
+    def fill(self, storage: Any) -> float:
+        """Store all entries and return the seconds it took, without those to make them."""
+        seconds = 0.0
+        gc.collect()
+        for start in range(0, self.size, 1000):
+            batch = [self.entry(number) for number in range(start, min(start + 1000, self.size))]
+            seconds += timed(lambda batch=batch: [storage.store(each) for each in batch])
+        return seconds
+
+    def insert(self) -> list[str]:
+        size = self.size
+        seconds = self.fill(self.storage)
+        # From here on, building the index would disturb the others.
+        self.storage.close()
+        index_rate = "-"
+        if size <= LARGEST_FOR_USEARCH:
+            index = importlib.import_module("usearch.index").Index(ndim=DIMENSIONS, metric="ip")
+            taken = timed(lambda: index.add(np.arange(size), self.vectors, threads=1))
+            index_rate = f"{size / taken:,.0f}"
+            self.usearch = index
+        return [
             f"{size:,}",
             f"{size / seconds:,.0f}",
-            *sqlite(size, entry),
+            *sqlite(size, self.entry),
             index_rate,
         ]
-    )
 
-    numbers = np.random.default_rng(1).integers(0, size, 1000)
-    noise = np.random.default_rng(2).standard_normal((1000, DIMENSIONS), np.float32)
-    queries = vectors[numbers] + 0.025 * noise
-    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-    sequence = iter(np.resize(np.arange(1000), 10**6))
-    repeat = max(1, 20_000 // size)
+    def build(self) -> list[str]:
+        """Wait until the index is built, and compare its answers with those of exact search."""
+        self.storage = InMemoryStorage()
+        self.fill(self.storage)
+        graph = self.storage._namespaces["ns"].scopes["model", ""].index._graphs[0]
+        start, before = time.perf_counter(), graph._size
+        meanwhile: list[float] = []
+        while graph.tail_length:
+            meanwhile.append(self.timed_search(len(meanwhile) % 2000))
+            time.sleep(0.01)
+        rate = (graph._size - before) / (time.perf_counter() - start)
+        afterwards = [self.timed_search(number) for number in range(2000)]
+        return [
+            f"{self.size:,}",
+            f"{rate:,.0f}",
+            f"{graph._graph.memory_usage / self.size:,.0f}",
+            *(f"{value:.2f}" for value in np.percentile(meanwhile, [50, 99]) * 1e3),
+            *(f"{value:.2f}" for value in np.percentile(afterwards, [50, 99]) * 1e3),
+            f"{self.hits_found():.4f}",
+        ]
 
-    def measure(search: Callable[[Any], Any]) -> Callable[[], float]:
-        def run() -> float:
-            chosen = [queries[next(sequence)] for _ in range(repeat)]
-            search(chosen[0])  # brings back to the caches what the others have driven out
-            return timed(lambda: [search(query) for query in chosen]) / repeat
+    def timed_search(self, number: int) -> float:
+        return timed(lambda: self.storage.search_top(self.queries[number], *SCOPE, 0.9))
 
-        return run
+    def hits_found(self) -> float:
+        """Which part of the hits of exact search, those at similarity 0.9, are found."""
+        hits, found = 0, 0
+        for start in range(0, len(self.queries), 100):
+            queries = self.queries[start : start + 100]
+            products = self.vectors @ queries.T
+            for query, best in zip(queries, products.argmax(axis=0), strict=True):
+                if self.vectors[best] @ query < 0.8:
+                    continue
+                hits += 1
+                matches = self.storage.search_top(query, *SCOPE, 0.9)
+                found += bool(matches) and matches[0].entry.id == self.entry(best).id
+        return found / hits
 
-    scores = np.empty(size, np.float32)
+    def search(self, recallm: Any) -> list[list[str]]:
+        size, vectors = self.size, self.vectors
+        sequence = iter(np.resize(np.arange(1000), 10**6))
+        repeat = max(1, 20_000 // size)
 
-    def matmul(query: Any) -> Any:
-        return np.matmul(vectors, query, out=scores).argmax()
+        def measure(search: Callable[[Any], Any]) -> Callable[[], float]:
+            def run() -> float:
+                chosen = [self.queries[next(sequence)] for _ in range(repeat)]
+                search(chosen[0])  # brings back to the caches what the others have driven out
+                return timed(lambda: [search(query) for query in chosen]) / repeat
 
-    def vecdot(query: Any) -> Any:
-        return np.vecdot(vectors, query, out=scores).argmax()
+            return run
 
-    contenders = {
-        "numpy @": measure(matmul),
-        "numpy vecdot": measure(vecdot),
-        **{
-            name: measure(
-                lambda query, attributes=attributes: storage.search_top(
-                    query, *SCOPE, 0.9, attributes=attributes
-                )
+        scores = np.empty(size, np.float32)
+
+        def matmul(query: Any) -> Any:
+            return np.matmul(vectors, query, out=scores).argmax()
+
+        def vecdot(query: Any) -> Any:
+            return np.vecdot(vectors, query, out=scores).argmax()
+
+        def search_in(
+            storage: InMemoryStorage, attributes: dict[str, str] | None
+        ) -> Callable[[], float]:
+            return measure(
+                lambda query: storage.search_top(query, *SCOPE, 0.9, attributes=attributes)
             )
-            for name, attributes in FILTERS.items()
-        },
-    }
-    if index:
-        contenders["usearch"] = measure(lambda query: index.search(query, 1))
-    measured = rounds(ROUNDS, contenders)
-    floors = [min(pair) for pair in zip(measured["numpy @"], measured["numpy vecdot"], strict=True)]
-    for name, values in measured.items():
-        unfiltered = measured["no filter"]
-        searched.append(
+
+        contenders = {
+            "numpy @": measure(matmul),
+            "numpy vecdot": measure(vecdot),
+            **{name: search_in(self.storage, attributes) for name, attributes in FILTERS.items()},
+        }
+        if size > hnsw.LEAST_ROWS:
+            exact = InMemoryStorage(exact=True)
+            self.fill(exact)
+            contenders |= {
+                f"exact, {name}": search_in(exact, attributes)
+                for name, attributes in FILTERS.items()
+            }
+        if self.usearch:
+            contenders["usearch"] = measure(lambda query: self.usearch.search(query, 1))
+        if recallm and size <= LARGEST_FOR_RECALLM:
+            contenders["recallm"] = measure(recallm_search(recallm, self))
+        measured = rounds(ROUNDS, contenders)
+        pairs = zip(measured["numpy @"], measured["numpy vecdot"], strict=True)
+        floors = [min(pair) for pair in pairs]
+        if self.usearch:
+            found = self.usearch.search(self.queries, 1, threads=1).keys[:, 0]
+            print(f"\nusearch's recall at {size:,} entries: {(found == self.numbers).mean():.4f}")
+        return [
             [
                 f"{size:,}",
                 name,
                 f"{median(values) * 1e3:.3f}",
                 f"{median_ratio(values, floors):.2f}",
-                f"{median_ratio(values, unfiltered):.2f}" if name in FILTERS else "",
+                f"{median_ratio(values, measured['no filter']):.2f}" if name in FILTERS else "",
             ]
+            for name, values in measured.items()
+        ]
+
+
+def unit_vectors(size: int, *, seed: int, like_text: bool) -> Any:
+    random = np.random.default_rng(seed)
+    vectors = random.standard_normal((size, DIMENSIONS), np.float32)
+    if like_text:
+        vectors *= np.arange(1, DIMENSIONS + 1, dtype=np.float32) ** -0.5
+        # Turned, so that no number of a vector is larger than the others as a rule.
+        turn, _ = np.linalg.qr(random.standard_normal((DIMENSIONS, DIMENSIONS), np.float32))
+        vectors = vectors @ turn
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors
+
+
+def recallm_search(recallm: Any, bench: Bench) -> Callable[[Any], Any]:
+    storage = recallm.InMemoryStorage()
+    for number in range(bench.size):
+        entry = bench.entry(number)
+        storage.store(
+            recallm.CacheEntry(
+                embedding=entry.embedding.tolist(),
+                prompt_text=entry.prompt,
+                context_hash="",
+                namespace="ns",
+                embedding_model_id="model",
+                response={"text": entry.response},
+            )
         )
-    if index:
-        found = index.search(queries, 1, threads=1).keys[:, 0]
-        print(f"\nusearch's recall at {size:,} entries: {(found == numbers).mean():.4f}")
+    # It compares cosines.
+    return lambda query: storage.search(query.tolist(), *SCOPE, 0.8)
 
 
 def sqlite(size: int, entry: Callable[[int], CacheEntry]) -> tuple[str, str]:

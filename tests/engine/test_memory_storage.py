@@ -16,11 +16,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
-from langcache.engine import index
+from langcache.engine import hnsw, index
 from langcache.engine.index import EXCLUDED, VectorIndex, best_rows
 from langcache.engine.storage import CacheEntry, InMemoryStorage, memory
+from langcache.engine.storage.base import entry_bytes
 
 
 def unit(array):
@@ -63,6 +69,18 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(memory, "_RECLAIM_BATCH", 3)
     monkeypatch.setattr(memory, "_ROWS_PER_CALL", 4)
     monkeypatch.setattr(memory, "_MOST_KEYS", 3)
+
+
+@pytest.fixture(params=["scans", "graphs"])
+def either_search(request, monkeypatch):
+    """Exact search, as of few entries, and a graph's, as of many."""
+    if request.param == "graphs":
+        monkeypatch.setattr(hnsw, "LEAST_ROWS", 3)
+        monkeypatch.setattr(hnsw, "LARGEST_TAIL", 0)
+        monkeypatch.setattr(index, "_TAIL_OF_OLD_GRAPH", 2)
+        monkeypatch.setattr(index, "_LARGEST_TAIL_SHARE", math.inf)
+        monkeypatch.setattr(index, "_LARGEST_PROBE_SHARE", math.inf)
+        monkeypatch.setattr(memory, "_ROWS_FILTERED_DURING_PROBE", 0)
 
 
 changes = st.lists(
@@ -459,6 +477,12 @@ class StorageMachine(RuleBasedStateMachine):
         expected.sort(key=lambda entry: entry.updated_at, reverse=True)
         assert found == expected[:limit]
 
+    @rule()
+    def let_the_graphs_be_built(self):
+        thread = self.storage._builder._thread
+        if thread:
+            thread.join(10)
+
     @rule(namespace=namespaces, id=entry_ids)
     def get(self, namespace, id):
         assert self.storage.get(namespace, id) == self.model[namespace].get(id)
@@ -468,10 +492,18 @@ class StorageMachine(RuleBasedStateMachine):
         for namespace in self.model:
             assert list(self.storage.entries(namespace)) == self.live(namespace)
             assert self.storage.namespace_size(namespace) == len(self.model[namespace])
+            bytes = sum(map(entry_bytes, self.model[namespace].values()))
+            assert self.storage.namespace_bytes(namespace) == bytes
+
+    def teardown(self):
+        self.storage.close()
 
 
-StorageMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
-test_storage_agrees_with_a_model = StorageMachine.TestCase
+def test_storage_agrees_with_a_model(either_search):
+    run_state_machine_as_test(
+        StorageMachine,
+        settings=settings(max_examples=60, stateful_step_count=50, deadline=None),
+    )
 
 
 # Threads
@@ -515,7 +547,9 @@ class Crowd:
             raise self._errors[0]
 
 
-def test_threads_see_no_lost_stale_foreign_or_half_written_entry(monkeypatch, eager_threads):
+def test_threads_see_no_lost_stale_foreign_or_half_written_entry(
+    monkeypatch, eager_threads, either_search
+):
     """Each key has a vector of its own; its entries are stored, replaced, deleted and expire.
 
     A searcher notes what is certain before it asks: the latest version that has been stored, and
@@ -630,7 +664,7 @@ def test_threads_see_no_lost_stale_foreign_or_half_written_entry(monkeypatch, ea
             storage.store(entry(key, 0, namespace="foreign", prompt="foreign"))
         storage.search(embeddings[0], "foreign", "model", "", 0.5)
 
-    crowd = Crowd(seconds=3)
+    crowd = Crowd(seconds=2)
     for step in (write(0), write(1), search, search, search_top, read, invalidate):
         crowd.repeat(step)
     crowd.finish()
@@ -642,6 +676,7 @@ def test_threads_see_no_lost_stale_foreign_or_half_written_entry(monkeypatch, ea
         else:
             check(found, key, (stored[key], gone[key]))
     assert all(not scope.index._scans for scope in storage._namespaces["ns"].scopes.values())
+    storage.close()
 
 
 def test_a_search_does_not_hold_up_those_who_store(monkeypatch):

@@ -1,4 +1,4 @@
-"""Exact nearest-neighbour search over float32 vectors: arrays in, arrays out.
+"""Nearest-neighbour search over float32 vectors: arrays in, arrays out.
 
 A score here is the plain dot product of two vectors of unit length, so a cosine in [-1, 1]; what
 it means as a similarity is for the callers to say.
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+from langcache.engine import hnsw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +30,10 @@ one place in memory to another."""
 
 _BLOCK_BYTES = 16 * 2**20
 _GATHER_SHARE = 0.2
+_LARGEST_TAIL_SHARE = 1 / 16
+_LARGEST_PROBE_SHARE = 1 / 64
+_TAIL_OF_OLD_GRAPH = 2048
+_MOST_CHANGES = 1024
 _STALL_SECONDS = 0.002
 _SHORTEST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 1.0
@@ -40,19 +46,27 @@ class VectorIndex:
     whole: adding a vector never copies more than one block, and at most an eighth of the memory
     is spare.
 
-    An index is not thread-safe: its caller holds a lock around every call but `Scan.run`, which
-    is where the time goes.
+    There are two ways to search. A `Scan` scores every row. A `Probe` asks a graph, which a large
+    index has when it has been given somebody to build it, and scores what the graph finds and
+    what it does not have yet.
+
+    An index is not thread-safe: its caller holds a lock around every call but `Scan.run` and
+    `Probe.run`, which is where the time goes.
 
     Args:
         dimensions: Width of every vector.
+        builder: Who builds the graph, or None for an index without one.
     """
 
-    def __init__(self, dimensions: int) -> None:
+    def __init__(self, dimensions: int, builder: hnsw.GraphBuilder | None = None) -> None:
         self.dimensions = dimensions
         self._block_rows = max(1, _BLOCK_BYTES // (4 * dimensions))
         self._blocks: list[Vectors] = []
         self._size = 0
-        self._scans: list[Scan] = []
+        self._scans: list[Scan | Probe] = []
+        self._builder = builder
+        # The one to ask, and perhaps the one that will take its place.
+        self._graphs: list[hnsw.Graph] = []
 
     def __len__(self) -> int:
         return self._size
@@ -62,7 +76,8 @@ class VectorIndex:
         self._reserve()
         row = self._size
         self._size += 1
-        self.replace(row, vector)
+        self._write(row, vector)
+        self._appended(row, 1)
 
     def extend(self, vectors: Vectors) -> None:
         """Add vectors of shape (rows, dimensions) as the last rows; they are copied."""
@@ -73,13 +88,28 @@ class VectorIndex:
             room = self._blocks[number][offset:]
             part = vectors[added : added + len(room)]
             room[: len(part)] = part
+            row = self._size
             for scan in self._scans:
-                scan.changed.update(range(self._size, self._size + len(part)))
+                scan.changed.update(range(row, row + len(part)))
             self._size += len(part)
             added += len(part)
+            self._appended(row, len(part))
+
+    def _appended(self, row: int, count: int) -> None:
+        for graph in self._graphs:
+            graph.append(row, count)
+        self._keep_graphs()
 
     def replace(self, row: int, vector: Vectors) -> None:
         """Put another vector, of shape (dimensions,), in a row; it is copied."""
+        # An entry that gets a new response or TTL keeps its vector, and its place in the graph.
+        if self._graphs and not np.array_equal(self.vector(row), vector):
+            for graph in self._graphs:
+                graph.replace(row)
+            self._keep_graphs()
+        self._write(row, vector)
+
+    def _write(self, row: int, vector: Vectors) -> None:
         block, offset = divmod(row, self._block_rows)
         self._blocks[block][offset] = vector
         for scan in self._scans:
@@ -114,15 +144,19 @@ class VectorIndex:
         targets = rows[rows < kept]
         for source, target in zip(row_numbers(sources), row_numbers(targets), strict=True):
             block, offset = divmod(source, self._block_rows)
-            self.replace(target, self._blocks[block][offset])
+            self._write(target, self._blocks[block][offset])
         self._size = kept
         del self._blocks[-(-kept // self._block_rows) :]
+        for graph in self._graphs:
+            graph.remove(rows, sources, targets)
+        self._keep_graphs()
         return sources, targets
 
     def clear(self) -> None:
         """Remove all rows."""
         self._size = 0
         self._blocks = []
+        self._graphs = []
 
     def scan(self, query: Vectors, candidates: Mask | None = None) -> Scan:
         """Begin to score every row against a vector.
@@ -135,8 +169,33 @@ class VectorIndex:
         self._scans.append(scan)
         return scan
 
-    def end(self, scan: Scan) -> None:
-        """Stop to record changes for a scan."""
+    @property
+    def has_graph(self) -> bool:
+        """Whether there is a graph, which need not be complete."""
+        return bool(self._graphs)
+
+    def probe(self, query: Vectors, count: int) -> Probe | None:
+        """Begin to look for the rows nearest to a vector; None when a scan is the way to do it.
+
+        Args:
+            query: Vector of shape (dimensions,).
+            count: How many rows to ask the graph for.
+        """
+        if not self._graphs:
+            return None
+        graph = self._graphs[0]
+        self._request_work()
+        if graph.tail_length > _LARGEST_TAIL_SHARE * self._size:
+            return None
+        count += count * graph.gone(self._size) // self._size
+        if count > _LARGEST_PROBE_SHARE * self._size:
+            return None
+        probe = Probe(graph, query, count, self._blocks.copy(), self._block_rows)
+        self._scans.append(probe)
+        return probe
+
+    def end(self, scan: Scan | Probe) -> None:
+        """Stop to record changes for a scan or a probe."""
         self._scans.remove(scan)
 
     def scores(self, scan: Scan) -> tuple[Vectors, Rows]:
@@ -161,6 +220,77 @@ class VectorIndex:
             rows = changed[first:last]
             scores[rows] = _products(block[rows - start], scan.query)
         return scores, changed
+
+    def candidates(self, probe: Probe) -> tuple[Rows, Vectors, float] | None:
+        """Return what a probe has found, brought up to date.
+
+        Returns:
+            (rows, scores, edge): distinct rows and their scores, and the score that all other rows
+            are below, as far as the graph knows. None when only a scan can tell.
+        """
+        # Nobody has told a graph that is no longer in use what has changed.
+        if probe.found is None or probe.graph not in self._graphs:
+            return None
+        slots, edge = probe.found
+        rows = probe.graph.rows(slots)
+        if probe.changed:
+            if len(probe.changed) > _MOST_CHANGES:
+                return None
+            changed = [row for row in probe.changed if row < self._size]
+            rows = np.union1d(rows, np.array(changed, np.intp))
+        scores = _products(self._gathered(rows), probe.query)
+        if len(probe.tail):
+            kept = probe.tail < self._size
+            kept[probe.tail.searchsorted(rows[np.isin(rows, probe.tail)])] = False
+            rows = np.concatenate((rows, probe.tail[kept]))
+            scores = np.concatenate((scores, probe.tail_scores[kept]))
+        return rows, scores, edge
+
+    def next_batch(self) -> tuple[hnsw.Graph, Rows, Vectors, int] | None:
+        """Return what to add next: the graph, slots, their vectors, and where its tail starts then.
+
+        None when there is nothing to add.
+        """
+        if not self._graphs:
+            return None
+        newest = self._graphs[-1]
+        if newest.tail_length <= hnsw.LARGEST_TAIL:
+            self._graphs = [newest]
+        graph = self._graphs[0]
+        if graph.tail_length <= _TAIL_OF_OLD_GRAPH:
+            graph = newest
+        if not graph.tail_length:
+            return None
+        slots, rows, end = graph.next_batch()
+        return graph, slots, self._gathered(rows), end
+
+    def _keep_graphs(self) -> None:
+        """Have graphs as the number of rows demands, and somebody at work on them if needed."""
+        if self._builder is None:
+            return
+        if not self._graphs:
+            if self._size <= hnsw.LEAST_ROWS:
+                return
+            self._graphs = [hnsw.Graph(self.dimensions, self._size)]
+        elif self._size < hnsw.LEAST_ROWS // 2:
+            self._graphs = []
+        elif self._graphs[-1].gone(self._size) > self._size // 2:
+            keeps_old = self._graphs[0].gone(self._size) <= 2 * self._size
+            fresh = hnsw.Graph(self.dimensions, self._size)
+            self._graphs = [self._graphs[0], fresh] if keeps_old else [fresh]
+        self._request_work()
+
+    def _request_work(self) -> None:
+        if self._builder and any(graph.tail_length > hnsw.LARGEST_TAIL for graph in self._graphs):
+            self._builder.request(self)
+
+    def _gathered(self, rows: Rows) -> Vectors:
+        """Return the vectors of some rows, shape (rows, dimensions)."""
+        vectors = np.empty((len(rows), self.dimensions), np.float32)
+        for place, row in enumerate(row_numbers(rows)):
+            block, offset = divmod(row, self._block_rows)
+            vectors[place] = self._blocks[block][offset]
+        return vectors
 
     def _filled(self) -> Iterator[tuple[int, Vectors]]:
         """Yield (first row, filled part) of every block."""
@@ -222,6 +352,52 @@ class Scan:
                 rows = np.flatnonzero(candidates)
                 found.fill(EXCLUDED)
                 found[rows] = _products(block[rows], self.query)
+
+
+class Probe:
+    """A look at the graph of an index, made by `VectorIndex.probe`.
+
+    `run` works without the caller's lock, as does `Scan.run`, and what is written meanwhile is
+    noted and scored in the same way.
+    """
+
+    def __init__(
+        self,
+        graph: hnsw.Graph,
+        query: Vectors,
+        count: int,
+        blocks: list[Vectors],
+        block_rows: int,
+    ) -> None:
+        self.graph = graph
+        self.query = query
+        self.changed: set[int] = set()
+        self.found: tuple[Rows, float] | None = None
+        self.tail = graph.tail()
+        self.tail_scores: Vectors = np.empty(0, np.float32)
+        self._count = count
+        self._blocks = blocks
+        self._block_rows = block_rows
+
+    def run(self) -> None:
+        """Ask the graph, and score what it did not have when the probe began."""
+        self.found = self.graph.search(self.query, self._count)
+        self.tail = self.tail[self.tail != hnsw.GONE]
+        if not self.found or not len(self.tail):
+            return
+        self.tail.sort(kind="stable")
+        self.tail_scores = np.empty(len(self.tail), np.float32)
+        numbers, offsets = np.divmod(self.tail, self._block_rows)
+        ends = [*row_numbers(np.flatnonzero(numbers[1:] != numbers[:-1]) + 1), len(numbers)]
+        start = 0
+        for end in ends:
+            block = self._blocks[int(numbers[start])]
+            first, last = int(offsets[start]), int(offsets[end - 1])
+            # What has been added last mostly lies side by side, and need not be copied then.
+            dense = last - first == end - start - 1
+            part = block[first : last + 1] if dense else block[offsets[start:end]]
+            _products(part, self.query, self.tail_scores[start:end])
+            start = end
 
 
 def best_rows(scores: Vectors, updated_at: NDArray[np.float64], limit: int, least: float) -> Rows:

@@ -8,14 +8,17 @@ import threading
 import time
 from collections import deque
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
 from typing_extensions import override
 
+from langcache.engine.hnsw import QUANTISED, GraphBuilder
 from langcache.engine.index import (
     EXCLUDED,
+    TIE,
     Mask,
+    Probe,
     Rows,
     Scan,
     VectorIndex,
@@ -32,6 +35,7 @@ from langcache.engine.storage.base import (
     check_embedding,
     check_entry,
     check_limit,
+    entry_bytes,
     has_attributes,
     least_cosine,
     similarity_of,
@@ -58,6 +62,16 @@ _NO_KEY = 0
 _OVERFLOW_KEY = 1
 _FIRST_KEY = 2
 _MOST_KEYS = 16
+_FEWEST_CANDIDATES = 16
+_FEWEST_FILTERED = 64
+_MORE_CANDIDATES = 256
+_ALL = 2
+_LOWEST = -2.0
+_SAMPLE = 1024
+# To score a row takes so much longer than to compare its attributes; and while a graph answers, the
+# attributes of so many rows can be compared.
+_PRODUCT_COST = 20
+_ROWS_FILTERED_DURING_PROBE = 256_000
 _RECLAIM_BATCH = 256
 _ROWS_PER_CALL = 1024
 
@@ -65,24 +79,33 @@ _ROWS_PER_CALL = 1024
 class InMemoryStorage(StorageBackend):
     """Entries in memory: the fastest backend, gone with the process.
 
-    Search is exact, over all vectors of the scope. Storing and deleting take one lock for some
-    microseconds; a search takes it only before and after the product of matrix and vector, which
-    runs without it, and sees the storage as it is at its end. Expired entries are skipped from the
-    moment they expire, and their memory is reclaimed little by little by what is done next.
+    Search is exact, over all vectors of the scope, as long as the scope has 30,000 entries or
+    fewer. A larger one gets an index of the kind HNSW, built by a thread in the background, which
+    neither storing nor searching waits for: what the index does not have yet is searched beside
+    it. What the index finds is scored exactly, and all vectors are searched when that does not
+    tell what the best are. Still, a few hits in a thousand are missed.
+
+    Storing and deleting take one lock for some microseconds; a search takes it only before and
+    after the work, which is done without it, and sees the storage as it is at its end. Expired
+    entries are skipped from the moment they expire, and their memory is reclaimed little by little
+    by what is done next.
 
     What an entry takes besides its texts is its vector, 4 bytes per dimension, up to an eighth of
-    that to spare, and some 500 bytes, which includes the id.
+    that to spare, and some 500 bytes, which includes the id. The index takes 1 byte per dimension
+    and some 800 bytes more.
 
     Storing copies embedding, attributes and metadata, and what is returned is a copy again, so
     nobody can change an entry that is stored.
 
     Args:
         clock: Returns the present moment, in seconds since the epoch.
+        exact: Whether every search looks at all vectors, whatever their number.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.time, exact: bool = False) -> None:
         self._clock = clock
         self._lock = threading.Lock()
+        self._builder = None if exact else GraphBuilder(self._lock)
         self._namespaces: dict[str, _Namespace] = {}
         self._scopes: deque[_Scope] = deque()
         self._calls_to_skip = 0
@@ -107,15 +130,15 @@ class InMemoryStorage(StorageBackend):
         """Store an entry; if `old` is given, only as long as that is the record of its id."""
         check_entry(entry)
         record = _Record(entry)
-        keys = _entry_keys(entry)
+        traits = _traits(entry)
         with self._lock:
             now = self._clock()
             self._reclaim_in_turn(now)
-            holder = self._find(entry.namespace) or _Namespace(entry.namespace)
+            holder = self._find_or_begin(entry.namespace)
             if old and holder.records.get(entry.id) is not old:
                 return False
             scope_key = (entry.embedding_model_id, entry.context_hash)
-            scope = holder.store(record, scope_key, keys, entry.embedding, now)
+            scope = holder.store(record, scope_key, traits, entry.embedding, now)
             self._namespaces[holder.name] = holder
             if scope:
                 self._scopes.append(scope)
@@ -131,7 +154,8 @@ class InMemoryStorage(StorageBackend):
         threshold: float,
     ) -> SearchResult | None:
         least = least_cosine(threshold)
-        found = self._nearest(embedding, namespace, (embedding_model_id, context_hash), 1, -2.0)
+        key = (embedding_model_id, context_hash)
+        found = self._nearest(embedding, namespace, key, 1, _LOWEST, wanted=least)
         if not found:
             return None
         record, vector, cosine = found[0]
@@ -168,26 +192,50 @@ class InMemoryStorage(StorageBackend):
         limit: int,
         least: float,
         attributes: Mapping[str, str] | None = None,
+        *,
+        wanted: float | None = None,
+        effort: int = 0,
     ) -> list[tuple[_Record, Vectors, float]]:
-        """Return record, vector and cosine of the best entries whose cosine is at least `least`."""
+        """Return record, vector and cosine of the best entries whose cosine is at least `least`.
+
+        There may be better ones than those returned below the cosine `wanted`, `least` if None.
+        From the effort `_ALL` on, every vector is looked at.
+        """
         with self._lock:
             holder = self._find(namespace)
             scope = holder and holder.scopes.get(key)
             check_embedding(embedding, scope.index.dimensions if scope else None)
-            if not holder or not scope:
+            if not scope:
                 return []
-            candidates = scope.matching(attributes) if attributes else None
-            scan = scope.index.scan(embedding, candidates)
+            scan = scope.probe(embedding, limit, attributes, effort) if effort < _ALL else None
+            if scan is None:
+                candidates = scope.matching(attributes) if attributes else None
+                scan = scope.index.scan(embedding, candidates)
         try:
             scan.run()
             with self._lock:
                 now = self._clock()
-                found = scope.nearest(scan, limit, least, attributes, now)
+                if isinstance(scan, Scan):
+                    found = scope.nearest(scan, limit, least, attributes, now)
+                else:
+                    sure_from = least if wanted is None else wanted
+                    found = scope.nearest_known(scan, limit, least, sure_from, attributes, now)
                 self._reclaim(scope, now)
-                return found
         finally:
             with self._lock:
                 scope.index.end(scan)
+        if found is None:
+            return self._nearest(
+                embedding,
+                namespace,
+                key,
+                limit,
+                least,
+                attributes,
+                wanted=wanted,
+                effort=effort + 1,
+            )
+        return found
 
     @override
     def find_exact(
@@ -253,6 +301,26 @@ class InMemoryStorage(StorageBackend):
             return holder.size(now) if holder else 0
 
     @override
+    def namespace_bytes(self, namespace: str) -> int:
+        """Return how many bytes the texts and vectors of a namespace's entries take."""
+        with self._lock:
+            now = self._clock()
+            holder = self._find(namespace)
+            return sum(scope.bytes(now) for scope in holder.scopes.values()) if holder else 0
+
+    @override
+    def close(self) -> None:
+        """Stop what is done in the background."""
+        if self._builder:
+            self._builder.close()
+
+    def namespaces(self) -> list[str]:
+        """Return the namespaces that have entries, in the order of their first ones."""
+        with self._lock:
+            now = self._clock()
+            return [name for name, holder in self._namespaces.items() if holder.size(now)]
+
+    @override
     def delete(self, namespace: str, entry_ids: Collection[str]) -> int:
         with self._lock:
             holder = self._find(namespace)
@@ -277,6 +345,9 @@ class InMemoryStorage(StorageBackend):
         self._check_usable()
         return self._namespaces.get(namespace)
 
+    def _find_or_begin(self, namespace: str) -> _Namespace:
+        return self._find(namespace) or _Namespace(namespace, self._builder)
+
     def _check_usable(self) -> None:
         """Refuse whatever is about to be done, under the lock; for subclasses."""
 
@@ -295,26 +366,26 @@ class InMemoryStorage(StorageBackend):
         Raises:
             ValueError: As `store` does for an embedding; some entries may have been added then.
         """
-        groups: dict[_Scope, list[tuple[_Record, Sequence[int], Vectors]]] = {}
+        groups: dict[_Scope, list[tuple[_Record, _Traits, Vectors]]] = {}
         with self._lock:
             for entry in entries:
-                holder = self._find(entry.namespace) or _Namespace(entry.namespace)
+                holder = self._find_or_begin(entry.namespace)
                 self._namespaces[holder.name] = holder
                 key = (entry.embedding_model_id, entry.context_hash)
                 scope = holder.scopes.get(key)
                 if not scope:
-                    scope = holder.scopes[key] = _Scope(holder, key, len(entry.embedding))
+                    scope = holder.begin_scope(key, len(entry.embedding))
                     self._scopes.append(scope)
                 record = _Record(entry)
                 holder.records[record.id] = record
-                groups.setdefault(scope, []).append((record, _entry_keys(entry), entry.embedding))
+                groups.setdefault(scope, []).append((record, _traits(entry), entry.embedding))
             for scope, group in groups.items():
                 vectors = np.stack([vector for _, _, vector in group])
                 squared_lengths = np.einsum("ij,ij->i", vectors, vectors)
                 check_embedding(
                     vectors[np.abs(squared_lengths - 1.0).argmax()], scope.index.dimensions
                 )
-                scope.extend([(record, keys) for record, keys, _ in group], vectors)
+                scope.extend([(record, traits) for record, traits, _ in group], vectors)
 
     def _has_room(self, entry: CacheEntry) -> bool:
         """Return whether an entry's scope has entries and they have as many dimensions as it.
@@ -445,10 +516,15 @@ class _Record:
 class _Namespace:
     """The records of a namespace by id, in the order they were first stored, and its scopes."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, builder: GraphBuilder | None) -> None:
         self.name = name
         self.records: dict[str, _Record] = {}
         self.scopes: dict[_ScopeKey, _Scope] = {}
+        self._builder = builder
+
+    def begin_scope(self, key: _ScopeKey, dimensions: int) -> _Scope:
+        scope = self.scopes[key] = _Scope(self, key, VectorIndex(dimensions, self._builder))
+        return scope
 
     def size(self, now: float) -> int:
         return sum(scope.size(now) for scope in self.scopes.values())
@@ -457,7 +533,7 @@ class _Namespace:
         self,
         record: _Record,
         scope_key: _ScopeKey,
-        keys: Sequence[int],
+        traits: _Traits,
         vector: Vectors,
         now: float,
     ) -> _Scope | None:
@@ -474,12 +550,11 @@ class _Namespace:
                 check_embedding(vector, scope.index.dimensions)
             scope = None
         if old and scope and old.scope is scope:
-            scope.replace(old.row, record, keys, vector)
+            scope.replace(old.row, record, traits, vector)
             self.records[record.id] = record
             return None
-        target = scope or _Scope(self, scope_key, len(vector))
-        target.append(record, keys, vector)
-        self.scopes[scope_key] = target
+        target = scope or self.begin_scope(scope_key, len(vector))
+        target.append(record, traits, vector)
         self.records[record.id] = record
         if old:
             self._cut(old.scope, [old.row])
@@ -518,13 +593,14 @@ class _Scope:
     look at every record.
     """
 
-    def __init__(self, namespace: _Namespace, key: _ScopeKey, dimensions: int) -> None:
+    def __init__(self, namespace: _Namespace, key: _ScopeKey, index: VectorIndex) -> None:
         self.namespace = namespace
         self.key = key
-        self.index = VectorIndex(dimensions)
+        self.index = index
         self.records: list[_Record] = []
         self._expires_at = np.empty(0)
         self._updated_at = np.empty(0)
+        self._bytes = np.empty(0, np.int64)
         # Row 0: the keys of the prompts. Then those of the first attributes, the second ones, and
         # so on: to compare them all is faster than sets of rows, and they take no upkeep.
         self._keys = np.empty((1, 0), np.uint32)
@@ -535,25 +611,31 @@ class _Scope:
         expired = self._expired(now)
         return len(self.records) - (0 if expired is None else int(np.count_nonzero(expired)))
 
-    def append(self, record: _Record, keys: Sequence[int], vector: Vectors) -> None:
+    def bytes(self, now: float) -> int:
+        """Return how many bytes the records take that have not expired."""
+        taken = self._bytes[: len(self.records)]
+        expired = self._expired(now)
+        return int(taken.sum() if expired is None else taken[~expired].sum())
+
+    def append(self, record: _Record, traits: _Traits, vector: Vectors) -> None:
         self.index.append(vector)
-        self._append(record, keys)
+        self._append(record, traits)
 
-    def extend(self, rows: Sequence[tuple[_Record, Sequence[int]]], vectors: Vectors) -> None:
+    def extend(self, rows: Sequence[tuple[_Record, _Traits]], vectors: Vectors) -> None:
         self.index.extend(vectors)
-        for record, keys in rows:
-            self._append(record, keys)
+        for record, traits in rows:
+            self._append(record, traits)
 
-    def _append(self, record: _Record, keys: Sequence[int]) -> None:
-        self._reserve(len(keys))
+    def _append(self, record: _Record, traits: _Traits) -> None:
+        self._reserve(len(traits.keys))
         self.records.append(record)
-        self._write(len(self.records) - 1, record, keys)
+        self._write(len(self.records) - 1, record, traits)
 
-    def replace(self, row: int, record: _Record, keys: Sequence[int], vector: Vectors) -> None:
-        self._reserve(len(keys))
+    def replace(self, row: int, record: _Record, traits: _Traits, vector: Vectors) -> None:
+        self._reserve(len(traits.keys))
         self.index.replace(row, vector)
         self.records[row] = record
-        self._write(row, record, keys)
+        self._write(row, record, traits)
 
     def _reserve(self, width: int) -> None:
         """Make room for so many keys, and for one more row when there is none."""
@@ -563,14 +645,17 @@ class _Scope:
             rows += growth(rows)
             self._expires_at = _grown(self._expires_at, (rows,))
             self._updated_at = _grown(self._updated_at, (rows,))
+            self._bytes = _grown(self._bytes, (rows,))
         if (width, rows) != self._keys.shape:
             self._keys = _grown(self._keys, (width, rows))
 
-    def _write(self, row: int, record: _Record, keys: Sequence[int]) -> None:
+    def _write(self, row: int, record: _Record, traits: _Traits) -> None:
         record.scope = self
         record.row = row
         self._expires_at[row] = record.expires_at
         self._updated_at[row] = record.updated_at
+        self._bytes[row] = traits.bytes
+        keys = traits.keys
         self._keys[: len(keys), row] = keys
         self._keys[len(keys) :, row] = _NO_KEY
         self.next_expiry = min(self.next_expiry, record.expires_at)
@@ -581,7 +666,7 @@ class _Scope:
             record = self.records[source]
             record.row = target
             self.records[target] = record
-        for column in (self._expires_at, self._updated_at, self._keys):
+        for column in (self._expires_at, self._updated_at, self._bytes, self._keys):
             column[..., targets] = column[..., sources]
         del self.records[len(self.index) :]
 
@@ -612,15 +697,38 @@ class _Scope:
             record for record in map(self.records.__getitem__, rows) if record.matches(attributes)
         ]
 
-    def matching(self, attributes: Mapping[str, str]) -> Mask:
-        """Flag the rows that have all the attributes (at least one), and by chance a few others."""
-        keys = self._keys[1:, : len(self.records)]
-        mask = np.ones(len(self.records), np.bool_)
+    def matching(self, attributes: Mapping[str, str], rows: Rows | None = None) -> Mask:
+        """Flag the rows that have all the attributes (at least one), and by chance a few others.
+
+        Args:
+            attributes: The attributes.
+            rows: The rows to look at, or None for all.
+        """
+        keys = self._keys[1:, : len(self.records)] if rows is None else self._keys[1:, rows]
+        mask = np.ones(keys.shape[1], np.bool_)
         for attribute in attributes.items():
             mask &= (keys == _key(attribute)).any(axis=0)
-        for row in row_numbers((keys[:1] == _OVERFLOW_KEY).any(axis=0).nonzero()[0]):
-            mask[row] = self.records[row].matches(attributes)
+        for place in row_numbers((keys[:1] == _OVERFLOW_KEY).any(axis=0).nonzero()[0]):
+            row = place if rows is None else rows[place]
+            mask[place] = self.records[row].matches(attributes)
         return mask
+
+    def probe(
+        self, embedding: Vectors, limit: int, attributes: Mapping[str, str] | None, effort: int
+    ) -> Probe | None:
+        """Begin to look for the best rows in the index's graph, if that is the way to do it."""
+        if not self.index.has_graph or (attributes and self._is_quick_to_filter(attributes)):
+            return None
+        fewest = _FEWEST_FILTERED if attributes else _FEWEST_CANDIDATES
+        count = max(fewest, 2 * limit) if effort == 0 else max(_MORE_CANDIDATES, 8 * limit)
+        return self.index.probe(embedding, count)
+
+    def _is_quick_to_filter(self, attributes: Mapping[str, str]) -> bool:
+        """Return whether to score all rows that have the attributes is as quick as a probe."""
+        rows = len(self.records)
+        sample = np.arange(0, rows, -(-rows // _SAMPLE))
+        share = float(self.matching(attributes, sample).mean())
+        return rows * (1 + _PRODUCT_COST * share) < _ROWS_FILTERED_DURING_PROBE
 
     def nearest(
         self,
@@ -646,6 +754,44 @@ class _Scope:
                 ]
             scores[wrong] = EXCLUDED
 
+    def nearest_known(
+        self,
+        probe: Probe,
+        limit: int,
+        least: float,
+        sure_from: float,
+        attributes: Mapping[str, str] | None,
+        now: float,
+    ) -> list[tuple[_Record, Vectors, float]] | None:
+        """Return the best of what a probe has found.
+
+        None when that may not be all that belongs to the best: from the cosine `sure_from` on
+        there must be no doubt.
+        """
+        candidates = self.index.candidates(probe)
+        if candidates is None:
+            return None
+        rows, scores, edge = candidates
+        scores[self._expires_at[rows] <= now] = EXCLUDED
+        if attributes:
+            scores[~self.matching(attributes, rows)] = EXCLUDED
+        updated_at = self._updated_at[rows]
+        while True:
+            places = best_rows(scores, updated_at, limit, least)
+            records = [self.records[row] for row in row_numbers(rows[places])]
+            wrong = [not record.matches(attributes) for record in records]
+            if not any(wrong):
+                break
+            scores[places[wrong]] = EXCLUDED
+        cosines = cast("list[float]", scores[places].tolist())
+        needed = max(cosines[-1] - TIE, sure_from) if len(records) == limit else least
+        if needed <= edge + QUANTISED:
+            return None
+        return [
+            (record, self.index.vector(record.row), cosine)
+            for record, cosine in zip(records, cosines, strict=True)
+        ]
+
     def exact(
         self, prompt: str, limit: int, attributes: Mapping[str, str] | None, now: float
     ) -> list[_Record]:
@@ -667,15 +813,26 @@ class _Scope:
         return list(islice(found, limit))
 
 
-def _entry_keys(entry: CacheEntry) -> list[int]:
-    """Return the key of an entry's prompt and those of its attributes."""
+class _Traits(NamedTuple):
+    """What a scope keeps of an entry in columns, besides its times.
+
+    Attributes:
+        keys: The key of its prompt and those of its attributes.
+        bytes: As `entry_bytes` counts them.
+    """
+
+    keys: list[int]
+    bytes: int
+
+
+def _traits(entry: CacheEntry) -> _Traits:
     keys = [_key(entry.prompt.casefold())]
     if len(entry.attributes) > _MOST_KEYS:
         # One such entry must not make every other one pay for so many columns.
         keys.append(_OVERFLOW_KEY)
     else:
         keys.extend(_key(attribute) for attribute in entry.attributes.items())
-    return keys
+    return _Traits(keys, entry_bytes(entry))
 
 
 def _key(value: Hashable) -> int:

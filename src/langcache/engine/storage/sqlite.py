@@ -97,6 +97,7 @@ class SQLiteStorage(InMemoryStorage):
         path: The file. It is made when it does not exist; its directory is not.
         clock: Returns the present moment, in seconds since the epoch.
         fsync: Whether each change waits until it is on the disk.
+        exact: As for `InMemoryStorage`.
 
     Raises:
         StorageError: The file is refused, as said above, or cannot be opened or written.
@@ -108,8 +109,9 @@ class SQLiteStorage(InMemoryStorage):
         *,
         clock: Callable[[], float] = time.time,
         fsync: bool = False,
+        exact: bool = False,
     ) -> None:
-        super().__init__(clock=clock)
+        super().__init__(clock=clock, exact=exact)
         self._path = Path(path).absolute()
         self._process = os.getpid()
         self._closed = False
@@ -238,6 +240,7 @@ class SQLiteStorage(InMemoryStorage):
             self._closed = True
             self._file.close()
             super().clear()
+        super().close()
 
     @override
     def _check_usable(self) -> None:
