@@ -1,12 +1,15 @@
 import itertools
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import jsonschema_rs
 import langcache_mockserver
 import pytest
-from langcache_mockserver import MockServer
+from langcache_mockserver import MockServer, create_app
+from langcache_mockserver.background import Background
+from langcache_mockserver.server import listen
 
 from langcache.engine import MiniLMEmbedder
 
@@ -69,6 +72,29 @@ def http(mock_server):
         base_url=mock_server.url, headers={"authorization": "Bearer key"}, trust_env=False
     ) as client:
         yield client
+
+
+@pytest.fixture
+def serve(minilm):
+    """Serve an application with these settings; gives an HTTP client of it, with a key."""
+
+    @contextmanager
+    def serving(settings, **parts):
+        app = create_app(settings, **{"embedder": minilm, **parts})
+        background = Background(app, listen("127.0.0.1", 0), "127.0.0.1")
+        background.start()
+        try:
+            with httpx.Client(
+                base_url=background.url,
+                headers={"authorization": "Bearer the-secret-key"},
+                trust_env=False,
+                timeout=20,
+            ) as client:
+                yield client
+        finally:
+            background.stop()
+
+    return serving
 
 
 @pytest.fixture

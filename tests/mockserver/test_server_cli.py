@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
+STORAGES = "memory, sqlite:PATH, redis://HOST[:PORT][/DB]"
 COMMAND = [sys.executable, "-W", "error", "-m", "langcache_mockserver"]
 READY = re.compile(r"langcache-mockserver ready on http://(\S+):(\d+)\n")
 PREFIX = "LANGCACHE_MOCKSERVER_"
@@ -129,7 +130,11 @@ def test_the_default_threshold_is_the_one_given():
         (["--port", ""], {}, "--port: must be an integer, is ''"),
         (["--port"], {}, "argument --port: expected one argument"),
         (["--host", ""], {}, "--host: must not be empty, is ''"),
-        (["--storage", "disk"], {}, "--storage: must be one of memory, sqlite:PATH, is 'disk'"),
+        (
+            ["--storage", "disk"],
+            {},
+            f"--storage: must be one of {STORAGES}, is 'disk'",
+        ),
         (["--default-threshold", "2"], {}, "--default-threshold: must be from 0 to 1, is 2.0"),
         (["--default-threshold", "nan"], {}, "--default-threshold: must be from 0 to 1, is nan"),
         (["--default-threshold", "x"], {}, "--default-threshold: must be a number, is 'x'"),
@@ -144,7 +149,7 @@ def test_the_default_threshold_is_the_one_given():
         (
             [],
             {"STORAGE": "x"},
-            "LANGCACHE_MOCKSERVER_STORAGE: must be one of memory, sqlite:PATH, is 'x'",
+            f"LANGCACHE_MOCKSERVER_STORAGE: must be one of {STORAGES}, is 'x'",
         ),
     ],
 )

@@ -8,25 +8,36 @@ from typing import TYPE_CHECKING
 
 from anyio import CapacityLimiter
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.responses import Response
 
-from langcache.engine.embedders import EmbedderError, MiniLMEmbedder
+from langcache.engine.embedders import EmbedderError
 from langcache.engine.storage import StorageError
-from langcache_mockserver import data_plane, health
+from langcache_mockserver import control_plane, data_plane, health, identity, metrics
+from langcache_mockserver.auth import Gate
 from langcache_mockserver.caches import Caches
-from langcache_mockserver.envelope import Envelope
+from langcache_mockserver.configuration import configuration_of
+from langcache_mockserver.control_plane import CONTROL_CONTRACT
+from langcache_mockserver.controls import plane
+from langcache_mockserver.controls.availability import are_available
+from langcache_mockserver.controls.clock import Clock
+from langcache_mockserver.controls.controls import Controls
+from langcache_mockserver.metrics import Metrics
+from langcache_mockserver.middleware import middleware_of
+from langcache_mockserver.minilm import shared_minilm
 from langcache_mockserver.problems import (
     ProblemError,
     handle_failed_dependency,
     handle_not_found,
     handle_problem,
 )
+from langcache_mockserver.rate_limits import RateLimits
+from langcache_mockserver.registry import Registry, digest_of
+from langcache_mockserver.remembering import RememberingEmbedder
 from langcache_mockserver.routing import routes_of
 from langcache_mockserver.service import WORKERS, Service
 from langcache_mockserver.settings import Settings
 from langcache_mockserver.storages import open_storage
-from langcache_mockserver.validation import CONTRACT
+from langcache_mockserver.validation import CONTRACT, request_schemas
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -35,6 +46,7 @@ if TYPE_CHECKING:
 
     from langcache.engine.embedders import Embedder
     from langcache.engine.storage import StorageBackend
+    from langcache_mockserver.configuration import Configuration
 
 
 def create_app(
@@ -42,36 +54,71 @@ def create_app(
     *,
     embedder: Embedder | None = None,
     storage: StorageBackend | None = None,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] | None = None,
+    configuration: Configuration | None = None,
 ) -> Starlette:
     """Make the server as an ASGI application.
 
     Args:
         settings: How it runs; by default the defaults of `Settings`. Host, port, workers and log
             level are for whoever serves the application.
-        embedder: Turns prompts into vectors; by default MiniLM, which this call loads.
+        embedder: Turns prompts into vectors; by default the MiniLM that the servers of a process
+            share, which the first such call loads.
         storage: Keeps the entries; by default what the settings say. One that is passed in must
             live by the same clock, and stays open when the application shuts down.
-        clock: Gives the time in seconds since the epoch, for the TTL of entries.
+        clock: Gives the time in seconds since the epoch, for the TTL of entries; by default a
+            `Clock`, which the test controls can set, or the system's where a storage is passed in.
+        configuration: Who may do what; by default what the settings say.
 
     Returns:
         The application, ready for requests. It may be served without running its lifespan.
 
     Raises:
+        ConfigurationError: The configuration file that the settings name is not as it must be.
+        OSError: A recording that the settings name can't be read or written.
+        SettingsError: The settings ask for a recording, but leave out the test controls.
         StorageError: The storage that the settings name can't be opened.
+        ValueError: The recording to replay isn't one.
     """
     settings = settings or Settings()
+    if clock is None:
+        clock = Clock() if storage is None else time.time
+    configuration = configuration or configuration_of(settings)
     used_storage = open_storage(settings.storage, clock) if storage is None else storage
+
+    meters = Metrics(used_storage) if settings.metrics == "on" else None
+    used_embedder = shared_minilm() if embedder is None else embedder
+    remembering = RememberingEmbedder(
+        used_embedder,
+        settings.embedding_cache,
+        None if meters is None else meters.observe_embedding,
+    )
+
+    registry = Registry(used_storage, configuration.caches, configuration.keys)
+    controls = None
+    if are_available(settings):
+        controls = Controls(remembering, used_storage, registry, clock)
+        controls.recording.begin(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
         yield
+        if controls is not None:
+            await controls.recording.aclose()
         if storage is None:
             await used_storage.aclose()
 
     app = Starlette(
-        routes=[*data_plane.ROUTES, *health.ROUTES, *routes_of("/openapi.json", GET=_contract)],
-        middleware=[Middleware(Envelope)],
+        routes=[
+            *data_plane.ROUTES,
+            *control_plane.ROUTES,
+            *identity.ROUTES,
+            *health.ROUTES,
+            *metrics.ROUTES,
+            *routes_of("/openapi.json", GET=_contract),
+            *([] if controls is None else plane.ROUTES),
+        ],
+        middleware=middleware_of(settings, meters, controls),
         exception_handlers={
             ProblemError: handle_problem,
             StorageError: handle_failed_dependency,
@@ -84,12 +131,27 @@ def create_app(
     app.state.service = Service(
         settings,
         Caches(
-            embedder=MiniLMEmbedder() if embedder is None else embedder,
+            embedder=remembering,
             storage=used_storage,
             default_threshold=settings.default_threshold,
             clock=clock,
+            on_storage=None if meters is None else meters.observe_storage,
         ),
         CapacityLimiter(WORKERS),
+        Gate(
+            configuration.strict,
+            registry,
+            RateLimits(),
+            digest_of(configuration.admin_token),
+        ),
+        {
+            **request_schemas(CONTRACT, configuration.relaxed),
+            **request_schemas(CONTROL_CONTRACT, configuration.relaxed),
+        },
+        used_embedder,
+        clock,
+        meters,
+        controls,
     )
     return app
 

@@ -5,16 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
-from langcache.engine.storage import CacheEntry
+from langcache.engine.storage import CacheEntry, InMemoryStorage
+from langcache.engine.storage.base import reaches
 from langcache_mockserver.reformulate import reformulate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from langcache.engine.embedders import Embedder
-    from langcache.engine.storage import StorageBackend
+    from langcache.engine.storage import Match, StorageBackend
+    from langcache_mockserver.remembering import RememberingEmbedder
+
+_NEAR_MISS = 0.05  # how far below the threshold the best similarity of a near miss may be
+_FEW_ENTRIES = 2000  # a search among so many takes less time than handing it to a thread
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Query(NamedTuple):
@@ -49,6 +56,25 @@ class Found(NamedTuple):
     strategy: str
 
 
+class Answer(NamedTuple):
+    """What a search came to.
+
+    Attributes:
+        found: The entries; best first within a strategy.
+        near_miss: Whether there is none, but one that falls short of the threshold by 0.05 at most.
+    """
+
+    found: list[Found]
+    near_miss: bool
+
+    @property
+    def outcome(self) -> str:
+        """`hit`, `near_miss` or `miss`."""
+        if self.found:
+            return "hit"
+        return "near_miss" if self.near_miss else "miss"
+
+
 class Caches:
     """The caches of a server; one exists as soon as it is named.
 
@@ -60,20 +86,40 @@ class Caches:
         storage: Keeps the entries; it must live by the same clock.
         default_threshold: The least similarity of a semantic match where a search names none.
         clock: Gives the time in seconds since the epoch.
+        on_storage: Called after each use of the storage, with the name of what was done (such as
+            `search`) and the seconds it took.
     """
 
     def __init__(
         self,
         *,
-        embedder: Embedder,
+        embedder: RememberingEmbedder,
         storage: StorageBackend,
         default_threshold: float,
         clock: Callable[[], float] = time.time,
+        on_storage: Callable[[str, float], object] | None = None,
     ) -> None:
         self._embedder = embedder
         self._storage = storage
         self._default_threshold = default_threshold
         self._clock = clock
+        self._on_storage = on_storage
+
+    def is_quick(self, cache_id: str, prompt: str | None) -> bool:
+        """Return whether `set` and `search` take so little time that the event loop may wait.
+
+        They do where the entries are in memory and few, and the vector needs not be made.
+
+        Args:
+            cache_id: The cache.
+            prompt: The prompt that has to be embedded, or None for none.
+        """
+        return (
+            # Not of a subclass, which may write to a file.
+            type(self._storage) is InMemoryStorage
+            and (prompt is None or self._embedder.knows(prompt))
+            and self._storage.namespace_size(cache_id) <= _FEW_ENTRIES
+        )
 
     def check(self) -> None:
         """Raise what the storage raises when it can't be used."""
@@ -102,38 +148,41 @@ class Caches:
         entry_id = entry_id_of(prompt, attributes)
         embedding = self._embedder.embed([prompt])[0]
         now = self._clock()
-        self._storage.store(
-            CacheEntry(
-                id=entry_id,
-                prompt=prompt,
-                response=response,
-                embedding=embedding,
-                namespace=cache_id,
-                embedding_model_id=self._embedder.model_id,
-                attributes=attributes,
-                created_at=now,
-                updated_at=now,
-                expires_at=None if ttl_millis is None else now + ttl_millis / 1000,
-            )
+        entry = CacheEntry(
+            id=entry_id,
+            prompt=prompt,
+            response=response,
+            embedding=embedding,
+            namespace=cache_id,
+            embedding_model_id=self._embedder.model_id,
+            attributes=attributes,
+            created_at=now,
+            updated_at=now,
+            expires_at=None if ttl_millis is None else now + ttl_millis / 1000,
         )
+        self._timed("store", self._storage.store, entry)
         return entry_id
 
-    def search(self, cache_id: str, prompt: str, query: Query) -> list[Found]:
-        """Find entries for a prompt; best first within a strategy."""
+    def search(self, cache_id: str, prompt: str, query: Query) -> Answer:
+        """Find entries for a prompt."""
         found: dict[str, Found] = {}
+        near_miss = False
         for strategy in dict.fromkeys(query.strategies):
             if len(found) >= query.max_results:
                 break
-            find = self._exact if strategy == "exact" else self._semantic
             # max_results of each are enough to fill up: some of them may be known already, but
             # no more of them than there are already.
-            for match in find(cache_id, prompt, query):
+            if strategy == "exact":
+                matches = self._exact(cache_id, prompt, query)
+            else:
+                matches, near_miss = self._semantic(cache_id, prompt, query)
+            for match in matches:
                 found.setdefault(match.entry.id, match)
-        return list(found.values())[: query.max_results]
+        return Answer(list(found.values())[: query.max_results], near_miss)
 
     def converse(
         self, cache_id: str, prompt: str, context: Sequence[str], query: Query
-    ) -> tuple[str, list[Found]]:
+    ) -> tuple[str, Answer]:
         """Find entries for a prompt that may refer to what was said before.
 
         Args:
@@ -143,29 +192,33 @@ class Caches:
             query: What else the search asks for.
 
         Returns:
-            The reformulated prompt that found the entries, or the last one tried, and the entries.
+            The reformulated prompt that found the entries, or the last one tried, and what it came
+            to.
         """
-        actual_prompt, found = prompt, list[Found]()
+        actual_prompt, answer = prompt, Answer([], near_miss=False)
         for actual_prompt in reformulate(prompt, context):
-            found = self.search(cache_id, actual_prompt, query)
-            if found:
+            answer = self.search(cache_id, actual_prompt, query)
+            if answer.found:
                 break
-        return actual_prompt, found
+        return actual_prompt, answer
 
     def delete(self, cache_id: str, entry_id: str) -> bool:
         """Delete an entry by its id; return whether it was there."""
-        return self._storage.delete(cache_id, [entry_id]) > 0
+        return self._timed("delete", self._storage.delete, cache_id, [entry_id]) > 0
 
     def delete_by_attributes(self, cache_id: str, attributes: Mapping[str, str]) -> int:
         """Delete the entries that have all these attributes, with none all; return how many."""
-        return self._storage.delete_by_attributes(cache_id, attributes)
+        delete = self._storage.delete_by_attributes
+        return self._timed("delete_by_attributes", delete, cache_id, attributes)
 
     def flush(self, cache_id: str) -> None:
         """Delete all entries of a cache."""
-        self._storage.invalidate_namespace(cache_id)
+        self._timed("flush", self._storage.invalidate_namespace, cache_id)
 
     def _exact(self, cache_id: str, prompt: str, query: Query) -> list[Found]:
-        entries = self._storage.find_exact(
+        entries = self._timed(
+            "find_exact",
+            self._storage.find_exact,
             prompt,
             cache_id,
             self._embedder.model_id,
@@ -175,17 +228,39 @@ class Caches:
         )
         return [Found(entry, 1.0, "exact") for entry in entries]
 
-    def _semantic(self, cache_id: str, prompt: str, query: Query) -> list[Found]:
-        matches = self._storage.search_top(
+    def _semantic(self, cache_id: str, prompt: str, query: Query) -> tuple[list[Found], bool]:
+        """Return what reaches the threshold, and whether only a near miss was found."""
+        threshold = self._default_threshold if query.threshold is None else query.threshold
+        near = self._timed(
+            "search",
+            self._storage.search_top,
             self._embedder.embed([prompt])[0],
             cache_id,
             self._embedder.model_id,
             "",
-            self._default_threshold if query.threshold is None else query.threshold,
+            # A near miss is of interest too, so the search reaches a little farther than the hits.
+            max(0.0, threshold - _NEAR_MISS),
             limit=query.max_results,
             attributes=query.attributes,
         )
-        return [Found(match.entry, match.similarity, "semantic") for match in matches]
+        found = [_as_found(match) for match in near if reaches(match.similarity, threshold)]
+        return found, bool(near) and not found
+
+    def _timed(
+        self, operation: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Call a function of the storage and report how long it took."""
+        if self._on_storage is None:
+            return function(*args, **kwargs)
+        started = time.perf_counter()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            self._on_storage(operation, time.perf_counter() - started)
+
+
+def _as_found(match: Match) -> Found:
+    return Found(match.entry, match.similarity, "semantic")
 
 
 def entry_id_of(prompt: str, attributes: Mapping[str, str]) -> str:

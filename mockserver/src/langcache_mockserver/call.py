@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Scope
 
+    from langcache_mockserver.controls.faults import ActiveFault
+
 _SCOPE_KEY = "langcache_mockserver.call"
 
 
@@ -23,6 +25,8 @@ class Call:
         key: The API key it carries, or "" where there is none or it is malformed. A secret: it
             must not be shown.
         outcome: What a search came to: `hit`, `near_miss` or `miss`; "" for other operations.
+        fault: The fault of the test controls that it was struck by, or None.
+        bodies: The beginnings of its body and of its answer's, or None where they aren't kept.
     """
 
     request_id: str
@@ -30,6 +34,8 @@ class Call:
     cache_id: str = ""
     key: str = ""
     outcome: str = ""
+    fault: ActiveFault | None = None
+    bodies: tuple[bytearray, bytearray] | None = None
 
 
 def begin_call(scope: Scope, request_id: str) -> Call:
@@ -40,4 +46,9 @@ def begin_call(scope: Scope, request_id: str) -> Call:
 
 def call_of(request: Request) -> Call:
     """Return what is known of a request."""
-    return cast("Call", request.scope[_SCOPE_KEY])
+    return call_in(request.scope)
+
+
+def call_in(scope: Scope) -> Call:
+    """Return what is known of the request of an ASGI scope."""
+    return cast("Call", scope[_SCOPE_KEY])

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import logging
+import gc
 import os
 import signal
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from langcache.engine.storage import StorageError
 from langcache_mockserver.app import create_app
+from langcache_mockserver.configuration import (
+    CONFIGURATION_SCHEMA,
+    ConfigurationError,
+    configuration_of,
+)
+from langcache_mockserver.limits import LIMITS_FORMS
 from langcache_mockserver.server import Server, listen, url_of
 from langcache_mockserver.settings import LOG_LEVELS, Settings, SettingsError
 from langcache_mockserver.storages import STORAGES
+from langcache_mockserver.workers import Workers, start_logging
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,8 +34,27 @@ _HELP = {
     "host": "name or address to listen on",
     "port": "port to listen on; 0 takes any free one",
     "storage": f"where entries are kept: {STORAGES}",
+    "workers": "how many processes serve; more than 1 need a storage that they can share",
     "default_threshold": "least similarity of a semantic match where a search names none, 0 to 1",
+    "strict": "whether only declared caches and keys with grants can be used: on, off",
+    "config": "configuration file (YAML) that declares caches and keys; turns strict on",
+    "limits": f"which limits of the API hold: {LIMITS_FORMS}",
+    "admin_token": "bearer token of the control plane; better given as a variable",
     "max_body_bytes": "largest request body accepted, in bytes",
+    "test_controls": "whether there are test controls under /_mock/: on, off, or auto, which is "
+    "for requests from this machine to a loopback address",
+    "record": "file to record the answers of the upstream in",
+    "replay": "file to answer from, recorded before",
+    "upstream": "base URL of the LangCache to record",
+    "upstream_key": "key to ask the upstream with; by default that of each request",
+    "max_concurrency": "how many requests may be under way at once; more are refused with 429",
+    "body_timeout_seconds": "how long the body of a request may take to arrive",
+    "shutdown_seconds": "how long requests under way may take to finish on shutdown",
+    "embedding_cache": "how many prompts' vectors to remember, of some 2 kB each",
+    "cors_origins": "origins of web pages that may call the server, with commas; * for all",
+    "metrics": "whether /metrics tells Prometheus what happens, without a key: on, off",
+    "access_log": "whether to log a line for each request: off, text, json",
+    "otel": "whether to trace requests with OpenTelemetry: off, on",
     "log_level": f"least level to log, on standard error: {', '.join(LOG_LEVELS)}",
 }
 
@@ -47,13 +73,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status 1, where the address can't be listened on or the storage not be opened. A
-        signal ends the process with status 0, bad arguments with 2.
+        signal ends the process with status 0, bad arguments or a bad configuration with 2.
     """
     # uvicorn hands a signal on to these handlers when it has shut down.
     signal.signal(signal.SIGINT, _leave)
     signal.signal(signal.SIGTERM, _leave)
     settings = read_settings(arguments, os.environ)
-    logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr)
+    start_logging(settings)
+    try:
+        configuration = configuration_of(settings)
+    except ConfigurationError as error:
+        for problem in error.problems:
+            sys.stderr.write(f"{_PROGRAM}: error: {problem}\n")
+        return 2
+    # Whatever process serves, the token is the same.
+    settings = replace(settings, admin_token=configuration.admin_token)
 
     try:
         listener = listen(settings.host, settings.port)
@@ -62,12 +96,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{_PROGRAM}: error: can't listen on {where}: {error.strerror}\n")
         return 1
     ready = f"{_PROGRAM} ready on {url_of(listener, settings.host)}"
+
+    def say_ready() -> None:
+        if configuration.strict and configuration.generated:
+            sys.stderr.write(f"{_PROGRAM} admin token: {configuration.admin_token}\n")
+        print(ready, flush=True)
+
+    if settings.workers > 1:
+        workers = Workers(settings, listener, say_ready)
+        workers.run()
+        return 1 if workers.failed else 0
     try:
-        app = create_app(settings)
-    except StorageError as error:
+        app = create_app(settings, configuration=configuration)
+    except (ImportError, OSError, StorageError, ValueError) as error:
+        listener.close()
         sys.stderr.write(f"{_PROGRAM}: error: {error}\n")
         return 1
-    Server(app, on_ready=lambda: print(ready, flush=True)).run([listener])
+    gc.freeze()  # what there is by now stays, so no request needs to wait while it is looked over
+    Server(app, say_ready, shutdown_seconds=settings.shutdown_seconds).run([listener])
     return 0
 
 
@@ -87,12 +133,20 @@ def read_settings(arguments: Sequence[str] | None, environment: Mapping[str, str
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"{_PROGRAM} {version(_PROGRAM)}")
+    parser.add_argument(
+        "--print-config-schema",
+        action=_PrintConfigSchema,
+        nargs=0,
+        help="print the JSON Schema of the configuration file and exit",
+    )
     for setting in fields(Settings):
+        switch: dict[str, Any] = {"nargs": "?", "const": "on"} if setting.default is False else {}
         parser.add_argument(
             _option(setting.name),
+            **switch,
             metavar=setting.name.rpartition("_")[2].upper(),
             help=f"{_HELP[setting.name]} "
-            f"(default: {setting.default}; environment: {_variable(setting.name)})",
+            f"(default: {_shown(setting.default)}; environment: {_variable(setting.name)})",
         )
     given: dict[str, str | None] = vars(parser.parse_args(arguments))
 
@@ -100,21 +154,37 @@ def read_settings(arguments: Sequence[str] | None, environment: Mapping[str, str
     origins: dict[str, str] = {}
     for setting in fields(Settings):
         name = setting.name
-        kind = cast("type[str | int | float]", type(setting.default))
+        kind = cast("type[bool | str | int | float]", type(setting.default))
         text, origins[name] = given[name], _option(name)
         if text is None:
             text, origins[name] = environment.get(_variable(name)) or None, _variable(name)
         if text is None:
             continue
         try:
-            values[name] = kind(text)
+            values[name] = _switch(text) if kind is bool else kind(text)
         except ValueError:
-            wanted = "an integer" if kind is int else "a number"
+            wanted = "on or off" if kind is bool else "an integer" if kind is int else "a number"
             parser.error(f"{origins[name]}: must be {wanted}, is {text!r}")
     try:
         return Settings(**values)
     except SettingsError as error:
         parser.error(f"{origins[error.setting]}: {error.problem}")
+
+
+def _shown(default: object) -> object:
+    return "off" if default is False else default
+
+
+def _switch(text: str) -> bool:
+    if text not in {"on", "off"}:
+        raise ValueError
+    return text == "on"
+
+
+class _PrintConfigSchema(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        sys.stdout.write(CONFIGURATION_SCHEMA.read_text(encoding="utf-8"))
+        parser.exit()
 
 
 def _option(setting: str) -> str:

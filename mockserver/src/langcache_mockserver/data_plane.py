@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from langcache_mockserver.auth import authenticate
+from langcache_mockserver.answers import JSONAnswer
+from langcache_mockserver.auth import open_cache
+from langcache_mockserver.bodies import body_of
+from langcache_mockserver.cache_rules import apply_rules
 from langcache_mockserver.caches import Query
 from langcache_mockserver.call import call_of
+from langcache_mockserver.controls.interception import intercept
 from langcache_mockserver.problems import ProblemError
+from langcache_mockserver.registry import Access
 from langcache_mockserver.routing import routes_of
 from langcache_mockserver.service import Service, in_worker, service_of
-from langcache_mockserver.validation import decode_id, parse_body, read_body
+from langcache_mockserver.validation import decode_id
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,54 +26,61 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from langcache_mockserver.caches import Found
-
-_INLINE_BODY_BYTES = 16 << 10  # parsing as much takes less time than handing it to a thread
+    from langcache_mockserver.registry import CacheSettings
 
 
 async def _set(request: Request) -> Response:
-    service, cache_id = _open_cache(request)
-    body = await _body(request, "SetRequest")
-    entry_id = await in_worker(
-        request,
+    service, cache_id, cache = await _open_cache(request, Access.WRITE)
+    body = await _body(request, "SetRequest", cache)
+    prompt = body["prompt"]
+    work = partial(
         service.caches.set,
         cache_id,
-        body["prompt"],
+        prompt,
         body["response"],
         body.get("attributes", {}),
         body.get("ttlMillis"),
     )
-    return JSONResponse({"entryId": entry_id}, 201)
+    is_quick = service.caches.is_quick(cache_id, prompt)
+    entry_id = work() if is_quick else await in_worker(request, work)
+    return JSONAnswer({"entryId": entry_id}, 201)
 
 
 async def _search(request: Request) -> Response:
-    service, cache_id = _open_cache(request)
-    body = await _body(request, "SearchRequest")
-    found = await in_worker(request, service.caches.search, cache_id, body["prompt"], _query(body))
-    return JSONResponse({"data": [_as_json(each) for each in found]})
+    service, cache_id, cache = await _open_cache(request, Access.READ)
+    body = await _body(request, "SearchRequest", cache)
+    prompt, query = body["prompt"], _query(body)
+    work = partial(service.caches.search, cache_id, prompt, query)
+    embedded = prompt if "semantic" in query.strategies else None
+    is_quick = service.caches.is_quick(cache_id, embedded)
+    answer = work() if is_quick else await in_worker(request, work)
+    call_of(request).outcome = answer.outcome
+    return JSONAnswer({"data": [_as_json(each) for each in answer.found]})
 
 
 async def _conversational_search(request: Request) -> Response:
-    service, cache_id = _open_cache(request)
-    body = await _body(request, "ConversationalSearchBody")
+    service, cache_id, cache = await _open_cache(request, Access.READ)
+    body = await _body(request, "ConversationalSearchBody", cache)
     context = body.get("context", [])
-    actual_prompt, found = await in_worker(
+    actual_prompt, answer = await in_worker(
         request, service.caches.converse, cache_id, body["prompt"], context, _query(body)
     )
-    data = [_as_json(each) for each in found]
-    return JSONResponse({"actualPrompt": actual_prompt, "data": data})
+    call_of(request).outcome = answer.outcome
+    data = [_as_json(each) for each in answer.found]
+    return JSONAnswer({"actualPrompt": actual_prompt, "data": data})
 
 
 async def _delete_query(request: Request) -> Response:
-    service, cache_id = _open_cache(request)
-    body = await _body(request, "DeleteQueryRequest")
+    service, cache_id, cache = await _open_cache(request, Access.WRITE)
+    body = await _body(request, "DeleteQueryRequest", cache)
     count = await in_worker(
         request, service.caches.delete_by_attributes, cache_id, body["attributes"]
     )
-    return JSONResponse({"deletedEntriesCount": count})
+    return JSONAnswer({"deletedEntriesCount": count})
 
 
 async def _delete_by_id(request: Request) -> Response:
-    service, cache_id = _open_cache(request)
+    service, cache_id, _ = await _open_cache(request, Access.WRITE)
     entry_id = decode_id(request.path_params["entry_id"], "entryId")
     if not await in_worker(request, service.caches.delete, cache_id, entry_id):
         raise ProblemError(404, "there is no entry of this id in the cache")
@@ -75,31 +88,29 @@ async def _delete_by_id(request: Request) -> Response:
 
 
 async def _flush(request: Request) -> Response:
-    service, cache_id = _open_cache(request)
+    service, cache_id, _ = await _open_cache(request, Access.FULL)
     await in_worker(request, service.caches.flush, cache_id)
     return Response(status_code=204)
 
 
 async def _cache_health(request: Request) -> Response:
-    service, _ = _open_cache(request)
+    service, _, _ = await _open_cache(request, Access.READ)
     await in_worker(request, service.caches.check)
-    return JSONResponse({"ok": True})
+    return JSONAnswer({"ok": True})
 
 
-def _open_cache(request: Request) -> tuple[Service, str]:
-    """Return the service and the id of the cache, for a caller who may use it."""
-    call = call_of(request)
-    call.key = authenticate(request)
-    call.cache_id = decode_id(request.path_params["cache_id"], "cacheId")
-    return service_of(request), call.cache_id
+async def _open_cache(
+    request: Request, needed: Access
+) -> tuple[Service, str, CacheSettings | None]:
+    """Return the service, the id of the cache and what is declared of it, if the caller may."""
+    cache = await open_cache(request, needed)
+    return service_of(request), call_of(request).cache_id, cache
 
 
-async def _body(request: Request, schema: str) -> dict[str, Any]:
-    """Return the body of a request, which holds to a schema of the contract."""
-    body = await read_body(request, service_of(request).settings.max_body_bytes)
-    if len(body) <= _INLINE_BODY_BYTES:
-        return parse_body(body, schema)
-    return await in_worker(request, parse_body, body, schema)
+async def _body(request: Request, schema: str, cache: CacheSettings | None) -> dict[str, Any]:
+    """Return the body of a request, which holds to its schema and to the rules of its cache."""
+    body = await body_of(request, schema)
+    return body if cache is None else apply_rules(cache, body)
 
 
 def _query(body: dict[str, Any]) -> Query:
@@ -130,7 +141,9 @@ def _operation(
 
     async def noted(request: Request) -> Response:
         call_of(request).operation = operation
-        return await endpoint(request)
+        controls = service_of(request).controls
+        staged = None if controls is None else await intercept(request, controls)
+        return await endpoint(request) if staged is None else staged
 
     return noted
 
@@ -138,12 +151,13 @@ def _operation(
 _CACHE = "/v1/caches/{cache_id}"
 
 ROUTES = [
+    # Routes are tried in turn, so what is asked for most comes first.
+    *routes_of(f"{_CACHE}/entries/search", POST=_operation("search", _search)),
     *routes_of(
         f"{_CACHE}/entries",
         POST=_operation("set", _set),
         DELETE=_operation("deleteQuery", _delete_query),
     ),
-    *routes_of(f"{_CACHE}/entries/search", POST=_operation("search", _search)),
     *routes_of(f"{_CACHE}/entries/{{entry_id}}", DELETE=_operation("deleteById", _delete_by_id)),
     *routes_of(
         f"{_CACHE}/conversations/search",

@@ -1,26 +1,38 @@
-"""What every request gets, whatever it asks for: an id, its raw path, and an answer."""
+"""What every request gets, whatever it asks for: an id, its raw path, safe headers, an answer."""
 
 from __future__ import annotations
 
 import logging
+import os
 import re
+import time
 import traceback
-import uuid
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 
 from langcache_mockserver.call import begin_call
+from langcache_mockserver.observing import Exchange
 from langcache_mockserver.problems import ProblemError, response
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from langcache_mockserver.observing import Observer
 
 _log = logging.getLogger("langcache_mockserver")
 
 _REQUEST_ID = re.compile(r"[a-zA-Z0-9._:/+=-]{1,128}")
+
+_SECURITY_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+]
 
 
 class Envelope:
@@ -28,40 +40,60 @@ class Envelope:
 
     - Every answer carries `x-request-id`: the caller's, if it is up to 128 letters, digits or
       `._:/+=-`, else a new one.
+    - Every answer carries headers that keep a browser from making more of it than data. An endpoint
+      that wants others sets them itself.
     - Requests are routed by the path as it came, still percent-encoded, so that `%2F` in an id
       stays part of the id.
     - An exception that nothing foresaw is answered with the contract's 500 and logged with the
       request id, its type and where it happened. Its message is not logged, as it may quote a
       prompt.
+    - When it is over, the observers are told.
+
+    Args:
+        app: What to call.
+        observers: Called once for each request, when it is over.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, observers: Sequence[Observer] = ()) -> None:
         self._app = app
+        self._observers = observers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on and see that it is answered."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = Headers(scope=scope).get("x-request-id", "")
-        if not _REQUEST_ID.fullmatch(request_id):
-            request_id = uuid.uuid4().hex
+        started_at = time.perf_counter()
+        asked_id = _asked_id(scope)
+        request_id = asked_id if _REQUEST_ID.fullmatch(asked_id) else os.urandom(16).hex()
         path = _raw_path(scope)
-        inner: Scope = {**scope, "path": path}
-        begin_call(inner, request_id)
-        started = False
+        scope["path"] = path
+        call = begin_call(scope, request_id)
+        status = bytes_in = bytes_out = 0
 
-        async def send_with_id(message: Message) -> None:
-            nonlocal started
+        async def counted_receive() -> Message:
+            nonlocal bytes_in
+            message = await receive()
+            bytes_in += len(message.get("body", b""))
+            return message
+
+        async def complete_send(message: Message) -> None:
+            nonlocal status, bytes_out
             if message["type"] == "http.response.start":
-                started = True
-                MutableHeaders(scope=message)["x-request-id"] = request_id
+                status = message["status"]
+                headers = list(message.get("headers", ()))
+                present = {name for name, _ in headers}
+                headers += [each for each in _SECURITY_HEADERS if each[0] not in present]
+                headers.append((b"x-request-id", request_id.encode()))
+                message["headers"] = headers
+            else:
+                bytes_out += len(message.get("body", b""))
             await send(message)
 
         try:
-            await self._app(inner, receive, send_with_id)
+            await self._app(scope, counted_receive, complete_send)
         except ClientDisconnect:
-            return  # there is nobody left to answer
+            pass  # there is nobody left to answer
         except Exception as error:  # noqa: BLE001 - the last resort of every request
             _log.error(
                 "request %s failed: %s\n%s",
@@ -69,9 +101,33 @@ class Envelope:
                 type(error).__name__,
                 "".join(traceback.format_tb(error.__traceback__)),
             )
-            if not started:
+            if not status:
                 problem = ProblemError(500, f"the server failed; its log says more of {request_id}")
-                await response(problem, path)(scope, receive, send_with_id)
+                await response(problem, path)(scope, receive, complete_send)
+        finally:
+            if self._observers:
+                client = scope.get("client")
+                exchange = Exchange(
+                    call=call,
+                    method=scope["method"],
+                    path=path,
+                    asked_id=asked_id,
+                    client=client[0] if client else "",
+                    status=status,
+                    seconds=time.perf_counter() - started_at,
+                    bytes_in=bytes_in,
+                    bytes_out=bytes_out,
+                )
+                for observer in self._observers:
+                    observer(exchange)
+
+
+def _asked_id(scope: Scope) -> str:
+    """Return the request id that a request came with, or "" where it has none."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            return value.decode("latin-1")
+    return ""
 
 
 def _raw_path(scope: Scope) -> str:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("langcache_mockserver")
 
 
-async def _readiness(request: Request) -> Response:
+async def readiness(request: Request) -> Response:
+    """Say whether the storage can be used; an endpoint that needs no key."""
     try:
         await in_worker(request, service_of(request).caches.check)
     except Exception as error:  # noqa: BLE001 - a backend may fail in ways of its own
@@ -31,8 +32,8 @@ async def _liveness(_request: Request) -> Response:
 
 
 ROUTES = [
-    *routes_of("/health", GET=_readiness),
+    *routes_of("/health", GET=readiness),
     *routes_of("/health/liveness", GET=_liveness),
-    *routes_of("/health/readiness", GET=_readiness),
+    *routes_of("/health/readiness", GET=readiness),
 ]
 """The routes of the probes, which need no key."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.responses import JSONResponse
@@ -11,10 +12,9 @@ from langcache.engine.storage import StorageError, StorageFullError
 from langcache_mockserver.call import call_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from starlette.requests import Request
-    from starlette.types import Receive, Scope, Send
 
 _log = logging.getLogger("langcache_mockserver")
 
@@ -86,7 +86,7 @@ def response(problem: ProblemError, instance: str) -> JSONResponse:
         problem: The problem.
         instance: The path of the request, percent-encoded as it came.
     """
-    title, kind = _KINDS[problem.status]
+    title, kind = _KINDS.get(problem.status) or _other_kind(problem.status)
     body: dict[str, object] = {
         "title": title,
         "status": problem.status,
@@ -97,6 +97,15 @@ def response(problem: ProblemError, instance: str) -> JSONResponse:
     if problem.fields:
         body["fields"] = [field._asdict() for field in problem.fields]
     return JSONResponse(body, problem.status, problem.headers)
+
+
+def _other_kind(status: int) -> tuple[str, str]:
+    """Return title and type for a status that the contract doesn't have."""
+    kind = _KINDS[500][1] if status >= 500 else "about:blank"
+    try:
+        return HTTPStatus(status).phrase, kind
+    except ValueError:
+        return f"Status {status}", kind
 
 
 async def handle_problem(request: Request, error: Exception) -> JSONResponse:
@@ -126,21 +135,3 @@ async def handle_failed_dependency(request: Request, error: Exception) -> JSONRe
 async def handle_not_found(request: Request, _error: Exception) -> JSONResponse:
     """Answer a request for a path that no route has (an exception handler for Starlette)."""
     return response(ProblemError(404, "there is no such path"), request.scope["path"])
-
-
-class MethodNotAllowed:
-    """The ASGI application behind a path, for the methods that the path doesn't have.
-
-    Args:
-        methods: The methods that it does have.
-    """
-
-    def __init__(self, methods: Collection[str]) -> None:
-        self._methods = ", ".join(sorted(methods))
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with a 405 that names the methods."""
-        problem = ProblemError(
-            405, f"the path has {self._methods}", headers={"Allow": self._methods}
-        )
-        await response(problem, scope["path"])(scope, receive, send)

@@ -14,8 +14,13 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from langcache.engine.embedders import Embedder
+    from langcache_mockserver.auth import Gate
     from langcache_mockserver.caches import Caches
+    from langcache_mockserver.controls.controls import Controls
+    from langcache_mockserver.metrics import Metrics
     from langcache_mockserver.settings import Settings
+    from langcache_mockserver.validation import Schemas
 
 WORKERS = max(2, min(8, os.cpu_count() or 1))
 """How many threads embed, search and store: one per processor, from 2 to 8.
@@ -35,11 +40,23 @@ class Service:
         settings: How it runs.
         caches: What the operations do.
         workers: Limits how many threads work for it at once.
+        gate: What decides who may do what; knows the declared caches and the keys.
+        schemas: What checks the bodies of requests.
+        embedder: Makes the vectors.
+        clock: Gives the time in seconds since the epoch.
+        metrics: What it counts and measures, or None where it doesn't.
+        controls: Its test controls, or None where it has none.
     """
 
     settings: Settings
     caches: Caches
     workers: CapacityLimiter
+    gate: Gate
+    schemas: Schemas
+    embedder: Embedder
+    clock: Callable[[], float]
+    metrics: Metrics | None
+    controls: Controls | None
 
 
 def service_of(request: Request) -> Service:

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
+from importlib.util import find_spec
 
-from langcache_mockserver.storages import STORAGES, is_storage
+from langcache_mockserver.limits import LIMITS_FORMS, is_limits
+from langcache_mockserver.storages import STORAGES, is_shared, is_storage
 
 LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
+
+_CHOICES = {
+    "test_controls": ("auto", "on", "off"),
+    "metrics": ("on", "off"),
+    "access_log": ("off", "text", "json"),
+    "otel": ("off", "on"),
+    "log_level": LOG_LEVELS,
+}
+_LEAST = {
+    "max_concurrency": 1,
+    "body_timeout_seconds": 1,
+    "shutdown_seconds": 0,
+    "embedding_cache": 0,
+}
+_ORIGIN = re.compile(
+    r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](?::[0-9]{1,5})?"
+)
 
 
 class SettingsError(ValueError):
@@ -32,9 +52,37 @@ class Settings:
         port: The TCP port to listen on, 0 to 65535; 0 takes any free one.
         storage: Where entries are kept. `memory`: in the process, gone when it ends.
             `sqlite:PATH`: in memory and in a file, which is made when it does not exist.
+        workers: How many processes serve, 1 or more; more than one need a storage that processes
+            can share.
         default_threshold: The least similarity, `(1 + cosine) / 2` and so 0 to 1, of a semantic
             match where a search names none.
+        strict: Whether the service's rules hold: only declared caches and attributes, only keys
+            with grants. A configuration file turns them on, too.
+        config: The path of a configuration file (YAML), or "" for none.
+        limits: Which limits of the published API hold: `published` (all), `relaxed` (none), or
+            the names of those to relax, separated by commas; "" for what the configuration file
+            says, or all.
+        admin_token: The bearer token of the control plane; "" for what the configuration file
+            says, or a token that is made at the start. A secret: `repr` doesn't show it.
         max_body_bytes: The largest request body accepted, in bytes; at least 1.
+        test_controls: Whether there are test controls under `/_mock/`: `on`; `off`; or `auto`, for
+            requests from this machine to a single process that listens on a loopback address.
+        record: The file (JSON Lines) to record the answers of `upstream` in, or "" for none.
+        replay: The file to answer from, or "" for none.
+        upstream: The base URL of the LangCache to record.
+        upstream_key: The key to ask it with; "" for that of each request. A secret: `repr` doesn't
+            show it.
+        max_concurrency: How many requests may be under way at once, at least 1; more of them are
+            refused with 429.
+        body_timeout_seconds: How long the body of a request may take to arrive, at least 1; then
+            its connection is closed.
+        shutdown_seconds: How long requests under way may take to finish on shutdown, 0 or more.
+        embedding_cache: How many prompts' vectors to remember, 0 or more; each takes about 2 kB.
+        cors_origins: The origins of web pages that may call the server, separated by commas, such
+            as `https://app.example`; `*` for all, empty for none.
+        metrics: `on` to answer `/metrics`, without a key, or `off`.
+        access_log: `off`, or `text` or `json` to log a line for each request.
+        otel: `on` to trace requests with OpenTelemetry, which must be installed, or `off`.
         log_level: The least level that the program logs: critical, error, warning, info or debug.
 
     Raises:
@@ -43,9 +91,27 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = 8080
-    storage: str = "memory"
+    storage: str = field(default="memory", repr=False)  # a URL may hold a password
+    workers: int = 1
     default_threshold: float = 0.9
+    strict: bool = False
+    config: str = ""
+    limits: str = ""
+    admin_token: str = field(default="", repr=False)
     max_body_bytes: int = 1 << 20
+    test_controls: str = "auto"
+    record: str = ""
+    replay: str = ""
+    upstream: str = ""
+    upstream_key: str = field(default="", repr=False)
+    max_concurrency: int = 1000
+    body_timeout_seconds: int = 30
+    shutdown_seconds: int = 3
+    embedding_cache: int = 4096
+    cors_origins: str = ""
+    metrics: str = "on"
+    access_log: str = "off"
+    otel: str = "off"
     log_level: str = "warning"
 
     def __post_init__(self) -> None:
@@ -54,12 +120,59 @@ class Settings:
         if not 0 <= self.port <= 65535:
             raise SettingsError("port", "must be from 0 to 65535", self.port)
         if not is_storage(self.storage):
-            raise SettingsError("storage", f"must be one of {STORAGES}", self.storage)
+            shown = _without_password(self.storage)
+            raise SettingsError("storage", f"must be one of {STORAGES}", shown)
+        if self.workers < 1:
+            raise SettingsError("workers", "must be at least 1", self.workers)
+        if self.workers > 1 and not is_shared(self.storage):
+            rule = "must be 1 on a storage that each process has for itself (memory, sqlite)"
+            raise SettingsError("workers", rule, self.workers)
         if not 0 <= self.default_threshold <= 1:
             raise SettingsError("default_threshold", "must be from 0 to 1", self.default_threshold)
+        if self.limits and not is_limits(self.limits):
+            raise SettingsError("limits", f"must be {LIMITS_FORMS}", self.limits)
+        if not re.fullmatch(r"[!-~]*", self.admin_token):
+            rule = "must have visible ASCII characters only"
+            raise SettingsError("admin_token", rule, f"{len(self.admin_token)} characters")
         if self.max_body_bytes < 1:
             raise SettingsError("max_body_bytes", "must be at least 1", self.max_body_bytes)
-        if self.log_level not in LOG_LEVELS:
-            raise SettingsError(
-                "log_level", f"must be one of {', '.join(LOG_LEVELS)}", self.log_level
-            )
+        self._check_hosting()
+        self._check_controls()
+
+    def _check_controls(self) -> None:
+        if self.test_controls == "on" and self.workers > 1:
+            rule = "must not be on with several workers, each of which would have its own"
+            raise SettingsError("test_controls", rule, self.test_controls)
+        if self.record and self.replay:
+            raise SettingsError("replay", "must not come with record", self.replay)
+        if self.record and not re.match("https?://.", self.upstream):
+            rule = "must be a URL of http or https where something is recorded"
+            raise SettingsError("upstream", rule, _without_password(self.upstream))
+        if self.upstream and not self.record:
+            raise SettingsError("record", "must be given with upstream", self.record)
+
+    def _check_hosting(self) -> None:
+        for name, least in _LEAST.items():
+            if getattr(self, name) < least:
+                raise SettingsError(name, f"must be at least {least}", getattr(self, name))
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                rule = f"must be one of {', '.join(choices)}"
+                raise SettingsError(name, rule, getattr(self, name))
+        for origin in self.allowed_origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                rule = "must be '*' or origins such as https://app.example, separated by commas"
+                raise SettingsError("cors_origins", rule, self.cors_origins)
+        if self.otel == "on" and find_spec("opentelemetry") is None:
+            rule = "must be off without OpenTelemetry (the extra langcache-mockserver[otel])"
+            raise SettingsError("otel", rule, self.otel)
+
+    @property
+    def allowed_origins(self) -> list[str]:
+        """The origins of `cors_origins`, one by one."""
+        return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
+
+
+def _without_password(url: str) -> str:
+    """Return a URL, or what should be one, without what stands before its host."""
+    return re.sub(r"//.*@", "//…@", url)

@@ -7,15 +7,17 @@ import math
 import re
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import unquote_to_bytes
 
 from jsonschema_rs import Draft202012Validator, ValidationError
+from starlette.requests import ClientDisconnect
 
+from langcache_mockserver.limits import relax
 from langcache_mockserver.problems import FieldError, ProblemError, invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence, Sized
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from starlette.requests import Request
 
@@ -27,11 +29,8 @@ MAX_FIELD_ERRORS = 20
 
 _MANY_VALUES = 200  # from here on, only the first violation of a body is listed
 
-_COMPONENTS = json.loads(CONTRACT)["components"]
-_VALIDATORS = {
-    name: Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": _COMPONENTS})
-    for name in ("SetRequest", "SearchRequest", "ConversationalSearchBody", "DeleteQueryRequest")
-}
+Schemas: TypeAlias = "Mapping[str, Draft202012Validator]"
+"""What checks the request bodies of a document, by the names of their schemas."""
 
 _BODY = "body"  # what `field` says of a violation that concerns the body as a whole
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -50,7 +49,35 @@ _RULES = {
     "pattern": "must match {}",
     "type": "must be of type {}",
     "enum": "must be one of {}",
+    "const": "must be {}",
+    "exclusiveMinimum": "must be more than {}",
+    "falseSchema": "must not be given",
+    "uniqueItems": "must not have the same item twice",
 }
+
+
+def request_schemas(document: bytes, relaxed: Collection[str] = ()) -> Schemas:
+    """Return what checks the request bodies of an OpenAPI document.
+
+    Args:
+        document: The document, as JSON. Its request bodies must be references to its schemas.
+        relaxed: The names of the limits to lift, as `limits.LIMITS` has them.
+    """
+    contract = json.loads(document)
+    schemas = relax(contract["components"]["schemas"], relaxed)
+    components = {"schemas": schemas}
+    bodies = (
+        operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        for path in contract["paths"].values()
+        for operation in path.values()
+        if "requestBody" in operation
+    )
+    return {
+        reference.rpartition("/")[2]: Draft202012Validator(
+            {"$ref": reference, "components": components}
+        )
+        for reference in bodies
+    }
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
@@ -66,28 +93,34 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
             it is too large.
     """
     _check_media_type(request)
-    declared = request.headers.get("content-length", "")
-    # Twenty digits tell enough, and int() refuses some thousands of them.
-    if declared.isdecimal() and int(declared[:20]) > max_bytes:
-        raise _too_large(max_bytes)
+    for declared in _headers(request, b"content-length"):
+        # Twenty digits tell enough, and int() refuses some thousands of them.
+        if declared.isdigit() and int(declared[:20]) > max_bytes:
+            raise _too_large(max_bytes)
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    more_body = True
+    while more_body:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
         if len(body) > max_bytes:
             raise _too_large(max_bytes)
+        more_body = message.get("more_body", False)
     return bytes(body)
 
 
-def parse_body(body: bytes, schema: str) -> dict[str, Any]:
-    """Parse a request body and check it against the contract.
+def parse_body(body: bytes, schema: str, schemas: Schemas) -> dict[str, Any]:
+    """Parse a request body and check it against the schema of its operation.
 
-    Beyond what the contract says, a body must be unambiguous: JSON in UTF-8 (RFC 8259) without
+    Beyond what the schema says, a body must be unambiguous: JSON in UTF-8 (RFC 8259) without
     NaN, infinities, numbers beyond the range of a double, repeated member names or lone
     surrogates.
 
     Args:
         body: The body.
-        schema: The name of its schema in the contract, such as `SetRequest`.
+        schema: The name of its schema, such as `SetRequest`.
+        schemas: The schemas that the server knows.
 
     Returns:
         The members of the body. Numbers that the schema calls integers may still be floats
@@ -101,13 +134,17 @@ def parse_body(body: bytes, schema: str) -> dict[str, Any]:
     if b"\\u" in body:  # only an escape can bring a lone surrogate into a parsed string
         # Before the validator, which need not be safe with such strings.
         _refuse(_lone_surrogates(value))
-    validator = _VALIDATORS[schema]
+    validator = schemas[schema]
     try:
         if not validator.is_valid(value):
             errors = (
                 validator.iter_errors(value) if _is_small(value) else [_first(validator, value)]
             )
-            _refuse(field for error in errors for field in _violations(error))
+            _refuse(
+                FieldError(spell(path), rule, message)
+                for error in errors
+                for path, rule, message in broken_rules(error)
+            )
     except ValueError:  # the validator's own limit of nesting
         raise _invalid_body("depth", "must not be nested so deeply") from None
     return cast("dict[str, Any]", value)
@@ -133,22 +170,28 @@ def decode_id(segment: str, parameter: str) -> str:
 
 
 def _check_media_type(request: Request) -> None:
-    content_types = request.headers.getlist("content-type")
+    content_types = _headers(request, b"content-type")
     if len(content_types) != 1:
         raise ProblemError(
             415,
             "the Content-Type header must be given once, as application/json, "
             f"is given {len(content_types)} times",
         )
-    media_type, *parameters = (part.strip().lower() for part in content_types[0].split(";"))
-    if media_type != "application/json":
+    media_type, *parameters = (part.strip().lower() for part in content_types[0].split(b";"))
+    if media_type != b"application/json":
         raise ProblemError(415, "the body must be application/json")
     for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name == "charset" and value.strip('"') not in {"utf-8", "utf8"}:
+        name, _, value = parameter.partition(b"=")
+        if name == b"charset" and value.strip(b'"') not in {b"utf-8", b"utf8"}:
             raise ProblemError(415, "the body must be in UTF-8")
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise ProblemError(415, "the body must not be compressed")
+    for encoding in _headers(request, b"content-encoding"):
+        if encoding.strip().lower() != b"identity":
+            raise ProblemError(415, "the body must not be compressed")
+
+
+def _headers(request: Request, name: bytes) -> list[bytes]:
+    """Return the values of a header, as they came."""
+    return [value for each, value in request.scope["headers"] if each == name]
 
 
 def _too_large(max_bytes: int) -> ProblemError:
@@ -157,13 +200,7 @@ def _too_large(max_bytes: int) -> ProblemError:
 
 def _parse(body: bytes) -> object:
     try:
-        return json.loads(
-            body.decode(),
-            object_pairs_hook=_unambiguous,
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-            parse_int=_integer,
-        )
+        return _DECODER.decode(body.decode())
     except UnicodeDecodeError as error:
         raise _invalid_body("encoding", f"must be UTF-8, is not at byte {error.start}") from None
     except json.JSONDecodeError as error:
@@ -184,7 +221,7 @@ def _unambiguous(pairs: list[tuple[str, object]]) -> dict[str, object]:
         for name, _ in pairs:
             if name in seen:
                 message = "must be given once, is given more than once"
-                raise invalid([FieldError(_spell([name]), "duplicate", message)])
+                raise invalid([FieldError(spell([name]), "duplicate", message)])
             seen.add(name)
     return members
 
@@ -206,6 +243,14 @@ def _integer(text: str) -> int:
     return int(text)
 
 
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unambiguous,
+    parse_constant=_refuse_constant,
+    parse_float=_finite,
+    parse_int=_integer,
+)
+
+
 def _out_of_range(text: str) -> ProblemError:
     message = f"must have numbers within the range of a double, has one of {len(text)} characters"
     return _invalid_body("range", message)
@@ -214,14 +259,17 @@ def _out_of_range(text: str) -> ProblemError:
 def _is_small(value: object) -> bool:
     """Say whether all violations can be collected: the validator spends 40 microseconds on each.
 
-    A body of the contract is an object of scalars, arrays of scalars and objects of scalars, and
-    each of these values may break a rule.
+    Each of the values that a body has, at any depth, may break a rule.
     """
-    if not isinstance(value, dict):
-        return True
-    members = list(cast("dict[str, object]", value).values())
-    sizes = (len(cast("Sized", each)) for each in members if isinstance(each, dict | list))
-    return len(members) + sum(sizes) <= _MANY_VALUES
+    values = [value]
+    for item in values:
+        if isinstance(item, list):
+            values.extend(cast("list[object]", item))
+        elif isinstance(item, dict):
+            values.extend(cast("dict[str, object]", item).values())
+        if len(values) > _MANY_VALUES:
+            return False
+    return True
 
 
 def _first(validator: Draft202012Validator, value: object) -> ValidationError:
@@ -243,18 +291,18 @@ def _lone_surrogates(value: object) -> Iterator[FieldError]:
     # Every value with the position of its parent, which spells its path for less than the path.
     found: list[tuple[int, str | int, object]] = [(0, "", value)]
 
-    def spell(at: int) -> str:
+    def path_of(at: int) -> str:
         path: list[str | int] = []
         while at:
             path.insert(0, found[at][1])
             at = found[at][0]
-        return _spell(path)
+        return spell(path)
 
     for at, (_, _, item) in enumerate(found):
         if isinstance(item, str):
             if not _is_text(item):
                 message = f"must not have a lone surrogate, {_size(item)}"
-                yield FieldError(spell(at), "unicode", message)
+                yield FieldError(path_of(at), "unicode", message)
         elif isinstance(item, list):
             items = cast("list[object]", item)
             found.extend((at, index, child) for index, child in enumerate(items))
@@ -262,7 +310,7 @@ def _lone_surrogates(value: object) -> Iterator[FieldError]:
             for name, child in cast("dict[str, object]", item).items():
                 if not _is_text(name):
                     message = f"must not have a name with a lone surrogate, one {_size(name)}"
-                    yield FieldError(spell(at), "unicode", message)
+                    yield FieldError(path_of(at), "unicode", message)
                 found.append((at, name, child))
 
 
@@ -274,19 +322,24 @@ def _is_text(string: str) -> bool:
     return True
 
 
-def _violations(error: ValidationError) -> Iterator[FieldError]:
+def broken_rules(error: ValidationError) -> Iterator[tuple[list[str | int], str, str]]:
+    """Say which rules of a schema a value breaks, by an error of the validator.
+
+    Returns:
+        The path of each field, the keyword of the rule, and what was allowed and what given.
+    """
     path, rule, limit = error.instance_path, error.kind.name, error.kind.value
     if rule == "required":
-        yield FieldError(_spell([*path, limit]), rule, "must be given, is missing")
+        yield [*path, limit], rule, "must be given, is missing"
     elif rule == "additionalProperties":
         for name in limit:
             message = f"must not be given: no such field, the name {_size(name)}"
-            yield FieldError(_spell([*path, name]), rule, message)
+            yield [*path, name], rule, message
     elif rule == "propertyNames":
         message = f"the name of every member {_rule(limit)}, one {_size(limit.instance)}"
-        yield FieldError(_spell(path), rule, message)
+        yield path, rule, message
     else:
-        yield FieldError(_spell(path), rule, f"{_rule(error)}, {_size(error.instance)}")
+        yield path, rule, f"{_rule(error)}, {_size(error.instance)}"
 
 
 def _rule(error: ValidationError) -> str:
@@ -310,7 +363,7 @@ def _size(value: object) -> str:
     return f"has {len(cast('dict[str, object]', value))} members"
 
 
-def _spell(path: Sequence[str | int]) -> str:
+def spell(path: Sequence[str | int]) -> str:
     """Write a path as `context[0]` or `attributes.topic`; `*` stands for a name unfit to show."""
     spelled = ""
     for step in path:

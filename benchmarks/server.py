@@ -1,0 +1,284 @@
+"""The server beside the floor: start, memory, latency, throughput, and where the time goes.
+
+    uv run benchmarks/server.py [--entries N] [--seconds S] [--rounds R] [--parts start,load,where]
+
+The floor is uvicorn with a Starlette application of one route that parses the same JSON and answers
+a constant (`server_start.FLOOR`). Servers run in processes of their own, and so does the load
+generator (this process). Floor and server take turns, and each ratio is the median over the rounds
+of the ratio in one round. "CPU" is the time that the server's process has the processor for a
+request, which other work on the machine disturbs the least.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import server_start
+from _load import Load, http_request, run_load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONNECTIONS = (1, 16, 64)
+PATH = "/v1/caches/a/entries"
+TOPICS = ["bank", "mail", "phone", "cloud", "school", "work", "game", "music", "film", "shop"]
+KNOWN = [f"How do I reset the password of my {topic} account?" for topic in TOPICS]
+UNKNOWN = [f"Why is the {topic} so loud on Sundays in winter?" for topic in TOPICS]
+
+# As the command when hosted (so without test controls), but with so many entries of random vectors,
+# which no prompt is near to.
+FILLED = """
+import gc
+import sys
+import numpy as np
+from langcache.engine import InMemoryStorage
+from langcache.engine.storage import CacheEntry
+from langcache_minilm import MODEL_ID
+from langcache_mockserver import Settings, create_app
+from langcache_mockserver.server import Server, listen
+
+storage = InMemoryStorage()
+random = np.random.default_rng(1)
+for number in range(int(sys.argv[1])):
+    vector = random.standard_normal(384).astype(np.float32)
+    storage.store(CacheEntry(
+        id=f"{number:032x}", prompt=f"prompt {number}", response="r" * 200,
+        embedding=vector / np.linalg.norm(vector), namespace="a", embedding_model_id=MODEL_ID,
+        attributes={"user": str(number % 100)}, created_at=0.0, updated_at=0.0,
+    ))
+listener = listen("127.0.0.1", 0)
+app = create_app(
+    Settings(embedding_cache=int(sys.argv[2]), test_controls="off"), storage=storage
+)
+gc.freeze()
+Server(
+    app, lambda: print("ready on http://127.0.0.1:%d" % listener.getsockname()[1], flush=True)
+).run([listener])
+"""
+
+
+@contextmanager
+def serving(command: list[str]) -> Iterator[tuple[int, int]]:
+    """Run a server; gives its process id and port."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process.pid, int(process.stdout.readline().rsplit(":", 1)[1])
+        finally:
+            process.kill()
+
+
+def filled(entries: int, embedding_cache: int) -> list[str]:
+    return [sys.executable, "-c", FILLED, str(entries), str(embedding_cache)]
+
+
+def adding(prompts: list[str]) -> list[bytes]:
+    bodies = ({"prompt": prompt, "response": "r" * 200} for prompt in prompts)
+    return [http_request("POST", PATH, json.dumps(body)) for body in bodies]
+
+
+def searching(prompts: list[str], **fields: object) -> list[bytes]:
+    bodies = ({"prompt": prompt, **fields} for prompt in prompts)
+    return [http_request("POST", f"{PATH}/search", json.dumps(body)) for body in bodies]
+
+
+# Requests by what they measure. With a size of 0, the embedding cache remembers nothing.
+WARM = {
+    "set": adding(KNOWN),
+    "search, hit": searching(KNOWN),
+    "search, miss": searching(UNKNOWN),
+    "search, exact": searching(KNOWN, searchStrategies=["exact"]),
+    "search, filtered": searching(KNOWN, attributes={"user": "7"}),
+}
+COMPUTED = {"set": adding(KNOWN), "search, hit": searching(KNOWN)}
+COMPUTED_NAMES = [f"{name}, embedding" for name in COMPUTED]
+
+
+def embeddings_per_second(seconds: float) -> float:
+    """Measure how many of the known prompts one thread can embed in a second."""
+    from langcache.engine import MiniLMEmbedder
+
+    embedder = MiniLMEmbedder()
+    embedder.embed(KNOWN)
+    count = 0
+    started = time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        embedder.embed([KNOWN[count % len(KNOWN)]])
+        count += 1
+    return count / (time.perf_counter() - started)
+
+
+def measure_start(rounds: int) -> None:
+    """Print how long the first answer takes, and how much memory an idle server has."""
+    commands = {
+        "floor": [sys.executable, "-c", server_start.FLOOR],
+        "langcache-mockserver": [sys.executable, "-m", "langcache_mockserver", "--port", "0"],
+    }
+    print(f"{'':<22} {'first answer, s':>16} {'idle, MB':>9} {'after a set, MB':>16}")
+    for name, command in commands.items():
+        server_start.seconds_to_first_answer(command)  # warms the disk's cache
+        seconds = [server_start.seconds_to_first_answer(command) for _ in range(rounds)]
+        with serving(command) as (pid, port):
+            time.sleep(0.5)
+            idle = resident_megabytes(pid)
+            run_load(port, adding(KNOWN), connections=1, seconds=0.1)
+            print(
+                f"{name:<22} {statistics.median(seconds):>16.2f} {idle:>9.0f}"
+                f" {resident_megabytes(pid):>16.0f}"
+            )
+
+
+def resident_megabytes(pid: int) -> float:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return how much of the processor a process has had so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Taken:
+    """What one load came to, and the processor's time for each request, in µs."""
+
+    load: Load
+    cpu: float
+
+
+def load_server(
+    server: tuple[int, int], requests: list[bytes], connections: int, seconds: float
+) -> Taken:
+    """Put load on a server, given by process id and port."""
+    pid, port = server
+    before = cpu_seconds(pid)
+    load = run_load(port, requests, connections=connections, seconds=seconds)
+    if set(load.statuses) - {200, 201}:
+        raise SystemExit(f"answers {load.statuses}")
+    return Taken(load, (cpu_seconds(pid) - before) / len(load.latencies) * 1e6)
+
+
+def measure_load(entries: int, seconds: float, rounds: int) -> None:
+    """Print latency and requests per second of each operation, beside the floor."""
+    floor_command = [sys.executable, "-c", server_start.FLOOR]
+    with (
+        serving(floor_command) as floor,
+        serving(filled(entries, 4096)) as warm,
+        serving(filled(entries, 0)) as cold,
+    ):
+        for server in (warm, cold):
+            load_server(server, [*adding(KNOWN), *searching(UNKNOWN)], 1, 0.5)
+        cases = {
+            **{name: (warm, requests) for name, requests in WARM.items()},
+            **{f"{name}, embedding": (cold, each) for name, each in COMPUTED.items()},
+        }
+        print(
+            f"\n{entries} entries\n{'':<24} {'connections':>11} {'requests/s':>11} {'p50 ms':>7}"
+            f" {'p99 ms':>7} {'p99/p50':>8} {'x floor':>8} {'CPU µs':>8} {'x floor':>8}"
+            f" {'x embedding':>12}"
+        )
+        for connections in CONNECTIONS:
+            taken: dict[str, list[Taken]] = {name: [] for name in ("floor", *cases)}
+            rates: dict[str, list[float]] = {name: [] for name in cases}
+            cpus: dict[str, list[float]] = {name: [] for name in cases}
+            speeds: list[float] = []
+            for _ in range(rounds):
+                for name, (server, requests) in cases.items():
+                    # Right before each, so that both see the same noise.
+                    base = load_server(floor, adding(KNOWN), connections, seconds / 2)
+                    if name in COMPUTED_NAMES:
+                        speeds.append(embeddings_per_second(seconds / 2))
+                    one = load_server(server, requests, connections, seconds)
+                    taken["floor"].append(base)
+                    taken[name].append(one)
+                    rates[name].append(one.load.rate / base.load.rate)
+                    cpus[name].append(base.cpu / one.cpu)
+            for name, each in taken.items():
+                p50 = statistics.median(one.load.percentile(50) for one in each)
+                p99 = statistics.median(one.load.percentile(99) for one in each)
+                rate = statistics.median(one.load.rate for one in each)
+                row = (
+                    f"{name:<24} {connections:>11} {rate:>11.0f} {p50:>7.2f} {p99:>7.2f}"
+                    f" {p99 / p50:>8.1f} {statistics.median(rates.get(name, [1])):>8.2f}"
+                    f" {statistics.median(one.cpu for one in each):>8.0f}"
+                    f" {statistics.median(cpus.get(name, [1])):>8.2f}"
+                )
+                if name in COMPUTED_NAMES:
+                    row += f" {rate / statistics.median(speeds):>12.2f}"
+                print(row, flush=True)
+
+
+def measure_parts(entries: int) -> None:
+    """Print what the parts of a search take, in one thread without a network."""
+    from langcache_mockserver.answers import JSONAnswer
+    from langcache_mockserver.validation import CONTRACT, parse_body, request_schemas
+
+    from langcache.engine import InMemoryStorage, MiniLMEmbedder
+    from langcache.engine.storage import CacheEntry
+
+    embedder = MiniLMEmbedder()
+    storage = InMemoryStorage()
+    random = np.random.default_rng(1)
+    for number in range(entries):
+        vector = random.standard_normal(embedder.dimensions).astype(np.float32)
+        storage.store(
+            CacheEntry(
+                id=str(number),
+                prompt="p",
+                response="r" * 200,
+                embedding=vector / np.linalg.norm(vector),
+                namespace="a",
+                embedding_model_id="m",
+                created_at=0.0,
+                updated_at=0.0,
+            )
+        )
+    body = json.dumps({"prompt": KNOWN[0]}).encode()
+    answer = {"data": [{"id": "0" * 32, "prompt": KNOWN[0], "response": "r" * 200}]}
+    query = embedder.embed([KNOWN[0]])[0]
+    schemas = request_schemas(CONTRACT)
+    parts = {
+        "embedding": lambda: embedder.embed([KNOWN[0]]),
+        "index": lambda: storage.search_top(query, "a", "m", "", 0.0),
+        "JSON in, checked": lambda: parse_body(body, "SearchRequest", schemas),
+        "JSON out": lambda: JSONAnswer(answer),
+    }
+    print(f"\nparts of a search among {entries} entries, µs")
+    for name, part in parts.items():
+        taken: list[float] = []
+        for _ in range(300):
+            started = time.perf_counter()
+            part()
+            taken.append(time.perf_counter() - started)
+        print(f"{name:<24} {statistics.median(taken) * 1e6:>8.1f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--entries", type=int, default=1000, help="entries of the cache (1000)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of each load (2)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (3)")
+    parser.add_argument("--parts", default="start,load,where", help="what to measure")
+    options = parser.parse_args()
+    parts = options.parts.split(",")
+    if "start" in parts:
+        measure_start(5)
+    if "load" in parts:
+        measure_load(options.entries, options.seconds, options.rounds)
+    if "where" in parts:
+        measure_parts(options.entries)
+
+
+if __name__ == "__main__":
+    main()

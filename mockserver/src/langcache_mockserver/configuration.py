@@ -1,0 +1,259 @@
+"""The configuration file: YAML that declares caches and keys, with errors that name the line."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import time
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from jsonschema_rs import Draft202012Validator, ValidationError
+
+from langcache_mockserver.limits import LIMITS, relax, relaxed_limits
+from langcache_mockserver.registry import (
+    ANY_CACHE,
+    CacheSettings,
+    Key,
+    RateLimit,
+    digest_of,
+    grants_of,
+    moment,
+)
+from langcache_mockserver.validation import MAX_FIELD_ERRORS, broken_rules, spell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+    import yaml
+
+    from langcache_mockserver.settings import Settings
+
+CONFIGURATION_SCHEMA = Path(__file__).with_name("configuration.schema.json")
+"""The file with the JSON Schema of a configuration."""
+
+FieldPath: TypeAlias = "Sequence[str | int]"
+
+
+class ConfigurationError(ValueError):
+    """A configuration that can't be read or breaks rules.
+
+    Attributes:
+        problems: What is wrong, one line each: the place (`FILE:LINE`), the field, the rule and
+            the value's size.
+    """
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """What a server allows to whom.
+
+    Attributes:
+        strict: Whether the service's rules hold: only declared caches, only keys with grants.
+        caches: The caches that are declared.
+        keys: The keys that are known.
+        admin_token: The bearer token of the control plane; a secret.
+        generated: Whether that token was made up just now, so that somebody has to be told.
+        relaxed: The names of the limits that do not hold, of `limits.LIMITS`.
+    """
+
+    strict: bool
+    caches: tuple[CacheSettings, ...] = ()
+    keys: tuple[Key, ...] = ()
+    admin_token: str = field(repr=False)
+    generated: bool
+    relaxed: frozenset[str]
+
+
+def configuration_of(settings: Settings, given: Mapping[str, Any] | None = None) -> Configuration:
+    """Return the configuration of a server.
+
+    Args:
+        settings: How it runs. Its limits and its admin token win over those of the configuration.
+        given: What the file would say, in place of the file that the settings name.
+
+    Raises:
+        ConfigurationError: It can't be read or breaks rules.
+    """
+    if given is None and not settings.config:
+        content: Mapping[str, Any] = {}
+        relaxed = relaxed_limits(settings.limits or "published")
+    else:
+        content, locate = _read(Path(settings.config)) if given is None else (given, _nowhere)
+        relaxed = relaxed_limits(settings.limits) if settings.limits else _relaxed(content)
+        _check(content, relaxed, locate)
+    now = moment(time.time())
+    token = settings.admin_token or content.get("admin_token")
+    return Configuration(
+        strict=settings.strict or given is not None or bool(settings.config),
+        caches=tuple(_cache(cache, now) for cache in content.get("caches", ())),
+        keys=tuple(_key(index, key, now) for index, key in enumerate(content.get("keys", ()))),
+        admin_token=token or secrets.token_urlsafe(32),
+        generated=not token,
+        relaxed=relaxed,
+    )
+
+
+def _relaxed(content: object) -> frozenset[str]:
+    """Return the limits that a configuration lifts; none, where it breaks the rules."""
+    limits = cast("dict[str, object]", content).get("limits") if isinstance(content, dict) else None
+    if limits == "relaxed":
+        return frozenset(LIMITS)
+    if not isinstance(limits, dict):
+        return frozenset()
+    chosen = cast("dict[str, object]", limits)
+    return frozenset(name for name in LIMITS if chosen.get(name) == "relaxed")
+
+
+def _cache(cache: Mapping[str, Any], now: str) -> CacheSettings:
+    return CacheSettings(
+        id=cache["id"],
+        name=cache.get("name", cache["id"]),
+        attributes=tuple(cache.get("attributes", ())),
+        default_threshold=cache.get("default_threshold"),
+        default_ttl_millis=int(cache.get("default_ttl_millis", -1)),
+        search_strategies=tuple(cache.get("search_strategies", ("semantic",))),
+        created_at=now,
+        configured=True,
+    )
+
+
+def _key(index: int, key: Mapping[str, Any], now: str) -> Key:
+    limit = key.get("rate_limit")
+    return Key(
+        id=f"keys[{index}] of the configuration",
+        name=key.get("name", ""),
+        digest=_digest(key),
+        grants=grants_of((grant["cache"], grant["actions"]) for grant in key["grants"]),
+        created_at=now,
+        rate_limit=RateLimit(int(limit["requests"]), limit["per_seconds"]) if limit else None,
+    )
+
+
+def _digest(key: Mapping[str, Any]) -> str:
+    return digest_of(key["token"]) if "token" in key else key["token_sha256"]
+
+
+def _check(
+    content: Mapping[str, Any], relaxed: Collection[str], locate: Callable[[FieldPath], str]
+) -> None:
+    schema = json.loads(CONFIGURATION_SCHEMA.read_bytes())
+    schema["$defs"] = relax(schema["$defs"], relaxed)
+    broken = [
+        (path, f"{message}: put it in quotes" if _is_bare(error) else message)
+        for error in Draft202012Validator(schema).iter_errors(content)
+        for path, _, message in broken_rules(error)
+    ]
+    problems = [
+        f"{locate(path)}: {f'{spell(path)}: ' if path else ''}{message}"
+        for path, message in broken or _contradictions(content)
+    ]
+    if problems:
+        raise ConfigurationError(islice(problems, MAX_FIELD_ERRORS))
+
+
+def _is_bare(error: ValidationError) -> bool:
+    """Return whether YAML took for a number or a truth value what must be a string."""
+    kind = error.kind
+    return (
+        kind.name == "type" and "string" in kind.value and isinstance(error.instance, float | int)
+    )
+
+
+def _contradictions(content: Mapping[str, Any]) -> Iterator[tuple[FieldPath, str]]:
+    """Find what a schema can't."""
+    caches = {ANY_CACHE}
+    for index, cache in enumerate(content.get("caches", ())):
+        if cache["id"] in caches:
+            yield ["caches", index, "id"], "must differ from the ids of the caches before it"
+        caches.add(cache["id"])
+    digests: set[str] = set()
+    for index, key in enumerate(content.get("keys", ())):
+        digest = _digest(key)
+        if digest in digests:
+            yield ["keys", index], "must have a token that differs from those before it"
+        digests.add(digest)
+        for grant_index, grant in enumerate(key["grants"]):
+            if grant["cache"] not in caches:
+                path = ["keys", index, "grants", grant_index, "cache"]
+                yield path, f"must be the id of one of the caches above, or {ANY_CACHE}"
+
+
+def _nowhere(_path: FieldPath) -> str:
+    return "the configuration"
+
+
+def _read(file: Path) -> tuple[Mapping[str, Any], Callable[[FieldPath], str]]:
+    """Return what a file says, and what tells the place of a field."""
+    import yaml
+
+    try:
+        loader = yaml.SafeLoader(file.read_bytes())
+        root = loader.get_single_node()
+        content: Any = None if root is None else _plain(root, loader)
+    except OSError as error:
+        raise ConfigurationError([f"{file}: can't be read: {error.strerror}"]) from None
+    except yaml.MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigurationError([f"{file}{line}: must be plain YAML: {error.problem}"]) from None
+    except yaml.YAMLError:
+        raise ConfigurationError([f"{file}: must be YAML: it isn't text"]) from None
+    except RecursionError:
+        raise ConfigurationError([f"{file}: must not be nested so deeply"]) from None
+
+    def locate(path: FieldPath) -> str:
+        return f"{file}:{_line(root, path)}"
+
+    return {} if content is None else content, locate
+
+
+def _plain(node: yaml.Node, loader: yaml.SafeLoader) -> Any:
+    """Return what a node stands for: what JSON has, and nothing that may mean two things."""
+    from yaml import MappingNode, ScalarNode, SequenceNode
+    from yaml.constructor import ConstructorError
+
+    kind = node.tag.removeprefix("tag:yaml.org,2002:")
+    if isinstance(node, SequenceNode) and kind == "seq":
+        return [_plain(item, loader) for item in node.value]
+    if isinstance(node, MappingNode) and kind == "map":
+        members: dict[str, Any] = {}
+        for name, value in node.value:
+            if name.tag != "tag:yaml.org,2002:str":
+                raise ConstructorError(None, None, "a name must be text", name.start_mark)
+            if name.value in members:
+                raise ConstructorError(None, None, "a name is given twice", name.start_mark)
+            members[name.value] = _plain(value, loader)
+        return members
+    if isinstance(node, ScalarNode):
+        if kind in {"str", "timestamp"}:
+            return node.value
+        if kind in {"bool", "float", "int", "null"}:
+            with contextlib.suppress(ValueError):  # such as from `!!int x`
+                return cast("Any", loader).construct_object(node)
+    raise ConstructorError(None, None, f"!!{kind} is not possible here", node.start_mark)
+
+
+def _line(root: yaml.Node | None, path: FieldPath) -> int:
+    """Return the line, counted from 1, of a field or of the nearest one that has it."""
+    from yaml import MappingNode
+
+    if root is None:
+        return 1
+    node, line = root, root.start_mark.line
+    for step in path:
+        if isinstance(node, MappingNode):
+            found = [(name, value) for name, value in node.value if name.value == step]
+        else:
+            found = [(item, item) for item in node.value[step:][:1]]
+        if not found:
+            break
+        ((name, node),) = found
+        line = name.start_mark.line
+    return line + 1

@@ -1,0 +1,91 @@
+"""Who may use the test controls."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+
+from langcache_mockserver.controls.controls import PREFIX
+from langcache_mockserver.problems import handle_not_found
+from langcache_mockserver.settings import SettingsError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from langcache_mockserver.settings import Settings
+
+IN_PROCESS = "langcache_mockserver.in_process"
+"""The ASGI extension of requests that come from this process, without a network."""
+
+_FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+
+
+def are_available(settings: Settings) -> bool:
+    """Return whether a server has test controls at all.
+
+    Raises:
+        SettingsError: It has none, but is to record or replay, which is one of them.
+    """
+    available = settings.test_controls == "on" or (
+        settings.test_controls == "auto" and settings.workers == 1 and _is_loopback(settings.host)
+    )
+    if not available and (settings.record or settings.replay):
+        rule = "must be on to record or replay, unless one process listens on a loopback address"
+        raise SettingsError("test_controls", rule, settings.test_controls)
+    return available
+
+
+def is_local(scope: Scope) -> bool:
+    """Return whether a request comes from this machine, and not through a browser or a proxy.
+
+    A server that listens on a loopback address may still be reached by others through a reverse
+    proxy, or through a browser on this machine that a page tells to: under the page's own host
+    name, which then leads to this machine ("DNS rebinding"), or across origins.
+    """
+    if IN_PROCESS in scope.get("extensions", {}):
+        return True
+    headers = Headers(scope=scope)
+    if any(name in headers for name in _FORWARDED):
+        return False
+    client = scope.get("client")
+    if client is not None and not _is_loopback(client[0]):
+        return False
+    host = headers.get("host", "")
+    if not _names_no_stranger(host):
+        return False
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == host
+
+
+class LocalOnly:
+    """ASGI middleware that hides the test controls from requests that aren't local."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer as if the path didn't exist."""
+        app = self._app
+        if scope["type"] == "http" and scope["path"].startswith(PREFIX) and not is_local(scope):
+            app = await handle_not_found(Request(scope), LookupError())
+        await app(scope, receive, send)
+
+
+def _names_no_stranger(host: str) -> bool:
+    """Return whether a Host header has an IP address or names this machine."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or bool(ipaddress.ip_address(name))
+    except ValueError:
+        return False
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

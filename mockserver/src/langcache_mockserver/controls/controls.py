@@ -1,0 +1,160 @@
+"""All test controls of one server."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING
+
+from langcache_mockserver.controls.clock import Clock, ClockError
+from langcache_mockserver.controls.faults import Faults
+from langcache_mockserver.controls.journal import Journal, JournalEntry
+from langcache_mockserver.controls.masking import masked
+from langcache_mockserver.controls.recording import Recording
+from langcache_mockserver.controls.state import State
+from langcache_mockserver.problems import ProblemError
+from langcache_mockserver.validation import decode_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from langcache.engine.embedders import Embedder
+    from langcache.engine.storage import StorageBackend
+    from langcache_mockserver.controls.state import Dump
+    from langcache_mockserver.observing import Exchange
+    from langcache_mockserver.registry import Registry
+
+
+_CACHE = re.compile("/v1/caches/([^/]+)/")
+
+PREFIX = "/_mock/"
+"""What the paths of the test controls begin with."""
+
+
+class Controls:
+    """The test controls of one server.
+
+    Attributes:
+        faults: What is to go wrong.
+        journal: What has been asked.
+        recording: What another LangCache has answered.
+        state: What the server keeps.
+
+    Args:
+        embedder: Turns prompts into vectors.
+        storage: Keeps the entries and records.
+        registry: Knows the declared caches and keys.
+        clock: Gives the server's time in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        storage: StorageBackend,
+        registry: Registry,
+        clock: Callable[[], float],
+    ) -> None:
+        self.faults = Faults()
+        self.journal = Journal()
+        self.recording = Recording()
+        self.state = State(embedder, storage, registry, clock)
+        self._clock = clock
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the server.
+
+        Raises:
+            ClockError: The server was given a clock, or a storage that may have its own.
+        """
+        if not isinstance(self._clock, Clock):
+            raise ClockError(
+                "the clock can't be controlled: the server was given a storage or a clock of its "
+                "own; give a langcache_mockserver.Clock to both"
+            )
+        return self._clock
+
+    def reset(self) -> None:
+        """Bring everything back to how it began; a recording goes on, a replay from its start.
+
+        That is: no entries, no caches and keys but those of the configuration, no faults, an empty
+        journal without bodies, and the time of the system.
+        """
+        self.state.reset()
+        self.reset_observation()
+
+    def reset_observation(self) -> None:
+        """Do what `reset` does, but leave entries, caches and keys."""
+        self.faults.clear()
+        self.journal.clear()
+        self.journal.bodies = False
+        self.recording.rewind()
+        if isinstance(self._clock, Clock):
+            self._clock.reset()
+
+    def dump(self, cache_ids: Iterable[str] = (), *, vectors: bool = True) -> Dump:
+        """Return the whole state: entries, records of the control plane, and the clock.
+
+        Args:
+            cache_ids: Caches to include besides those that are known: of a storage that several
+                processes share, these are the declared ones.
+            vectors: Whether to include the vectors. Without them, loading embeds again.
+        """
+        dump = self.state.dump(cache_ids, vectors=vectors)
+        if isinstance(self._clock, Clock):
+            dump["clock"] = {"now": self._clock(), "frozen": self._clock.frozen}
+        return dump
+
+    def load(self, dump: Dump) -> int:
+        """Replace the whole state by a dump's; the clock only where it stood still.
+
+        Returns:
+            How many entries the dump has. Those that have expired by now are none any more.
+
+        Raises:
+            ClockError: The clock stood still, and that of this server can't be controlled.
+            ValueError: The dump can't be loaded. Nothing has changed then.
+        """
+        dumped = dump.get("clock")
+        if not dumped or not dumped["frozen"]:
+            return self.state.load(dump, lambda: None)
+        return self.state.load(dump, partial(self.clock.freeze, dumped["now"]))
+
+    def observe(self, exchange: Exchange) -> None:
+        """Note a request in the journal; those for the test controls are not."""
+        if exchange.path.startswith(PREFIX):
+            return
+        call = exchange.call
+        request_body, response_body = (
+            (None, None) if call.bodies is None else [_text(body) for body in call.bodies]
+        )
+        self.journal.add(
+            JournalEntry(
+                time=self._clock(),
+                duration_millis=exchange.seconds * 1000,
+                request_id=call.request_id,
+                operation=call.operation,
+                method=exchange.method,
+                path=exchange.path,
+                cache_id=call.cache_id or _cache_in(exchange.path),
+                key=masked(call.key),
+                status=exchange.status or None,
+                outcome=call.outcome,
+                fault=call.fault.id if call.fault else None,
+                request_body=request_body,
+                response_body=response_body,
+            )
+        )
+
+
+def _cache_in(path: str) -> str:
+    """Return the id of the cache in a path of the data plane, or "" where it has none."""
+    match = _CACHE.match(path)
+    try:
+        return decode_id(match[1], "cacheId") if match else ""
+    except ProblemError:
+        return ""
+
+
+def _text(body: bytearray) -> str:
+    return body.decode(errors="replace")

@@ -1,0 +1,77 @@
+"""What a fault does to an answer on its way to the client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, cast
+
+import anyio
+from starlette.datastructures import MutableHeaders
+
+if TYPE_CHECKING:
+    from starlette.types import Message, Receive, Scope, Send
+
+    from langcache_mockserver.controls.faults import Fault
+
+HANG_UP = "langcache_mockserver.hang_up"
+"""The ASGI extension of whoever serves the application that ends the connection: `HangUp`."""
+
+_WITHOUT_BODY = (204, 304)
+
+
+class HangUp(Protocol):
+    """Ends the connection of a request."""
+
+    def __call__(self, *, reset: bool) -> None:
+        """End it: by a reset, or after what has been sent."""
+        ...
+
+
+async def distort(
+    fault: Fault, start: Message, body: bytes, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Send an answer as a fault wants it.
+
+    An answer that may not have a body becomes a 200 where its body is to be broken.
+
+    Args:
+        fault: The fault.
+        start: The ASGI message that begins the answer.
+        body: The body.
+        scope: Of the request.
+        receive: Of the request.
+        send: Of the request.
+    """
+    if fault.damage == "reset":
+        await _hang_up(scope, receive, reset=True)
+        return
+    if fault.damage is not None and (not body or start["status"] in _WITHOUT_BODY):
+        start["status"], body = 200, b"{}"
+    if fault.damage == "malformed":
+        body = body[: (len(body) + 1) // 2]
+    if start["status"] not in _WITHOUT_BODY:
+        # The whole length, even of a body that is cut off afterwards.
+        MutableHeaders(scope=start)["content-length"] = str(len(body))
+    await send(start)
+    if fault.damage == "truncated":
+        part = {"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True}
+        await send(part)
+        await _hang_up(scope, receive, reset=False)
+        return
+    step = fault.drip_bytes or len(body) or 1
+    for at in range(0, len(body), step):
+        if fault.drip_bytes:
+            await anyio.sleep(fault.drip_interval)
+        piece = body[at : at + step]
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _hang_up(scope: Scope, receive: Receive, *, reset: bool) -> None:
+    """End the connection, if the server can; else leave the answer incomplete."""
+    hang_up = scope.get("extensions", {}).get(HANG_UP)
+    if hang_up is None:
+        return
+    cast("HangUp", hang_up)(reset=reset)
+    # The server takes note of it in a turn of its own.
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,230 @@
+"""Faults: which calls are to go wrong, and how."""
+
+from __future__ import annotations
+
+import random
+import threading
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, get_args
+
+from langcache_mockserver.controls.masking import masked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from typing_extensions import Unpack
+
+Operation: TypeAlias = Literal[
+    "set", "search", "conversationalSearch", "deleteQuery", "deleteById", "flush", "health"
+]
+"""The operations of the data plane, by the contract's `operationId`; `health` is a cache's."""
+
+Damage: TypeAlias = Literal["reset", "truncated", "malformed"]
+"""What can happen to an answer on its way:
+
+- `reset`: the connection is reset, nothing of the answer arrives;
+- `truncated`: the connection is closed after half of the body, short of its Content-Length;
+- `malformed`: the body is cut in half and complete by its Content-Length, so it isn't JSON.
+"""
+
+_CHOICES = {"operation": get_args(Operation), "damage": get_args(Damage)}
+_MAX_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Calls that are to go wrong, and how.
+
+    A call matches when operation, cache and key do; None matches all. `nth`, `probability` and
+    `times` then say which of the matching calls are struck.
+
+    What happens to a call that is struck, in this order: it waits for `latency`; it is answered
+    with `status`, or else carried out; the answer goes through `damage` or `drip_bytes`. So a
+    connection that is reset without a status is one on which the acknowledgement got lost.
+
+    Attributes:
+        operation: The operation.
+        cache_id: The id of the cache.
+        key: The API key. `Faults` doesn't keep it, but a part of its SHA-256.
+        nth: Strike the n-th matching call only, counted from 1.
+        probability: Strike a matching call with this probability, 0 to 1.
+        seed: Seeds the fault's own random numbers, so that a run can be repeated.
+        times: How many calls to strike before the fault removes itself; None for no end. A fault
+            with `nth` removes itself after the one.
+        status: The HTTP status to answer with, 400 to 599, with the contract's problem as the body.
+        detail: The `detail` of that problem.
+        retry_after: The Retry-After header of that answer, in seconds.
+        latency: How long the answer waits, in seconds, up to 3600.
+        drip_bytes: Send the body in pieces of so many bytes.
+        drip_interval: How long to wait before each piece, in seconds, up to 3600.
+        damage: What happens to the answer on its way.
+
+    Raises:
+        ValueError: A value breaks its rule, or there is no effect.
+    """
+
+    operation: Operation | None = None
+    cache_id: str | None = None
+    key: str | None = field(default=None, repr=False)
+    nth: int | None = None
+    probability: float | None = None
+    seed: int = 0
+    times: int | None = None
+    status: int | None = None
+    detail: str = "a fault that was asked for"
+    retry_after: int | None = None
+    latency: float = 0.0
+    drip_bytes: int | None = None
+    drip_interval: float = 0.1
+    damage: Damage | None = None
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            _require(self, name, f"be one of {', '.join(choices)}", choices.__contains__)
+        for name in ("nth", "times", "drip_bytes"):
+            _require(self, name, "be at least 1", lambda value: value >= 1)
+        for name in ("latency", "drip_interval"):
+            _require(self, name, "be from 0 to 3600", lambda value: 0 <= value <= _MAX_SECONDS)
+        _require(self, "probability", "be from 0 to 1", lambda value: 0 <= value <= 1)
+        _require(self, "status", "be from 400 to 599", lambda value: 400 <= value <= 599)
+        _require(self, "retry_after", "be at least 0", lambda value: value >= 0)
+        if self.retry_after is not None and self.status is None:
+            raise ValueError("retry_after: must come with a status")
+        if self.nth is not None and (self.times, self.probability) != (None, None):
+            raise ValueError("nth: must not come with times or probability")
+        if self.damage is not None and self.drip_bytes is not None:
+            raise ValueError("damage: must not come with drip_bytes")
+        if not (self.status or self.latency or self.drip_bytes or self.damage):
+            rule = "must be given where there is neither latency nor drip_bytes nor damage"
+            raise ValueError(f"status: {rule}")
+
+
+class FaultOptions(TypedDict, total=False):
+    """The arguments of `Fault`, which says what they mean."""
+
+    operation: Operation | None
+    cache_id: str | None
+    key: str | None
+    nth: int | None
+    probability: float | None
+    seed: int
+    times: int | None
+    status: int | None
+    detail: str
+    retry_after: int | None
+    latency: float
+    drip_bytes: int | None
+    drip_interval: float
+    damage: Damage | None
+
+
+class ActiveFault:
+    """A fault that is in force.
+
+    Attributes:
+        id: Its name, such as `fault-1`.
+        fault: What it does, without the key.
+        masked_key: A part of the SHA-256 of the key that it strikes, or None for all keys.
+        matched: How many calls have matched.
+        struck: How many of them it has struck.
+    """
+
+    def __init__(self, id: str, fault: Fault) -> None:
+        self.id = id
+        self.fault = replace(fault, key=None)
+        self.masked_key = None if fault.key is None else masked(fault.key)
+        self.matched = 0
+        self.struck = 0
+        self._random = random.Random(fault.seed)  # noqa: S311 - not for secrets
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether it has struck as often as it is to."""
+        times = 1 if self.fault.nth is not None else self.fault.times
+        return times is not None and self.struck >= times
+
+    def strikes(self, operation: str, cache_id: str, key: str) -> bool:
+        """Count a call if it matches, and return whether it is to go wrong."""
+        fault = self.fault
+        if (
+            fault.operation not in (None, operation)
+            or fault.cache_id not in (None, cache_id)
+            or self.masked_key not in (None, masked(key))
+        ):
+            return False
+        self.matched += 1
+        if fault.nth is not None and self.matched != fault.nth:
+            return False
+        if fault.probability is not None and self._random.random() >= fault.probability:
+            return False
+        self.struck += 1
+        return True
+
+
+class Faults:
+    """The faults of a server, in the order in which they were added.
+
+    A call is struck by the first that strikes it; those after it don't count the call. Safe to use
+    from several threads at once.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._active: list[ActiveFault] = []
+        self._added = 0
+
+    def __len__(self) -> int:
+        return len(self._active)
+
+    def __iter__(self) -> Iterator[ActiveFault]:
+        return iter(self._active.copy())
+
+    def add(self, **options: Unpack[FaultOptions]) -> ActiveFault:
+        """Add a fault: `faults.add(operation="search", status=503, retry_after=1, times=2)`.
+
+        Args:
+            options: As `Fault` has them.
+
+        Returns:
+            The fault, whose counts go on with the calls.
+
+        Raises:
+            ValueError: As `Fault` raises it.
+        """
+        fault = Fault(**options)
+        with self._lock:
+            self._added += 1
+            active = ActiveFault(f"fault-{self._added}", fault)
+            self._active.append(active)
+        return active
+
+    def remove(self, fault_id: str) -> bool:
+        """Remove a fault by its id, and return whether it was there."""
+        with self._lock:
+            left = [each for each in self._active if each.id != fault_id]
+            found = len(left) < len(self._active)
+            self._active = left
+        return found
+
+    def clear(self) -> None:
+        """Remove all faults."""
+        with self._lock:
+            self._active = []
+
+    def strike(self, operation: str, cache_id: str, key: str) -> ActiveFault | None:
+        """Count a call, and return the fault that it is struck by, or None."""
+        if not self._active:
+            return None
+        with self._lock:
+            for active in self._active:
+                if active.strikes(operation, cache_id, key):
+                    if active.is_used_up:
+                        self._active = [each for each in self._active if each is not active]
+                    return active
+        return None
+
+
+def _require(fault: Fault, name: str, rule: str, holds: Callable[[Any], bool]) -> None:
+    value = getattr(fault, name)
+    if value is not None and not holds(value):
+        raise ValueError(f"{name}: must {rule}, is {value!r}")

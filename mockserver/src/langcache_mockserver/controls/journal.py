@@ -1,0 +1,151 @@
+"""The journal: which requests came, and what became of them, for tests to verify."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypedDict
+
+from langcache_mockserver.controls.masking import masked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from typing_extensions import Unpack
+
+JOURNAL_SIZE = 1000
+"""How many requests a journal keeps; of more, the oldest go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalEntry:
+    """One request and what became of it.
+
+    Attributes:
+        time: When its answer ended, in seconds since the epoch, by the clock of the server.
+        duration_millis: How long its answer took, in milliseconds of real time.
+        request_id: The id that its answer carries.
+        operation: The contract's `operationId`, or "" where no operation has the path and method.
+        method: The HTTP method.
+        path: The path, percent-encoded as it came, without the query.
+        cache_id: The id of the cache that the path names, or "".
+        key: A part of the SHA-256 of its API key, as `masked` gives it, or "" where it has none or
+            was refused before it was looked at.
+        status: The HTTP status of the answer; None where none was sent.
+        outcome: What a search came to: `hit`, `near_miss` or `miss`; "" for other operations.
+        fault: The id of the fault that struck it, or None.
+        request_body: The first 64 KiB of its body, if bodies are kept, else None.
+        response_body: The first 64 KiB of the answer's body, if bodies are kept, else None.
+    """
+
+    time: float
+    duration_millis: float
+    request_id: str
+    operation: str
+    method: str
+    path: str
+    cache_id: str
+    key: str
+    status: int | None
+    outcome: str
+    fault: str | None
+    request_body: str | None = field(default=None, repr=False)
+    response_body: str | None = field(default=None, repr=False)
+
+
+class JournalFilter(TypedDict, total=False):
+    """Which requests are meant; what isn't given matches all.
+
+    Attributes:
+        operation: The operation.
+        cache_id: The id of the cache.
+        status: The HTTP status of the answer.
+        outcome: What the search came to.
+        key: The API key, unmasked.
+        fault: The id of the fault that struck it.
+        since: When its answer ended at the earliest, in seconds since the epoch, by the server's
+            clock.
+    """
+
+    operation: str
+    cache_id: str
+    status: int
+    outcome: str
+    key: str
+    fault: str
+    since: float
+
+
+class Journal:
+    """The last requests of a server, oldest first; those for the test controls excepted.
+
+    Safe to use from several threads at once.
+
+    Attributes:
+        bodies: Whether to keep the bodies of requests and answers under `/v1/`; not, to begin
+            with. They hold prompts and responses.
+
+    Args:
+        size: How many requests to keep.
+    """
+
+    def __init__(self, size: int = JOURNAL_SIZE) -> None:
+        self.bodies = False
+        self._entries: deque[JournalEntry] = deque(maxlen=size)
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[JournalEntry]:
+        with self._lock:
+            return iter(list(self._entries))
+
+    def add(self, entry: JournalEntry) -> None:
+        """Note a request, which has been answered."""
+        with self._lock:
+            self._entries.append(entry)
+
+    def find(self, **wanted: Unpack[JournalFilter]) -> list[JournalEntry]:
+        """Return the requests that a filter matches, oldest first."""
+        since = wanted.pop("since", None)
+        if "key" in wanted:
+            wanted["key"] = masked(wanted["key"])
+        return [
+            entry
+            for entry in self
+            if (since is None or entry.time >= since)
+            and all(getattr(entry, name) == value for name, value in wanted.items())
+        ]
+
+    def count(self, **wanted: Unpack[JournalFilter]) -> int:
+        """Return how many requests a filter matches."""
+        return len(self.find(**wanted))
+
+    def verify(self, times: int, **wanted: Unpack[JournalFilter]) -> None:
+        """Check how many requests a filter matches: `journal.verify(2, operation="set")`.
+
+        Raises:
+            AssertionError: There are more or fewer. It lists the requests that did come.
+        """
+        found = self.count(**wanted)
+        if found != times:
+            shown: dict[str, object] = {**wanted}
+            if "key" in wanted:
+                shown["key"] = masked(wanted["key"])
+            came = "".join(f"\n  {_line(entry)}" for entry in self) or " none"
+            raise AssertionError(
+                f"expected {times} requests of {shown}, found {found}; came:{came}"
+            )
+
+    def clear(self) -> None:
+        """Forget all requests."""
+        with self._lock:
+            self._entries.clear()
+
+
+def _line(entry: JournalEntry) -> str:
+    name = entry.operation or f"{entry.method} {entry.path}"
+    notes = [entry.outcome, entry.fault or ""]
+    return " ".join([name, entry.cache_id, str(entry.status), *filter(None, notes)])

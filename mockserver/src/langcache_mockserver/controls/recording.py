@@ -1,0 +1,308 @@
+"""Recording the answers of a real LangCache, and answering from the recording."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections import Counter, defaultdict
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from starlette.responses import Response
+
+from langcache_mockserver.call import call_of
+from langcache_mockserver.problems import ProblemError
+from langcache_mockserver.validation import decode_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import httpx
+    from starlette.requests import Request
+
+    from langcache_mockserver.settings import Settings
+
+Mode: TypeAlias = Literal["off", "record", "replay"]
+
+_SENT = ("authorization", "content-type")
+_KEPT = ("content-type", "retry-after", "www-authenticate")
+_TIMEOUT = 60.0  # seconds that an upstream may take to connect, and for each read
+_MASK = "***"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedExchange:
+    """One request and its answer, as they are recorded: without the key.
+
+    Attributes:
+        operation: The contract's `operationId`.
+        cache_id: The id of the cache.
+        entry_id: The id of the entry, of a `deleteById`, else "".
+        request: The body of the request, or "".
+        status: The HTTP status of the answer.
+        headers: The headers of the answer that matter to a client, by name.
+        body: The body of the answer, or "".
+    """
+
+    operation: str
+    cache_id: str
+    entry_id: str
+    request: str
+    status: int
+    headers: dict[str, str]
+    body: str
+
+
+class Recording:
+    """Stands between the data plane and its clients: off, recording, or replaying.
+
+    - Recording: each request is sent to another LangCache, and its answer is passed on and
+      recorded. The key isn't, and is masked where the answer repeats it.
+    - Replaying: a request gets the recorded answer of the same operation, entry id and body (as
+      JSON: spelling and order of members don't count). Of several, the n-th such request gets the
+      n-th, and the last is repeated. Cache ids count only if the recording has several caches.
+      Keys don't count.
+    """
+
+    def __init__(self) -> None:
+        self.mode: Mode = "off"
+        self.exchanges: list[RecordedExchange] = []
+        self._lock = threading.Lock()
+        self._upstream = ""
+        self._upstream_key: str | None = None
+        self._file: Path | None = None
+        self._client: httpx.AsyncClient | None = None
+        self._answers: dict[tuple[str, ...], list[RecordedExchange]] = {}
+        self._asked: Counter[tuple[str, ...]] = Counter()
+        self._one_cache = True
+
+    def begin(self, settings: Settings) -> None:
+        """Record or replay, if the settings say so.
+
+        Raises:
+            OSError: The file can't be written or read.
+            ValueError: The recording isn't one.
+        """
+        if settings.record:
+            key = settings.upstream_key or None
+            self.record(settings.upstream, key=key, file=settings.record)
+        elif settings.replay:
+            self.replay(settings.replay)
+
+    def record(
+        self,
+        upstream: str,
+        *,
+        key: str | None = None,
+        file: str | os.PathLike[str] | None = None,
+    ) -> None:
+        """Record from now on; what was recorded before is forgotten.
+
+        Args:
+            upstream: The base URL of the LangCache to ask.
+            key: The key to ask it with; by default that of each request.
+            file: Where to write the exchanges as they come, one JSON object per line; an existing
+                file is replaced. They are in `exchanges`, too.
+
+        Raises:
+            OSError: The file can't be written.
+            ValueError: The URL isn't one of http or https.
+        """
+        if not upstream.startswith(("http://", "https://")):
+            raise ValueError("upstream: must be a URL of http or https")
+        with self._lock:
+            self._file = None if file is None else Path(file)
+            if self._file is not None:
+                self._file.write_text("", encoding="utf-8")
+            self._upstream, self._upstream_key = upstream.rstrip("/"), key
+            self.exchanges = []
+            self.mode = "record"
+
+    def replay(
+        self, recorded: str | os.PathLike[str] | Iterable[RecordedExchange] | None = None
+    ) -> None:
+        """Answer from a recording from now on, from its beginning.
+
+        Args:
+            recorded: The file, or the exchanges; by default what has just been recorded.
+
+        Raises:
+            OSError: The file can't be read.
+            ValueError: A line of the file isn't an exchange.
+        """
+        if recorded is None:
+            exchanges = self.exchanges
+        elif isinstance(recorded, str | os.PathLike):
+            exchanges = read_exchanges(Path(recorded).read_text(encoding="utf-8"))
+        else:
+            exchanges = list(recorded)
+        answers: defaultdict[tuple[str, ...], list[RecordedExchange]] = defaultdict(list)
+        one_cache = len({each.cache_id for each in exchanges}) <= 1
+        for each in exchanges:
+            answers[_identity(each, one_cache=one_cache)].append(each)
+        with self._lock:
+            self.exchanges, self._answers, self._one_cache = exchanges, answers, one_cache
+            self._asked.clear()
+            self.mode = "replay"
+
+    def stop(self) -> None:
+        """Let the server answer itself again. What has been recorded stays in `exchanges`."""
+        self.mode = "off"
+
+    def rewind(self) -> None:
+        """Replay from the beginning again."""
+        with self._lock:
+            self._asked.clear()
+
+    async def answer(self, request: Request) -> Response | None:
+        """Return the answer to a request of the data plane, or None where it is off.
+
+        Raises:
+            ProblemError: 404, where nothing was recorded for the request; 424, where the other
+                LangCache can't be reached.
+        """
+        if self.mode == "record":
+            return await self._ask(request)
+        if self.mode == "replay":
+            return await self._replayed(request)
+        return None
+
+    async def aclose(self) -> None:
+        """Close the connections to the other LangCache."""
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    async def _ask(self, request: Request) -> Response:
+        import httpx  # not at the top: few need it, and it takes a while
+
+        if self._client is None:
+            self._client = httpx.AsyncClient(timeout=_TIMEOUT)
+        body = await request.body()
+        headers = {name: request.headers[name] for name in _SENT if name in request.headers}
+        if self._upstream_key is not None:
+            headers["authorization"] = f"Bearer {self._upstream_key}"
+        try:
+            answer = await self._client.request(
+                request.method,
+                self._upstream + request.scope["path"],  # percent-encoded as it came
+                content=body,
+                headers=headers,
+            )
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            kind = type(error).__name__
+            raise ProblemError(424, f"the upstream can't be reached: {kind}") from None
+        key = headers.get("authorization", "").partition(" ")[2].strip()
+        text = answer.text.replace(key, _MASK) if key else answer.text
+        exchange = RecordedExchange(
+            operation=call_of(request).operation,
+            cache_id=decode_id(request.path_params["cache_id"], "cacheId"),
+            entry_id=_entry_id(request),
+            request=body.decode(errors="replace"),
+            status=answer.status_code,
+            headers={name: answer.headers[name] for name in _KEPT if name in answer.headers},
+            body=text,
+        )
+        self._keep(exchange)
+        return _response(exchange)
+
+    def _keep(self, exchange: RecordedExchange) -> None:
+        with self._lock:
+            self.exchanges.append(exchange)
+            if self._file is not None:
+                with self._file.open("a", encoding="utf-8") as file:
+                    file.write(to_line(exchange))
+
+    async def _replayed(self, request: Request) -> Response:
+        call = call_of(request)
+        asked = RecordedExchange(
+            operation=call.operation,
+            cache_id=decode_id(request.path_params["cache_id"], "cacheId"),
+            entry_id=_entry_id(request),
+            request=(await request.body()).decode(errors="replace"),
+            status=0,
+            headers={},
+            body="",
+        )
+        with self._lock:
+            identity = _identity(asked, one_cache=self._one_cache)
+            answers = self._answers.get(identity)
+            if not answers:
+                detail = f"the recording has no answer to this {call.operation}"
+                raise ProblemError(404, detail)
+            answer = answers[min(self._asked[identity], len(answers) - 1)]
+            self._asked[identity] += 1
+        return _response(answer)
+
+
+_KINDS = {
+    "operation": str,
+    "cacheId": str,
+    "entryId": str,
+    "request": str,
+    "status": int,
+    "headers": dict,
+    "body": str,
+}
+
+
+def to_line(exchange: RecordedExchange) -> str:
+    """Return an exchange as a line of a recording."""
+    value = dict(zip(_KINDS, astuple(exchange), strict=True))
+    return json.dumps(value, ensure_ascii=False) + "\n"
+
+
+def from_json(value: dict[str, Any]) -> RecordedExchange:
+    """Return the exchange that a JSON object of a recording stands for.
+
+    Raises:
+        ValueError: It stands for none.
+    """
+    if {name: type(member) for name, member in value.items()} != _KINDS:
+        raise ValueError("must be a recorded exchange")
+    return RecordedExchange(*(value[name] for name in _KINDS))
+
+
+def read_exchanges(lines: str) -> list[RecordedExchange]:
+    """Return the exchanges of a recording: one JSON object per line.
+
+    Raises:
+        ValueError: A line isn't an exchange; it is named by its number.
+    """
+    exchanges: list[RecordedExchange] = []
+    for number, line in enumerate(lines.split("\n"), start=1):
+        if line.strip():
+            try:
+                exchanges.append(from_json(dict(json.loads(line))))
+            except (TypeError, ValueError):
+                raise ValueError(f"line {number}: must be a recorded exchange") from None
+    return exchanges
+
+
+def _response(exchange: RecordedExchange) -> Response:
+    return Response(exchange.body.encode(), exchange.status, exchange.headers)
+
+
+def _entry_id(request: Request) -> str:
+    return decode_id(request.path_params.get("entry_id", ""), "entryId")
+
+
+def _identity(exchange: RecordedExchange, *, one_cache: bool) -> tuple[str, ...]:
+    cache_id = "" if one_cache else exchange.cache_id
+    return exchange.operation, cache_id, exchange.entry_id, _canonical(exchange.request)
+
+
+def _canonical(body: str) -> str:
+    """Return a body in the one spelling that all bodies of the same JSON have."""
+    try:
+        value = json.loads(body, parse_float=_number)
+        return json.dumps(value, sort_keys=True)
+    except (ValueError, RecursionError):
+        return body
+
+
+def _number(text: str) -> int | float:
+    number = float(text)
+    return int(number) if number.is_integer() else number

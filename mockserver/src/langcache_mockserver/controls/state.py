@@ -1,0 +1,309 @@
+"""The state of a server: seeding, resetting, dumping and loading it."""
+
+from __future__ import annotations
+
+import base64
+from itertools import islice
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
+
+import numpy as np
+from typing_extensions import NotRequired
+
+from langcache.engine.storage import CacheEntry, InMemoryStorage
+from langcache.engine.storage.base import check_embedding
+from langcache_mockserver.caches import entry_id_of
+from langcache_mockserver.registry import COLLECTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+    from langcache.engine.embedders import Embedder
+    from langcache.engine.storage import StorageBackend
+    from langcache_mockserver.registry import Registry
+
+FORMAT = 1
+"""The version of the format of dumps."""
+
+_BATCH = 256
+
+
+class SeedEntry(TypedDict):
+    """An entry to seed.
+
+    Attributes:
+        cacheId: The cache to put it into; it must be given here or for all entries.
+        prompt: The prompt that the entry answers.
+        response: The response to give back.
+        attributes: Names and values to filter by.
+        ttlMillis: How long the entry lives, in milliseconds; by default what its cache declares,
+            else for ever.
+    """
+
+    cacheId: NotRequired[str]
+    prompt: str
+    response: str
+    attributes: NotRequired[Mapping[str, str]]
+    ttlMillis: NotRequired[float]
+
+
+class DumpedEntry(TypedDict):
+    """An entry in a dump.
+
+    Attributes:
+        id: Its id.
+        prompt: The prompt.
+        response: The response.
+        attributes: Names and values.
+        createdAt: When it was first stored, in seconds since the epoch.
+        updatedAt: When it was last stored, in seconds since the epoch.
+        expiresAt: From when on it isn't there, in seconds since the epoch; None for never.
+        embeddingModel: The model of the vector.
+        embedding: The vector: its float32 numbers, little-endian, as base64.
+    """
+
+    id: str
+    prompt: str
+    response: str
+    attributes: dict[str, str]
+    createdAt: float
+    updatedAt: float
+    expiresAt: float | None
+    embeddingModel: NotRequired[str]
+    embedding: NotRequired[str]
+
+
+class DumpedCache(TypedDict):
+    """The entries of one cache, first stored first."""
+
+    cacheId: str
+    entries: list[DumpedEntry]
+
+
+class DumpedClock(TypedDict):
+    """The clock: its time in seconds since the epoch, and whether it stands still."""
+
+    now: float
+    frozen: bool
+
+
+class Dump(TypedDict):
+    """The state of a server.
+
+    Attributes:
+        format: The version of the format: 1.
+        clock: The clock; None where it can't be controlled.
+        caches: The entries.
+        records: What the control plane knows of caches and keys, by collection and name. Of a key
+            it is the SHA-256.
+    """
+
+    format: Literal[1]
+    clock: NotRequired[DumpedClock | None]
+    caches: list[DumpedCache]
+    records: NotRequired[dict[str, dict[str, str]]]
+
+
+class State:
+    """What a server keeps. All methods are blocking and safe to call from several threads at once.
+
+    Args:
+        embedder: Turns prompts into vectors.
+        storage: Keeps the entries and records.
+        registry: Knows the declared caches and keys.
+        clock: Gives the time in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        storage: StorageBackend,
+        registry: Registry,
+        clock: Callable[[], float],
+    ) -> None:
+        self._embedder = embedder
+        self._storage = storage
+        self._registry = registry
+        self._clock = clock
+
+    def seed(self, entries: Iterable[SeedEntry], cache_id: str | None = None) -> list[str]:
+        """Store entries, embedding many at once.
+
+        Args:
+            entries: The entries.
+            cache_id: The cache of those that name none.
+
+        Returns:
+            Their ids, in the order of the entries.
+
+        Raises:
+            ValueError: An entry has no cache. Nothing has changed then.
+        """
+        seeds = list(entries)
+        for index, seed in enumerate(seeds):
+            if "cacheId" not in seed and cache_id is None:
+                raise ValueError(f"entries[{index}].cacheId: must be given, is missing")
+        return self._store(self._seeded(seed, cache_id or "") for seed in seeds)
+
+    def reset(self, cache_id: str | None = None) -> None:
+        """Remove the entries of one cache; or all, and what the control plane has made."""
+        if cache_id is not None:
+            self._storage.invalidate_namespace(cache_id)
+            return
+        self._storage.clear()
+        self._set_records({})
+
+    def dump(self, cache_ids: Iterable[str] = (), *, vectors: bool = True) -> Dump:
+        """Return the entries and records.
+
+        Args:
+            cache_ids: Caches to include besides those that are known: a storage that several
+                processes share doesn't tell which caches it has, so there these are the declared
+                ones.
+            vectors: Whether to include the vectors. Without them, loading embeds again.
+        """
+        known = {cache.id for cache in self._registry.caches()}
+        if isinstance(self._storage, InMemoryStorage):
+            known.update(self._storage.namespaces())
+        caches: list[DumpedCache] = []
+        for cache_id in sorted(known.union(cache_ids)):
+            entries = [_dumped(entry, vectors=vectors) for entry in self._storage.entries(cache_id)]
+            caches.append({"cacheId": cache_id, "entries": entries})
+        records = {name: self._storage.records(name) for name in COLLECTIONS}
+        return {"format": FORMAT, "caches": caches, "records": records}
+
+    def load(self, dump: Dump, set_clock: Callable[[], object]) -> int:
+        """Replace all entries and records by those of a dump.
+
+        Vectors are taken from the dump where they are of the server's embedder, else made anew.
+
+        Args:
+            dump: The dump.
+            set_clock: Called when the dump has been checked, before anything expires by the clock.
+
+        Returns:
+            How many entries the dump has.
+
+        Raises:
+            ValueError: A vector is not one, or a record isn't of a dump. Nothing has changed then.
+        """
+        drafts = [
+            self._loaded(cache["cacheId"], entry)
+            for cache in dump["caches"]
+            for entry in cache["entries"]
+        ]
+        known = {collection: self._storage.records(collection) for collection in COLLECTIONS}
+        try:
+            self._set_records(dump.get("records", {}))
+        except (AttributeError, LookupError, TypeError, ValueError):
+            self._set_records(known)
+            raise ValueError("records: must be those of a dump") from None
+        set_clock()
+        self._storage.clear()
+        return len(self._store(drafts))
+
+    def _seeded(self, seed: SeedEntry, cache_id: str) -> _Draft:
+        cache_id = seed.get("cacheId", cache_id)
+        attributes = seed.get("attributes", {})
+        now = self._clock()
+        cache = self._registry.cache(cache_id)
+        ttl_millis = seed.get("ttlMillis", cache.default_ttl_millis if cache else -1)
+        return _Draft(
+            cache_id=cache_id,
+            id=entry_id_of(seed["prompt"], attributes),
+            prompt=seed["prompt"],
+            response=seed["response"],
+            attributes=attributes,
+            created_at=now,
+            updated_at=now,
+            expires_at=now + ttl_millis / 1000 if ttl_millis > 0 else None,
+            embedding=None,
+        )
+
+    def _loaded(self, cache_id: str, entry: DumpedEntry) -> _Draft:
+        embedding = None
+        if entry.get("embeddingModel") == self._embedder.model_id and "embedding" in entry:
+            try:
+                embedding = np.frombuffer(base64.b64decode(entry["embedding"]), "<f4")
+            except ValueError:
+                raise ValueError("embedding: must be float32 numbers as base64") from None
+            embedding = embedding.astype(np.float32)
+            check_embedding(embedding, self._embedder.dimensions)
+        return _Draft(
+            cache_id=cache_id,
+            id=entry["id"],
+            prompt=entry["prompt"],
+            response=entry["response"],
+            attributes=entry["attributes"],
+            created_at=entry["createdAt"],
+            updated_at=entry["updatedAt"],
+            expires_at=entry["expiresAt"],
+            embedding=embedding,
+        )
+
+    def _store(self, drafts: Iterable[_Draft]) -> list[str]:
+        """Store entries, embed those that have no vector, and return their ids."""
+        ids: list[str] = []
+        waiting = iter(drafts)
+        while batch := list(islice(waiting, _BATCH)):
+            prompts = [draft.prompt for draft in batch if draft.embedding is None]
+            made = iter(self._embedder.embed(prompts))
+            for draft in batch:
+                embedding = next(made) if draft.embedding is None else draft.embedding
+                self._storage.store(
+                    CacheEntry(
+                        id=draft.id,
+                        prompt=draft.prompt,
+                        response=draft.response,
+                        embedding=embedding,
+                        namespace=draft.cache_id,
+                        embedding_model_id=self._embedder.model_id,
+                        attributes=draft.attributes,
+                        created_at=draft.created_at,
+                        updated_at=draft.updated_at,
+                        expires_at=draft.expires_at,
+                    )
+                )
+                ids.append(draft.id)
+        return ids
+
+    def _set_records(self, records: Mapping[str, Mapping[str, str]]) -> None:
+        """Make these the records of the control plane, and no others."""
+        for collection in COLLECTIONS:
+            wanted = records.get(collection, {})
+            for name in self._storage.records(collection).keys() - wanted.keys():
+                self._storage.set_record(collection, name, None)
+            for name, text in wanted.items():
+                self._storage.set_record(collection, name, text)
+        self._registry.refresh()
+
+
+class _Draft(NamedTuple):
+    """An entry that may have no vector yet."""
+
+    cache_id: str
+    id: str
+    prompt: str
+    response: str
+    attributes: Mapping[str, str]
+    created_at: float
+    updated_at: float
+    expires_at: float | None
+    embedding: NDArray[np.float32] | None
+
+
+def _dumped(entry: CacheEntry, *, vectors: bool) -> DumpedEntry:
+    dumped: DumpedEntry = {
+        "id": entry.id,
+        "prompt": entry.prompt,
+        "response": entry.response,
+        "attributes": dict(entry.attributes),
+        "createdAt": entry.created_at,
+        "updatedAt": entry.updated_at,
+        "expiresAt": entry.expires_at,
+    }
+    if vectors:
+        dumped["embeddingModel"] = entry.embedding_model_id
+        dumped["embedding"] = base64.b64encode(entry.embedding.astype("<f4").tobytes()).decode()
+    return dumped

@@ -1,0 +1,107 @@
+"""Identity: API keys minted, rotated and revoked by whoever has the admin token."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse, Response
+
+from langcache_mockserver.bodies import body_of
+from langcache_mockserver.control_plane import admin_operation
+from langcache_mockserver.health import readiness
+from langcache_mockserver.problems import ProblemError
+from langcache_mockserver.registry import Access, Key, digest_of, grants_of, moment
+from langcache_mockserver.routing import routes_of
+from langcache_mockserver.service import in_worker, service_of
+from langcache_mockserver.validation import decode_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import Request
+
+
+async def _create_key(request: Request) -> Response:
+    service = service_of(request)
+    body = await body_of(request, "CreateKeyRequest")
+    token = _new_token()
+    key = Key(
+        id=uuid.uuid4().hex,
+        name=body["name"],
+        digest=digest_of(token),
+        grants=grants_of((grant["resourceId"], grant["actions"]) for grant in body["grants"]),
+        created_at=moment(service.clock()),
+    )
+    await in_worker(request, service.gate.registry.add_key, key)
+    return JSONResponse(_with_token(key, token), 201)
+
+
+async def _list_keys(request: Request) -> Response:
+    registry = service_of(request).gate.registry
+    if registry.shared:
+        await in_worker(request, registry.refresh)
+    return JSONResponse({"apiKeys": [_as_json(key) for key in registry.minted_keys()]})
+
+
+async def _rotate_key(request: Request) -> Response:
+    token = _new_token()
+    key = await _change_key(request, lambda key: replace(key, digest=digest_of(token)))
+    return JSONResponse(_with_token(key, token))
+
+
+async def _delete_key(request: Request) -> Response:
+    await _change_key(request, lambda _key: None)
+    return Response(status_code=204)
+
+
+async def _change_key(request: Request, change: Callable[[Key], Key | None]) -> Key:
+    """Change the key that the path names, or remove it, and return it as it was.
+
+    Raises:
+        ProblemError: 404, where there is none.
+    """
+    key_id = decode_id(request.path_params["key_id"], "keyId")
+    registry = service_of(request).gate.registry
+    key = await in_worker(request, registry.change_key, key_id, change)
+    if key is None:
+        raise ProblemError(404, "there is no API key of this id")
+    return key
+
+
+def _new_token() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def _with_token(key: Key, token: str) -> dict[str, str]:
+    return {"keyId": key.id, "token": token, "createdAt": key.created_at}
+
+
+def _as_json(key: Key) -> dict[str, Any]:
+    grants = [
+        {
+            "product": "langcache",
+            "resourceType": "lc-cache",
+            "resourceId": cache_id,
+            "actions": [each.name.lower() for each in Access if Access.NONE < each <= access],
+        }
+        for cache_id, access in key.grants.items()
+    ]
+    return {"keyId": key.id, "name": key.name, "grants": grants, "createdAt": key.created_at}
+
+
+_KEYS = "/identity/v1/api-keys"
+
+ROUTES = [
+    *routes_of(
+        _KEYS,
+        GET=admin_operation("listKeys", _list_keys),
+        POST=admin_operation("createKey", _create_key),
+    ),
+    *routes_of(f"{_KEYS}/{{key_id}}", DELETE=admin_operation("deleteKey", _delete_key)),
+    *routes_of(f"{_KEYS}/{{key_id}}/rotate", POST=admin_operation("rotateKey", _rotate_key)),
+    *routes_of("/identity/v1/health/ready", GET=readiness),
+]
+"""The routes of identity, and its probe."""

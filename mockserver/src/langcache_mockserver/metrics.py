@@ -1,0 +1,163 @@
+"""What a server counts and measures, for Prometheus."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+from langcache_mockserver.problems import ProblemError
+from langcache_mockserver.prometheus import MEDIA_TYPE, Counter, Gauge, Histogram, text_of
+from langcache_mockserver.routing import routes_of
+from langcache_mockserver.service import in_worker, service_of
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from langcache.engine.storage import StorageBackend
+    from langcache_mockserver.observing import Exchange
+
+_log = logging.getLogger("langcache_mockserver")
+
+MOST_CACHES = 1000
+"""How many caches have labels of their own; the ones used later are counted as `other`."""
+
+_OTHER = "other"
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+_REQUEST_SECONDS = (
+    *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+_WORK_SECONDS = (
+    *(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0),
+)
+
+_LEAST_AGE_SECONDS = 10.0
+_AGE_PER_COST = 20  # sizes that take a second to find are found every 20 seconds, at most
+
+
+class Metrics:
+    """Counters, gauges and histograms of one server.
+
+    They tell no prompts, responses or keys. Ids of caches are labels.
+
+    Args:
+        storage: Where the sizes of caches come from.
+    """
+
+    def __init__(self, storage: StorageBackend) -> None:
+        self._storage = storage
+        self._caches: set[str] = set()
+        self._finding = threading.Lock()
+        self._sizes_due = 0.0
+        self._requests = Counter(
+            "langcache_requests_total",
+            "Requests by the answer's status, 0 where the client left before it.",
+            ["operation", "method", "status"],
+        )
+        self._durations = Histogram(
+            "langcache_request_duration_seconds",
+            "Time from the headers of a request to the end of its answer.",
+            _REQUEST_SECONDS,
+            ["operation"],
+        )
+        self._lookups = Counter(
+            "langcache_lookups_total",
+            "Searches by outcome; a near miss falls short of the threshold by 0.05 at most.",
+            ["cache", "outcome"],
+        )
+        self._embeddings = Histogram(
+            "langcache_embedding_duration_seconds",
+            "Time to embed what was not remembered.",
+            _WORK_SECONDS,
+        )
+        self._storage_uses = Histogram(
+            "langcache_storage_duration_seconds",
+            "Time of each use of the storage.",
+            _WORK_SECONDS,
+            ["operation"],
+        )
+        self._entries = Gauge(
+            "langcache_cache_entries",
+            "Entries of each cache that was used since the start.",
+            ["cache"],
+        )
+        self._bytes = Gauge(
+            "langcache_cache_bytes",
+            "Bytes of texts and vectors of each cache that was used since the start.",
+            ["cache"],
+        )
+
+    def observe_request(self, exchange: Exchange) -> None:
+        """Count a request that is over."""
+        call = exchange.call
+        operation = call.operation or _OTHER
+        method = exchange.method if exchange.method in _METHODS else _OTHER
+        self._requests.add(operation, method, str(exchange.status))
+        self._durations.observe(exchange.seconds, operation)
+        if call.cache_id and 200 <= exchange.status < 300:
+            cache = self._label_of(call.cache_id)
+            if call.outcome:
+                self._lookups.add(cache, call.outcome)
+
+    def observe_embedding(self, seconds: float) -> None:
+        """Note how long it took to embed."""
+        self._embeddings.observe(seconds)
+
+    def observe_storage(self, operation: str, seconds: float) -> None:
+        """Note how long a use of the storage took."""
+        self._storage_uses.observe(seconds, operation)
+
+    def text(self) -> str:
+        """Return all metrics in Prometheus's text format; the sizes of caches may be some old."""
+        # Who comes while another finds the sizes gets the old ones: to wait would take a worker.
+        if time.monotonic() >= self._sizes_due and self._finding.acquire(blocking=False):
+            try:
+                self._find_sizes()
+            except Exception as error:  # noqa: BLE001 - a backend may fail in ways of its own
+                _log.warning("the storage can't be measured: %s", type(error).__name__)
+            finally:
+                self._finding.release()
+        return text_of(
+            [
+                self._requests,
+                self._durations,
+                self._lookups,
+                self._embeddings,
+                self._storage_uses,
+                self._entries,
+                self._bytes,
+            ]
+        )
+
+    def _label_of(self, cache_id: str) -> str:
+        """Return the label of a cache: its id, as long as there are not too many of them."""
+        if cache_id not in self._caches:
+            if len(self._caches) >= MOST_CACHES:
+                return _OTHER
+            self._caches.add(cache_id)
+        return cache_id
+
+    def _find_sizes(self) -> None:
+        """Ask the storage how large the caches are, so seldom that it hardly takes any time."""
+        started = time.monotonic()
+        for cache_id in self._caches.copy():
+            self._entries.set(self._storage.namespace_size(cache_id), cache_id)
+            self._bytes.set(self._storage.namespace_bytes(cache_id), cache_id)
+        now = time.monotonic()
+        self._sizes_due = now + max(_LEAST_AGE_SECONDS, _AGE_PER_COST * (now - started))
+
+
+async def _metrics(request: Request) -> Response:
+    metrics = service_of(request).metrics
+    if metrics is None:
+        raise ProblemError(404, "there is no such path")
+    text = await in_worker(request, metrics.text)
+    return Response(text, headers={"content-type": MEDIA_TYPE})
+
+
+ROUTES = routes_of("/metrics", GET=_metrics)
+"""The route of the metrics, which needs no key."""

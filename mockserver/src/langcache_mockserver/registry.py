@@ -1,0 +1,311 @@
+"""The caches and keys that a server knows: declared in its configuration or made while it runs."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import hmac
+import json
+import math
+import threading
+import time
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from langcache.engine.storage import InMemoryStorage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from langcache.engine.storage import StorageBackend
+
+T = TypeVar("T")
+
+ANY_CACHE = "*"
+"""What a grant names to hold for all caches."""
+
+_CACHES = "server caches"
+_KEYS = "server keys"
+COLLECTIONS = (_CACHES, _KEYS)
+"""The collections of records in the storage that hold what was made while the server ran."""
+
+_MAX_AGE = 1.0  # seconds for which what another process changed may go unnoticed
+
+
+class Access(enum.IntEnum):
+    """What a key may do with a cache; each includes those before it."""
+
+    NONE = 0
+    READ = 1
+    WRITE = 2
+    FULL = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheSettings:
+    """A declared cache.
+
+    Attributes:
+        id: Its id.
+        name: What its owner calls it.
+        database_id: The database that its owner chose; the server has one storage for all.
+        attributes: The names of the attributes that its entries may have.
+        default_threshold: The least similarity, `(1 + cosine) / 2`, of a semantic match where a
+            search names none; None for the server's default.
+        default_ttl_millis: How long an entry lives that is stored without a TTL, in milliseconds;
+            -1 or 0 for ever.
+        search_strategies: The strategies that it has, `exact` or `semantic`; all of them, in this
+            order, are used where a search names none.
+        created_at: When it was made, or its configuration was read, as `moment` writes it.
+        configured: Whether the configuration declares it.
+    """
+
+    id: str
+    name: str
+    database_id: str = "default"
+    attributes: tuple[str, ...] = ()
+    default_threshold: float | None = None
+    default_ttl_millis: int = -1
+    search_strategies: tuple[str, ...] = ("semantic",)
+    created_at: str
+    configured: bool = False
+
+
+class RateLimit(NamedTuple):
+    """How many requests a key may send in how many seconds."""
+
+    requests: int
+    per_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """An API key, without the token itself.
+
+    Attributes:
+        id: Its id, which is no secret.
+        name: What its owner calls it.
+        digest: The SHA-256 of the token, in hexadecimal digits.
+        grants: What it may do, by cache; `ANY_CACHE` for all caches.
+        created_at: When it was made, or its configuration was read, as `moment` writes it.
+        rate_limit: How often it may ask, or None for as often as it likes.
+    """
+
+    id: str
+    name: str
+    digest: str
+    grants: dict[str, Access]
+    created_at: str
+    rate_limit: RateLimit | None = None
+
+    def access(self, cache_id: str) -> Access:
+        """Return what the key may do with a cache."""
+        return max(self.grants.get(cache_id, Access.NONE), self.grants.get(ANY_CACHE, Access.NONE))
+
+
+def grants_of(allowed: Iterable[tuple[str, Sequence[str]]]) -> dict[str, Access]:
+    """Return the grants that caches, or `ANY_CACHE`, and the actions allowed on them come to.
+
+    An action is `read`, `write` or `full`. Where a cache comes up again, the highest one counts.
+    """
+    grants: dict[str, Access] = {}
+    for cache_id, actions in allowed:
+        access = max(Access[action.upper()] for action in actions)
+        grants[cache_id] = max(access, grants.get(cache_id, Access.NONE))
+    return grants
+
+
+def digest_of(token: str) -> str:
+    """Return the SHA-256 of a token, in hexadecimal digits: all that is kept of it."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def moment(seconds: float) -> str:
+    """Return a time, in seconds since the epoch, as RFC 3339 in UTC with milliseconds."""
+    time = datetime.fromtimestamp(seconds, timezone.utc)
+    return f"{time:%Y-%m-%dT%H:%M:%S}.{time.microsecond // 1000:03}Z"
+
+
+class Registry:
+    """The caches and keys of a server.
+
+    Looking one up is a matter of a dictionary. What is made while the server runs is kept as
+    records of the storage; where other processes may change these too, `is_stale` says when
+    `refresh` should be called.
+
+    Args:
+        storage: Keeps the records.
+        caches: The caches of the configuration; each wins over a record with its id.
+        keys: The keys of the configuration.
+        monotonic: Gives the time in seconds since some moment.
+    """
+
+    def __init__(
+        self,
+        storage: StorageBackend,
+        caches: Iterable[CacheSettings] = (),
+        keys: Iterable[Key] = (),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._storage = storage
+        self._configured_caches = {cache.id: cache for cache in caches}
+        self._configured_keys = {key.digest: key for key in keys}
+        self._monotonic = monotonic
+        # SQLite, which is one of these, lets no other process write to its file.
+        self.shared = not isinstance(storage, InMemoryStorage)
+        self._lock = threading.Lock()
+        self._caches = self._configured_caches
+        self._minted: dict[str, Key] = {}
+        self._keys = self._configured_keys
+        self._read_at = -math.inf
+        if not self.shared:  # else it may be out of reach yet, and is read by the first request
+            self._read()
+
+    def is_stale(self) -> bool:
+        """Return whether another process may have changed something more than a second ago."""
+        return self.shared and self._monotonic() - self._read_at > _MAX_AGE
+
+    def refresh(self) -> None:
+        """Read the records again, unless another thread did so since this was called.
+
+        Raises:
+            StorageError: The storage can't be used.
+        """
+        asked_at = self._monotonic()
+        with self._lock:
+            if self._read_at <= asked_at:
+                self._read()
+
+    def cache(self, cache_id: str) -> CacheSettings | None:
+        """Return a declared cache, or None if there is none of this id."""
+        return self._caches.get(cache_id)
+
+    def caches(self) -> list[CacheSettings]:
+        """Return all declared caches, those of the configuration first."""
+        return list(self._caches.values())
+
+    def key(self, token: str) -> Key | None:
+        """Return the key that a token is for, or None if it is unknown.
+
+        The time that this takes says nothing about tokens: whoever doesn't have one can't choose
+        where its digest differs from others.
+        """
+        digest = digest_of(token)
+        key = self._keys.get(digest)
+        same = hmac.compare_digest(digest, key.digest if key else "")
+        return key if same else None
+
+    def minted_keys(self) -> list[Key]:
+        """Return the keys that were made while the server ran, oldest first."""
+        return list(self._minted.values())
+
+    def add_cache(self, cache: CacheSettings) -> None:
+        """Declare a cache; it is there when this returns.
+
+        Raises:
+            StorageError: The storage can't be used. Nothing has changed then.
+        """
+        with self._lock:
+            self._write(_CACHES, cache.id, _cache_to_json(cache))
+
+    def change_cache(
+        self, cache_id: str, change: Callable[[CacheSettings], CacheSettings | None]
+    ) -> CacheSettings | None:
+        """Change a cache that the configuration doesn't declare, or remove it; its entries stay.
+
+        Args:
+            cache_id: The cache.
+            change: Called with the cache; returns what it is to be, or None to remove it.
+
+        Returns:
+            The cache as it was, or None if it was not there.
+
+        Raises:
+            StorageError: The storage can't be used. Nothing has changed then.
+        """
+        with self._lock:
+            self._read()
+            cache = self._caches.get(cache_id)
+            if cache is not None:
+                changed = change(cache)
+                self._write(_CACHES, cache_id, changed and _cache_to_json(changed))
+            return cache
+
+    def add_key(self, key: Key) -> None:
+        """Add a key; it can be used when this returns.
+
+        Raises:
+            StorageError: The storage can't be used. Nothing has changed then.
+        """
+        with self._lock:
+            self._write(_KEYS, key.id, _key_to_json(key))
+
+    def change_key(self, key_id: str, change: Callable[[Key], Key | None]) -> Key | None:
+        """Change a key that was made while the server ran, or remove it.
+
+        When this returns, what it was before is no key any more.
+
+        Args:
+            key_id: The key.
+            change: Called with the key; returns what it is to be, or None to remove it.
+
+        Returns:
+            The key as it was, or None if it was not there.
+
+        Raises:
+            StorageError: The storage can't be used. Nothing has changed then.
+        """
+        with self._lock:
+            self._read()
+            key = self._minted.get(key_id)
+            if key is not None:
+                changed = change(key)
+                self._write(_KEYS, key_id, changed and _key_to_json(changed))
+            return key
+
+    def _write(self, collection: str, key: str, value: dict[str, Any] | None) -> None:
+        self._storage.set_record(collection, key, None if value is None else json.dumps(value))
+        self._read()
+
+    def _read(self) -> None:
+        read_at = self._monotonic()
+        caches = _parse(self._storage.records(_CACHES), _cache_from_json)
+        keys = _parse(self._storage.records(_KEYS), _key_from_json)
+        # Other threads read these without the lock, so each is replaced as a whole.
+        self._caches = self._configured_caches | {
+            cache.id: cache for cache in caches if cache.id not in self._configured_caches
+        }
+        self._minted = {key.id: key for key in keys}
+        self._keys = {key.digest: key for key in keys} | self._configured_keys
+        self._read_at = read_at
+
+
+def _parse(records: dict[str, str], make: Callable[[dict[str, Any]], T]) -> list[T]:
+    """Return what records stand for, oldest first."""
+    values = [json.loads(text) for text in records.values()]
+    return [make(value) for value in sorted(values, key=itemgetter("created_at"))]
+
+
+def _cache_to_json(cache: CacheSettings) -> dict[str, Any]:
+    value = asdict(cache)
+    del value["configured"]
+    return value
+
+
+def _cache_from_json(value: dict[str, Any]) -> CacheSettings:
+    for name in ("attributes", "search_strategies"):
+        value[name] = tuple(value[name])
+    return CacheSettings(**value)
+
+
+def _key_to_json(key: Key) -> dict[str, Any]:
+    value = asdict(key)
+    del value["rate_limit"]  # only a configured key has one
+    return value
+
+
+def _key_from_json(value: dict[str, Any]) -> Key:
+    value["grants"] = {cache: Access(access) for cache, access in value["grants"].items()}
+    return Key(**value)

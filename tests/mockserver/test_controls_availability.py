@@ -1,0 +1,145 @@
+import asyncio
+import subprocess
+import sys
+
+import httpx
+import pytest
+from langcache_mockserver import MockServer, Settings, SettingsError, SimilarityTable, create_app
+
+PATHS = ("/_mock/v1/faults", "/_mock/v1/openapi.json", "/_mock/v1/reset", "/_mock/v1")
+
+
+@pytest.fixture(scope="module")
+def server():
+    with MockServer(embedder=SimilarityTable({})) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def http(server):
+    with httpx.Client(base_url=server.url) as client:
+        yield client
+
+
+def is_hidden(answer, check_problem):
+    if answer.status_code != 404:
+        return False
+    problem = check_problem(answer, 404)
+    return problem["detail"] == "there is no such path"
+
+
+def test_they_are_there_for_this_machine(server, http):
+    port = httpx.URL(server.url).port
+    for host in (f"127.0.0.1:{port}", "localhost", f"LOCALHOST:{port}", "[::1]:8080", "10.0.0.7"):
+        answer = http.get("/_mock/v1/faults", headers={"host": host})
+        assert answer.status_code == 200, host
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "evil.example"},
+        {"host": "127.0.0.1.evil.example:8080"},
+        {"host": "localhost.evil.example"},
+        {"host": ""},
+        {"host": "[::1"},
+        {"host": "a@127.0.0.1@evil.example"},
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"x-forwarded-for": "203.0.113.7"},
+        {"forwarded": "for=203.0.113.7"},
+        {"via": "1.1 proxy"},
+    ],
+)
+def test_they_do_not_exist_for_a_stranger(http, check_problem, headers):
+    for path in PATHS:
+        for method in ("GET", "POST", "PATCH"):
+            answer = http.request(method, path, headers=headers)
+            assert is_hidden(answer, check_problem), (method, path, answer.text)
+
+
+def test_a_page_of_the_server_itself_may_use_them(server):
+    headers = {"origin": server.url}
+    assert httpx.get(f"{server.url}/_mock/v1/faults", headers=headers).status_code == 200
+
+
+def test_other_spellings_of_a_path_lead_nowhere(server, check_problem):
+    stranger = {"host": "evil.example"}
+    for path in (
+        "/%5Fmock/v1/faults",
+        "//_mock/v1/faults",
+        "/x/../_mock/v1/faults",
+        "/_MOCK/v1/faults",
+    ):
+        request = httpx.Request("GET", server.url, headers=stranger)
+        request.url = request.url.copy_with(raw_path=path.encode())
+        with httpx.Client() as client:
+            assert is_hidden(client.send(request), check_problem), path
+
+
+def test_on_is_on_for_everybody():
+    with (
+        MockServer(embedder=SimilarityTable({}), test_controls="on", host="0.0.0.0") as server,
+        httpx.Client(base_url=server.url.replace("0.0.0.0", "127.0.0.1")) as http,
+    ):
+        headers = {"host": "some.example", "x-forwarded-for": "203.0.113.7"}
+        assert http.get("/_mock/v1/faults", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"test_controls": "off"}, {"host": "0.0.0.0"}, {"test_controls": "auto", "host": "::"}],
+)
+def test_where_there_are_none_no_path_shows_it(options, check_problem):
+    server = MockServer(embedder=SimilarityTable({}), **options)
+    try:
+        server.__enter__()
+    except OSError:
+        pytest.skip("no IPv6 here")
+    with server.client() as http:
+        for path in PATHS:
+            for method in ("GET", "POST", "DELETE"):
+                assert is_hidden(http.request(method, path), check_problem)
+    for name in ("faults", "journal", "clock", "recording"):
+        with pytest.raises(RuntimeError, match="has no test controls"):
+            getattr(server, name)
+    server.__exit__(None, None, None)
+
+
+async def ask(app, client, host="127.0.0.1"):
+    transport = httpx.ASGITransport(app, client=client)
+    async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as http:
+        return (await http.get("/_mock/v1/faults")).status_code
+
+
+@pytest.mark.parametrize(
+    ("client", "status"),
+    [(("127.0.0.1", 1), 200), (("::1", 1), 200), (("192.0.2.1", 1), 404), (("strange", 1), 404)],
+)
+def test_the_address_of_the_client_counts_whoever_serves_the_application(client, status):
+    app = create_app(embedder=SimilarityTable({}))
+    assert asyncio.run(ask(app, client)) == status
+
+
+def test_several_processes_can_have_none():
+    options = {"workers": 2, "storage": "redis://localhost"}
+    Settings(**options)
+    with pytest.raises(SettingsError, match="test_controls: must not be on with several workers"):
+        Settings(**options, test_controls="on")
+    with pytest.raises(SettingsError, match="test_controls: must be"):
+        Settings(test_controls="maybe")
+
+
+def test_a_journal_is_kept_only_with_them():
+    # Whoever hosts a server must not find requests in its memory.
+    with MockServer(embedder=SimilarityTable({}), test_controls="off", listen=False) as server:
+        service = server._running.app.state.service
+        assert service.controls is None
+
+
+def test_http_clients_are_not_loaded_for_the_command_line():
+    code = "import sys, langcache_mockserver.cli; print([m for m in sys.modules if m == 'httpx'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "[]\n"
