@@ -2,6 +2,14 @@ import itertools
 
 import pytest
 from langcache_mockserver import MockServer
+from redis_servers import (  # noqa: F401 - fixtures for all
+    free_port,
+    own_redis_client,
+    query_engine,
+    redis_prefix,
+    redis_url,
+    start_redis,
+)
 
 from langcache import LangCache
 

@@ -32,6 +32,10 @@ class Awaited:
     def __init__(self, cache):
         self._cache = cache
 
+    @property
+    def statistics(self):
+        return asyncio.run(self._cache.astatistics())
+
     def __getattr__(self, name):
         twin = getattr(self._cache, f"a{name}", None)
         if twin is None:
@@ -44,10 +48,20 @@ def clock():
     return Clock()
 
 
+@pytest.fixture(params=["memory", "redis"])
+def place(request):
+    """The arguments that say where entries are kept."""
+    if request.param == "memory":
+        return {}
+    client = request.getfixturevalue("own_redis_client")
+    client.flushdb()
+    return {"redis_client": client}
+
+
 @pytest.fixture(params=["sync", "async"])
-def make(request, clock):
+def make(request, clock, place):
     def make(**options):
-        cache = EmbeddingsCache(clock=clock, **options)
+        cache = EmbeddingsCache(clock=clock, **place, **options)
         return cache if request.param == "sync" else Awaited(cache)
 
     return make
@@ -216,7 +230,7 @@ def test_expired_entries_do_not_pile_up(clock):
     for number in range(2000):
         cache.set(str(number), MODEL, [0.5])
         clock.now += 0.5
-    assert len(cache._records) < 100
+    assert len(cache._store._records) < 100
     assert cache.statistics.entries == 1
 
 
@@ -312,10 +326,11 @@ def test_other_methods_refuse_and_change_nothing(make):
         ({"name": None}, TypeError),
         ({"ttl": 1.5}, TypeError),
         ({"ttl": 0}, ValueError),
-        ({"redis_url": "redis://localhost:6379"}, NotImplementedError),
-        ({"redis_client": object()}, NotImplementedError),
-        ({"async_redis_client": object()}, NotImplementedError),
-        ({"connection_kwargs": {"db": 1}}, NotImplementedError),
+        ({"redis_url": "http://localhost:6379"}, ValueError),
+        ({"redis_url": "redis://localhost:6379", "redis_client": object()}, ValueError),
+        ({"redis_url": "redis://localhost:6379", "async_redis_client": object()}, ValueError),
+        ({"connection_kwargs": {"db": 1}}, ValueError),
+        ({"connection_kwargs": {"db": 1}, "redis_client": object()}, ValueError),
     ],
 )
 def test_the_constructor_refuses(options, error):

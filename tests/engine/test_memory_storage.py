@@ -64,8 +64,12 @@ VECTORS = random_vectors(64, DIMENSIONS)
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    """Blocks of five rows and batches of three, so that small tests cross their borders."""
+    """Blocks of five rows and batches of three, so that small tests cross their borders.
+
+    Three rows are searched at once, more by a scan.
+    """
     monkeypatch.setattr(index, "_BLOCK_BYTES", 5 * 4 * DIMENSIONS)
+    monkeypatch.setattr(index, "_SMALL_NUMBERS", 3 * DIMENSIONS)
     monkeypatch.setattr(memory, "_RECLAIM_BATCH", 3)
     monkeypatch.setattr(memory, "_ROWS_PER_CALL", 4)
     monkeypatch.setattr(memory, "_MOST_KEYS", 3)
@@ -116,6 +120,21 @@ def change(vectors, numbers, action, *arguments):
     elif action == "clear":
         vectors.clear()
         numbers.clear()
+
+
+@given(
+    numbers=st.lists(st.integers(0, 63), min_size=1, max_size=5),
+    query=st.integers(0, 63),
+    share=st.sampled_from([None, 1, 2, 3, 7]),
+)
+def test_one_block_can_be_scored_at_once(numbers, query, share):
+    vectors = VectorIndex(DIMENSIONS)
+    vectors.extend(VECTORS[numbers])
+    mask = None if share is None else np.arange(len(numbers)) % share == 0
+    expected = VECTORS[numbers] @ VECTORS[query]
+    if mask is not None:
+        expected[~mask] = EXCLUDED
+    np.testing.assert_allclose(vectors.scores_now(VECTORS[query], mask), expected, atol=1e-6)
 
 
 @given(

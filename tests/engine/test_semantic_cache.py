@@ -744,9 +744,9 @@ def test_other_methods_refuse_and_change_nothing(make, storage):
         ({"filterable_fields": [{"name": "a"}]}, ValueError),
         ({"filterable_fields": [{"name": "a", "type": "tag", "attrs": {}}]}, ValueError),
         ({"filterable_fields": ["a"]}, ValueError),
-        ({"redis_url": "redis://localhost:6379"}, NotImplementedError),
-        ({"redis_client": object()}, NotImplementedError),
-        ({"connection_kwargs": {"db": 1}}, NotImplementedError),
+        ({"redis_url": "redis://localhost:6379"}, ValueError),
+        ({"redis_client": object()}, ValueError),
+        ({"connection_kwargs": {"db": 1}}, ValueError),
     ],
 )
 def test_the_constructor_refuses(options, error):

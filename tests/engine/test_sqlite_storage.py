@@ -291,7 +291,7 @@ class Number(IntEnum):
         {"a": object()},
         {"a": np.float32(1)},
     ],
-    ids=str,
+    ids=lambda metadata: repr(metadata).partition(" at 0x")[0],
 )
 def test_metadata_that_json_cannot_hold_is_refused(open_storage, reopen, metadata):
     storage = open_storage()

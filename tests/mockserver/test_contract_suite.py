@@ -36,6 +36,7 @@ ATTRIBUTES = ("topic", "language")
 STORAGES = {
     "memory": lambda _: "memory",
     "sqlite": lambda fixtures: f"sqlite:{fixtures('tmp_path') / 'entries.db'}",
+    "redis": lambda fixtures: fixtures("redis_url"),
 }
 
 # What a server lets pass in development, as it should.

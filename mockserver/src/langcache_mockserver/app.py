@@ -36,7 +36,7 @@ from langcache_mockserver.remembering import RememberingEmbedder
 from langcache_mockserver.routing import routes_of
 from langcache_mockserver.service import WORKERS, Service
 from langcache_mockserver.settings import Settings
-from langcache_mockserver.storages import open_storage
+from langcache_mockserver.storages import is_shared, open_storage
 from langcache_mockserver.validation import CONTRACT, request_schemas
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ def create_app(
         storage: Keeps the entries; by default what the settings say. One that is passed in must
             live by the same clock, and stays open when the application shuts down.
         clock: Gives the time in seconds since the epoch, for the TTL of entries; by default a
-            `Clock`, which the test controls can set, or the system's where a storage is passed in.
+            `Clock`, which the test controls can set, or the system's where a storage is passed in
+            or shared with other processes.
         configuration: Who may do what; by default what the settings say.
 
     Returns:
@@ -82,7 +83,9 @@ def create_app(
     """
     settings = settings or Settings()
     if clock is None:
-        clock = Clock() if storage is None else time.time
+        # What is shared with other processes lives by their time, too.
+        own = storage is None and not is_shared(settings.storage)
+        clock = Clock() if own else time.time
     configuration = configuration or configuration_of(settings)
     used_storage = open_storage(settings.storage, clock) if storage is None else storage
 

@@ -1,5 +1,7 @@
 """The semantic cache as a library: embedders, and storage that searches by meaning."""
 
+from typing import TYPE_CHECKING, Any
+
 from langcache.engine import _extra as _extra  # has to come first
 from langcache.engine.cache import SemanticCache
 from langcache.engine.embedders import (
@@ -30,6 +32,9 @@ from langcache.engine.storage import (
     StorageFullError,
 )
 
+if TYPE_CHECKING:
+    from langcache.engine.storage.redis import RedisStorage as RedisStorage
+
 __all__ = [
     "CacheEntry",
     "CacheStatistics",
@@ -58,3 +63,12 @@ __all__ = [
     "Text",
     "create_embedder",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Not in `__all__`, as it needs another extra.
+    if name == "RedisStorage":
+        from langcache.engine.storage.redis import RedisStorage
+
+        return RedisStorage
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,17 +11,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_UNTIL_REDIS = (
-    "there is no Redis storage backend yet; leave it out, and choose where entries are kept with"
-    " storage=, which is the memory of the process when nothing is said"
-)
 
-
-def refuse_redis(arguments: Mapping[str, object]) -> None:
-    """Raise a NotImplementedError when an argument for a Redis connection is given."""
-    for name, value in arguments.items():
-        if value is not None and value != {}:
-            raise NotImplementedError(f"{name}: {_UNTIL_REDIS}")
+def wants_redis(arguments: Mapping[str, object]) -> bool:
+    """Return whether one of the arguments for a Redis connection is given."""
+    return any(value is not None and value != {} for value in arguments.values())
 
 
 def checked_name(name: str) -> str:

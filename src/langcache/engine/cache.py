@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from inspect import getattr_static
+from inspect import getattr_static, iscoroutinefunction
 from numbers import Real
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,8 +19,8 @@ from langcache.engine._checks import (
     checked_texts,
     checked_ttl,
     kind,
-    refuse_redis,
     unit_vector,
+    wants_redis,
 )
 from langcache.engine._single_flight import SingleFlight
 from langcache.engine._steps import Steps, arun, call, run
@@ -81,13 +81,16 @@ class SemanticCache:
         filterable_fields: The fields that entries may be stored with and filtered by:
             `{"name": "user", "type": "tag"}` each, with one of the types "tag", "numeric" and
             "text", to be filtered by `Tag`, `Num` and `Text`.
-        redis_client: Not supported yet.
-        redis_url: Not supported yet.
-        connection_kwargs: Not supported yet.
+        redis_client: A synchronous client of redis-py, to keep the entries in its Redis by a
+            `RedisStorage`, which needs the extra `redis`. It is not closed. For an asynchronous
+            client, make the storage yourself.
+        redis_url: The same with a URL; see `RedisStorage`.
+        connection_kwargs: More arguments for the clients that are made of `redis_url`.
         overwrite: Take over a storage backend that has a cache of this name with other filterable
-            fields. Its entries stay.
-        storage: Where the entries are kept. None makes an `InMemoryStorage`, which `disconnect`
-            closes; a given one is not closed.
+            fields, and an index in Redis that is made otherwise. The entries stay.
+        storage: Where the entries are kept. A given one is not closed. None makes an
+            `InMemoryStorage` or, by the arguments above, a `RedisStorage`, which `disconnect`
+            closes.
         refresh_ttl_on_hit: Whether `check` has every entry it returns live for another `ttl`
             from then on; without a `ttl`, nothing changes.
         on_lookup: Called after every lookup, in the thread or task that did it. An exception it
@@ -97,12 +100,12 @@ class SemanticCache:
 
     Raises:
         TypeError: The vectorizer is not an embedder, the storage not a `StorageBackend`, the name
-            not a str, or the TTL not an int.
+            not a str, the TTL not an int, or `redis_client` asynchronous.
         ValueError: The name is empty, the TTL below 1, the threshold not in [0, 2]; the string
             names no embedder; a filterable field is malformed, has a reserved name, or is there
-            twice; or the storage has a cache of this name with other filterable fields and
-            `overwrite` is false.
-        NotImplementedError: An argument for Redis is given.
+            twice; the storage has a cache of this name with other filterable fields and
+            `overwrite` is false; or arguments for Redis contradict each other or `storage`.
+        StorageError: The storage cannot be reached.
     """
 
     def __init__(
@@ -112,7 +115,7 @@ class SemanticCache:
         ttl: int | None = None,
         vectorizer: Embedder | str | None = None,
         filterable_fields: Sequence[Mapping[str, Any]] | None = None,
-        redis_client: object = None,
+        redis_client: Any = None,
         redis_url: str | None = None,
         connection_kwargs: Mapping[str, Any] | None = None,
         overwrite: bool = False,
@@ -122,13 +125,6 @@ class SemanticCache:
         on_lookup: Callable[[Lookup], None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        refuse_redis(
-            {
-                "redis_client": redis_client,
-                "redis_url": redis_url,
-                "connection_kwargs": connection_kwargs,
-            }
-        )
         self._name = checked_name(name)
         self._distance_threshold = _checked_distance(distance_threshold)
         self._ttl = checked_ttl(ttl)
@@ -138,17 +134,26 @@ class SemanticCache:
         given = cast("object", storage)
         if given is not None and not isinstance(given, StorageBackend):
             raise TypeError(f"storage: must be a StorageBackend, got {kind(given)}")
+        redis_arguments = {
+            "redis_client": redis_client,
+            "redis_url": redis_url,
+            "connection_kwargs": connection_kwargs,
+        }
+        if not wants_redis(redis_arguments):
+            made = InMemoryStorage(clock=clock) if storage is None else storage
+        elif storage is None:
+            made = _redis_storage(redis_client, redis_url, connection_kwargs, overwrite, clock)
+        else:
+            raise ValueError("storage: cannot be given together with arguments for Redis")
         self._owns_storage = storage is None
-        self._storage = InMemoryStorage(clock=clock) if storage is None else storage
-        known = self._storage.records(_FIELDS_COLLECTION).get(self._name)
-        declared = self._fields if known is None else cast("dict[str, str]", json.loads(known))
-        if declared != self._fields and not overwrite:
-            raise ValueError(
-                "filterable_fields: the storage has a cache of this name with other fields"
-                f" ({len(declared)} of them); give the same ones, another name, or overwrite=True"
-            )
-        self._vectorizer = create_embedder("minilm" if vectorizer is None else vectorizer)
-        self._storage.set_record(_FIELDS_COLLECTION, self._name, json.dumps(self._fields))
+        self._storage = made
+        try:
+            self._check_declared(overwrite)
+            self._vectorizer = create_embedder("minilm" if vectorizer is None else vectorizer)
+            self._storage.set_record(_FIELDS_COLLECTION, self._name, json.dumps(self._fields))
+        except BaseException:
+            self.disconnect()
+            raise
         self._writes = atomic_writes(self._storage)
         self._refresh_ttl_on_hit = refresh_ttl_on_hit
         self._on_lookup = on_lookup
@@ -811,6 +816,16 @@ class SemanticCache:
 
     # Keys, and checks of what needs the cache's settings.
 
+    def _check_declared(self, overwrite: bool) -> None:
+        """Raise a ValueError if the storage knows this name with other fields."""
+        known = self._storage.records(_FIELDS_COLLECTION).get(self._name)
+        declared = self._fields if known is None else cast("dict[str, str]", json.loads(known))
+        if declared != self._fields and not overwrite:
+            raise ValueError(
+                "filterable_fields: the storage has a cache of this name with other fields"
+                f" ({len(declared)} of them); give the same ones, another name, or overwrite=True"
+            )
+
     def _key(self, entry_id: str) -> str:
         return f"{self._name}:{entry_id}"
 
@@ -894,6 +909,30 @@ class _Request:
     def flight(self) -> tuple[str, ...]:
         """What concurrent calls have in common that share a computation."""
         return (self.query.prompt, *(part for item in self.attributes.items() for part in item))
+
+
+def _redis_storage(
+    client: Any,
+    url: str | None,
+    connection_kwargs: Mapping[str, Any] | None,
+    overwrite: bool,
+    clock: Callable[[], float],
+) -> StorageBackend:
+    # Here, as it needs another extra.
+    from langcache.engine.storage.redis import RedisStorage
+
+    if iscoroutinefunction(getattr(client, "execute_command", None)):
+        raise TypeError(
+            "redis_client: must be a synchronous client; for an asynchronous one, pass"
+            " storage=RedisStorage(client, sync_client=...)"
+        )
+    return RedisStorage(
+        sync_client=client,
+        url=url,
+        connection_kwargs=connection_kwargs,
+        overwrite=overwrite,
+        clock=clock,
+    )
 
 
 def _entry_id(prompt: str, attributes: Mapping[str, str]) -> str:

@@ -7,7 +7,6 @@ import hashlib
 import math
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -20,7 +19,13 @@ from langcache.engine._checks import (
     checked_texts,
     checked_ttl,
     kind,
-    refuse_redis,
+    wants_redis,
+)
+from langcache.engine._embeddings import (
+    EmbeddingRecord,
+    EmbeddingsStore,
+    MemoryEmbeddings,
+    utf8,
 )
 from langcache.engine._steps import Steps, arun, call, run
 from langcache.engine.statistics import EmbeddingsCacheStatistics
@@ -38,17 +43,21 @@ __all__ = ["CachedEmbedder", "EmbeddingsCache"]
 
 _ITEM_FIELDS = frozenset(("content", "model_name", "embedding", "metadata"))
 _REQUIRED_ITEM_FIELDS = frozenset(("content", "model_name", "embedding"))
-_FIRST_SWEEP = 64
 
 
 class EmbeddingsCache:
-    """Keeps embeddings by what was embedded and the model's name, in the memory of the process.
+    """Keeps embeddings by what was embedded and the model's name.
+
+    They are in the memory of the process or, with an argument for it, in Redis: a hash for each
+    entry under its key, with RedisVL's fields, which expires by itself. Redis needs the extra
+    `redis`, and metadata that JSON can express. What a method raises there besides is
+    `StorageError`, when Redis cannot be reached, refuses, or does not answer within 5 seconds.
 
     An entry has an id, the SHA-256 of content and model's name, and a key, `name:id`. Methods
     with `_by_key` take keys instead of content and model; those that begin with `m` take many at
     once, and answer in their order. Each method has an asynchronous twin with an `a` before its
-    name; none of them ever blocks for longer than a moment. A cache may be used from several
-    threads and tasks at once.
+    name. In memory, none of them ever blocks for longer than a moment. A cache may be used from
+    several threads and tasks at once.
 
     Embeddings are returned as they were given, number for number.
 
@@ -56,48 +65,56 @@ class EmbeddingsCache:
         name: The cache's name, which keys begin with.
         ttl: How long an entry lives when `set` does not say, in seconds, 1 or more; None for
             ever. With a `ttl`, every `get` has the entry live for another `ttl` from then on.
-        redis_client: Not supported yet.
-        async_redis_client: Not supported yet.
-        redis_url: Not supported yet.
-        connection_kwargs: Not supported yet.
+        redis_client: A synchronous client of redis-py, for the methods without an `a`. Without
+            one (and without a URL), those raise a RuntimeError.
+        async_redis_client: An asynchronous client, for the twins. Without one (and without a
+            URL), those use the other one in a thread. Clients that are given are not closed.
+        redis_url: Instead of clients, what to make them of; see `RedisStorage`.
+        connection_kwargs: More arguments for the clients that are made of `redis_url`.
         refresh_ttl_on_hit: False leaves the time to live as it is on a `get`.
         clock: Returns the present moment, in seconds since the epoch; for tests.
 
     Raises:
         TypeError: The name is not a str, or the TTL not an int.
-        ValueError: The name is empty, or the TTL below 1.
-        NotImplementedError: An argument for Redis is given.
+        ValueError: The name is empty, the TTL below 1, or the URL not one of Redis; or there are
+            a URL and a client, or `connection_kwargs` without a URL.
     """
 
     def __init__(
         self,
         name: str = "embedcache",
         ttl: int | None = None,
-        redis_client: object = None,
-        async_redis_client: object = None,
+        redis_client: Any = None,
+        async_redis_client: Any = None,
         redis_url: str | None = None,
         connection_kwargs: Mapping[str, Any] | None = None,
         *,
         refresh_ttl_on_hit: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        refuse_redis(
-            {
-                "redis_client": redis_client,
-                "async_redis_client": async_redis_client,
-                "redis_url": redis_url,
-                "connection_kwargs": connection_kwargs,
-            }
-        )
         self._name = checked_name(name)
         self._ttl = checked_ttl(ttl)
         self._refresh_ttl_on_hit = refresh_ttl_on_hit
         self._clock = clock
         self._lock = threading.Lock()
-        self._records: dict[str, _Record] = {}
-        self._sweep_at = _FIRST_SWEEP
         self._hits = 0
         self._misses = 0
+        redis_arguments = {
+            "redis_client": redis_client,
+            "async_redis_client": async_redis_client,
+            "redis_url": redis_url,
+            "connection_kwargs": connection_kwargs,
+        }
+        self._store: EmbeddingsStore
+        if wants_redis(redis_arguments):
+            # Here, as it needs another extra.
+            from langcache.engine.storage.redis._embeddings import RedisEmbeddings
+
+            self._store = RedisEmbeddings(
+                self._name, async_redis_client, redis_client, redis_url, connection_kwargs, clock
+            )
+        else:
+            self._store = MemoryEmbeddings(clock)
 
     def __repr__(self) -> str:
         return f"EmbeddingsCache(name={self._name!r})"
@@ -126,13 +143,17 @@ class EmbeddingsCache:
     @property
     def statistics(self) -> EmbeddingsCacheStatistics:
         """What has been counted so far, and what the cache holds; it looks at every entry."""
+        return self._store.run(self._statistics())
+
+    async def astatistics(self) -> EmbeddingsCacheStatistics:
+        """Asynchronous twin of `statistics`."""
+        return await self._store.arun(self._statistics())
+
+    def _statistics(self) -> Steps[EmbeddingsCacheStatistics]:
+        entries, size = yield from self._store.totals()
         with self._lock:
-            self._sweep()
             return EmbeddingsCacheStatistics(
-                hits=self._hits,
-                misses=self._misses,
-                entries=len(self._records),
-                bytes=sum(record.size() for record in self._records.values()),
+                hits=self._hits, misses=self._misses, entries=entries, bytes=size
             )
 
     # Many at once. What takes one is the same with one.
@@ -160,17 +181,15 @@ class EmbeddingsCache:
         Raises:
             TypeError: The keys are not a list of str.
         """
+        return self._store.run(self._mget_by_keys(keys))
+
+    def _mget_by_keys(self, keys: list[str]) -> Steps[list[dict[str, Any] | None]]:
         wanted = checked_texts("keys", keys)
+        found = yield from self._store.read(wanted, self._ttl if self._refresh_ttl_on_hit else None)
+        hits = sum(record is not None for record in found)
         with self._lock:
-            now = self._clock()
-            found = [self._live(key, now) for key in wanted]
-            for record in found:
-                if record is None:
-                    self._misses += 1
-                    continue
-                self._hits += 1
-                if self._refresh_ttl_on_hit and self._ttl is not None:
-                    record.expires_at = now + self._ttl
+            self._hits += hits
+            self._misses += len(found) - hits
         return [record and record.entry() for record in found]
 
     def mset(self, items: list[dict[str, Any]], ttl: int | None = None) -> list[str]:
@@ -191,6 +210,9 @@ class EmbeddingsCache:
             ValueError: An item lacks a field or has an unknown one, an embedding is not as
                 described, or the TTL is below 1.
         """
+        return self._store.run(self._mset(items, ttl))
+
+    def _mset(self, items: list[dict[str, Any]], ttl: int | None) -> Steps[list[str]]:
         given = cast("object", items)
         if not isinstance(given, (list, tuple)):
             raise TypeError(f"items: must be a list of dicts, got {kind(given)}")
@@ -199,17 +221,14 @@ class EmbeddingsCache:
             _checked_item(f"items[{position}]", item)
             for position, item in enumerate(cast("Sequence[object]", given))
         ]
-        with self._lock:
-            now = self._clock()
-            lifetime = self._ttl if lifetime is None else lifetime
-            for record in records:
-                record.inserted_at = now
-                record.expires_at = math.inf if lifetime is None else now + lifetime
-                self._records[self._key(record.entry_id)] = record
-            if len(self._records) >= self._sweep_at:
-                self._sweep()
-                self._sweep_at = max(_FIRST_SWEEP, 2 * len(self._records))
-        return [self._key(record.entry_id) for record in records]
+        now = self._clock()
+        lifetime = self._ttl if lifetime is None else lifetime
+        for record in records:
+            record.inserted_at = now
+            record.expires_at = math.inf if lifetime is None else now + lifetime
+        keys = [self._key(record.entry_id) for record in records]
+        yield from self._store.write(dict(zip(keys, records, strict=True)))
+        return keys
 
     def mexists(self, contents: Iterable[bytes | str], model_name: str) -> list[bool]:
         """Return for each content, in order, whether there is an entry. No TTL is refreshed.
@@ -225,10 +244,10 @@ class EmbeddingsCache:
         Raises:
             TypeError: The keys are not a list of str.
         """
-        wanted = checked_texts("keys", keys)
-        with self._lock:
-            now = self._clock()
-            return [self._live(key, now) is not None for key in wanted]
+        return self._store.run(self._mexists_by_keys(keys))
+
+    def _mexists_by_keys(self, keys: list[str]) -> Steps[list[bool]]:
+        return (yield from self._store.are_there(checked_texts("keys", keys)))
 
     def mdrop(self, contents: Iterable[bytes | str], model_name: str) -> None:
         """Remove the entries of contents. Those that are not there do no harm.
@@ -244,10 +263,10 @@ class EmbeddingsCache:
         Raises:
             TypeError: The keys are not a list of str.
         """
-        doomed = checked_texts("keys", keys)
-        with self._lock:
-            for key in doomed:
-                self._records.pop(key, None)
+        self._store.run(self._mdrop_by_keys(keys))
+
+    def _mdrop_by_keys(self, keys: list[str]) -> Steps[None]:
+        yield from self._store.remove(checked_texts("keys", keys))
 
     # One.
 
@@ -268,12 +287,7 @@ class EmbeddingsCache:
         ttl: int | None = None,
     ) -> str:
         """Store an embedding and return its key; see `mset`."""
-        item = {
-            "content": content,
-            "model_name": model_name,
-            "embedding": embedding,
-            "metadata": metadata,
-        }
+        item = _item(content, model_name, embedding, metadata)
         return self.mset([item], ttl)[0]
 
     def exists(self, content: bytes | str, model_name: str) -> bool:
@@ -305,23 +319,21 @@ class EmbeddingsCache:
             ValueError: The TTL is below 1.
             TypeError: The TTL is not an int, or the key not a str.
         """
+        self._store.run(self._expire(key, ttl))
+
+    def _expire(self, key: str, ttl: int | None) -> Steps[None]:
         checked_text("key", key)
         lifetime = checked_ttl(ttl) or self._ttl
-        if lifetime is None:
-            return
-        with self._lock:
-            now = self._clock()
-            record = self._live(key, now)
-            if record is not None:
-                record.expires_at = now + lifetime
+        if lifetime is not None:
+            yield from self._store.are_there([key], lifetime)
 
     def clear(self) -> None:
         """Remove all entries."""
-        with self._lock:
-            self._records.clear()
+        self._store.run(self._store.clear())
 
     def disconnect(self) -> None:
-        """Do nothing: a cache in memory has no connection. Its entries stay."""
+        """Close the connections to Redis that were made of a URL. Entries stay, in memory too."""
+        self._store.run(self._store.close())
 
     def __enter__(self) -> Self:
         return self
@@ -334,45 +346,45 @@ class EmbeddingsCache:
     ) -> None:
         self.disconnect()
 
-    # The twins: nothing here is worth a thread.
+    # The twins.
 
     async def amget(
         self, contents: Iterable[bytes | str], model_name: str
     ) -> list[dict[str, Any] | None]:
         """Asynchronous twin of `mget`."""
-        return self.mget(contents, model_name)
+        return await self.amget_by_keys(self._keys(contents, model_name))
 
     async def amget_by_keys(self, keys: list[str]) -> list[dict[str, Any] | None]:
         """Asynchronous twin of `mget_by_keys`."""
-        return self.mget_by_keys(keys)
+        return await self._store.arun(self._mget_by_keys(keys))
 
     async def amset(self, items: list[dict[str, Any]], ttl: int | None = None) -> list[str]:
         """Asynchronous twin of `mset`."""
-        return self.mset(items, ttl)
+        return await self._store.arun(self._mset(items, ttl))
 
     async def amexists(self, contents: Iterable[bytes | str], model_name: str) -> list[bool]:
         """Asynchronous twin of `mexists`."""
-        return self.mexists(contents, model_name)
+        return await self.amexists_by_keys(self._keys(contents, model_name))
 
     async def amexists_by_keys(self, keys: list[str]) -> list[bool]:
         """Asynchronous twin of `mexists_by_keys`."""
-        return self.mexists_by_keys(keys)
+        return await self._store.arun(self._mexists_by_keys(keys))
 
     async def amdrop(self, contents: Iterable[bytes | str], model_name: str) -> None:
         """Asynchronous twin of `mdrop`."""
-        self.mdrop(contents, model_name)
+        await self.amdrop_by_keys(self._keys(contents, model_name))
 
     async def amdrop_by_keys(self, keys: list[str]) -> None:
         """Asynchronous twin of `mdrop_by_keys`."""
-        self.mdrop_by_keys(keys)
+        await self._store.arun(self._mdrop_by_keys(keys))
 
     async def aget(self, content: bytes | str, model_name: str) -> dict[str, Any] | None:
         """Asynchronous twin of `get`."""
-        return self.get(content, model_name)
+        return (await self.amget([content], model_name))[0]
 
     async def aget_by_key(self, key: str) -> dict[str, Any] | None:
         """Asynchronous twin of `get_by_key`."""
-        return self.get_by_key(key)
+        return (await self.amget_by_keys([key]))[0]
 
     async def aset(
         self,
@@ -383,35 +395,36 @@ class EmbeddingsCache:
         ttl: int | None = None,
     ) -> str:
         """Asynchronous twin of `set`."""
-        return self.set(content, model_name, embedding, metadata, ttl)
+        item = _item(content, model_name, embedding, metadata)
+        return (await self.amset([item], ttl))[0]
 
     async def aexists(self, content: bytes | str, model_name: str) -> bool:
         """Asynchronous twin of `exists`."""
-        return self.exists(content, model_name)
+        return (await self.amexists([content], model_name))[0]
 
     async def aexists_by_key(self, key: str) -> bool:
         """Asynchronous twin of `exists_by_key`."""
-        return self.exists_by_key(key)
+        return (await self.amexists_by_keys([key]))[0]
 
     async def adrop(self, content: bytes | str, model_name: str) -> None:
         """Asynchronous twin of `drop`."""
-        self.drop(content, model_name)
+        await self.amdrop([content], model_name)
 
     async def adrop_by_key(self, key: str) -> None:
         """Asynchronous twin of `drop_by_key`."""
-        self.drop_by_key(key)
+        await self.amdrop_by_keys([key])
 
     async def aexpire(self, key: str, ttl: int | None = None) -> None:
         """Asynchronous twin of `expire`."""
-        self.expire(key, ttl)
+        await self._store.arun(self._expire(key, ttl))
 
     async def aclear(self) -> None:
         """Asynchronous twin of `clear`."""
-        self.clear()
+        await self._store.arun(self._store.clear())
 
     async def adisconnect(self) -> None:
         """Asynchronous twin of `disconnect`."""
-        self.disconnect()
+        await self._store.arun(self._store.close())
 
     async def __aenter__(self) -> Self:
         return self
@@ -436,51 +449,22 @@ class EmbeddingsCache:
             for position, content in enumerate(contents)
         ]
 
-    def _live(self, key: str, now: float) -> _Record | None:
-        record = self._records.get(key)
-        return record if record is not None and record.expires_at > now else None
 
-    def _sweep(self) -> None:
-        """Free the memory of what has expired."""
-        now = self._clock()
-        expired = [key for key, record in self._records.items() if record.expires_at <= now]
-        for key in expired:
-            del self._records[key]
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class _Record:
-    """An entry; nothing but `expires_at` changes once it is stored."""
-
-    entry_id: str
-    content: bytes | str
-    model_name: str
-    embedding: NDArray[np.floating[Any]]
-    metadata: dict[str, Any] | None
-    inserted_at: float = 0.0
-    expires_at: float = math.inf
-
-    def entry(self) -> dict[str, Any]:
-        metadata = {} if self.metadata is None else {"metadata": copy.deepcopy(self.metadata)}
-        return {
-            "entry_id": self.entry_id,
-            "content": self.content,
-            "model_name": self.model_name,
-            "embedding": self.embedding.tolist(),
-            "inserted_at": self.inserted_at,
-            **metadata,
-        }
-
-    def size(self) -> int:
-        """Return the bytes of content and metadata, in UTF-8, and of the vector."""
-        content = self.content
-        size = len(content if isinstance(content, bytes) else _utf8(content))
-        if self.metadata is not None:
-            size += len(_utf8(repr(self.metadata)))
-        return size + self.embedding.nbytes
+def _item(
+    content: bytes | str,
+    model_name: str,
+    embedding: Sequence[float] | NDArray[Any],
+    metadata: dict[str, Any] | None,
+) -> dict[str, Any]:
+    return {
+        "content": content,
+        "model_name": model_name,
+        "embedding": embedding,
+        "metadata": metadata,
+    }
 
 
-def _checked_item(where: str, item: object) -> _Record:
+def _checked_item(where: str, item: object) -> EmbeddingRecord:
     if not isinstance(item, dict):
         raise TypeError(f"{where}: must be a dict, got {kind(item)}")
     fields = cast("dict[str, Any]", item)
@@ -493,7 +477,7 @@ def _checked_item(where: str, item: object) -> _Record:
     content = _checked_content(f"{where}.content", fields["content"])
     model_name = checked_text(f"{where}.model_name", fields["model_name"])
     metadata = fields.get("metadata")
-    return _Record(
+    return EmbeddingRecord(
         entry_id=_entry_id(content, model_name),
         content=content,
         model_name=model_name,
@@ -511,11 +495,7 @@ def _checked_content(where: str, content: object) -> bytes | str:
 def _entry_id(content: bytes | str, model_name: str) -> str:
     """Return the SHA-256 of a content and a model's name, as RedisVL computes it."""
     text = content.hex() if isinstance(content, bytes) else content
-    return hashlib.sha256(_utf8(f"{text}:{model_name}")).hexdigest()
-
-
-def _utf8(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
+    return hashlib.sha256(utf8(f"{text}:{model_name}")).hexdigest()
 
 
 class CachedEmbedder:

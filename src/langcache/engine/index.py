@@ -373,7 +373,7 @@ class Probe:
         self.query = query
         self.changed: set[int] = set()
         self.found: tuple[Rows, float] | None = None
-        self.tail = graph.tail()
+        self.tail: Rows = graph.tail()
         self.tail_scores: Vectors = np.empty(0, np.float32)
         self._count = count
         self._blocks = blocks

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from typing_extensions import override
 
+from langcache.engine.storage._metadata import metadata_json
 from langcache.engine.storage.base import CacheEntry, check_entry
 from langcache.engine.storage.errors import StorageError, StorageFullError
 from langcache.engine.storage.memory import InMemoryStorage
@@ -376,7 +377,7 @@ def _row(entry: CacheEntry) -> tuple[Any, ...]:
         _encoded(entry.prompt),
         _encoded(entry.response),
         _encoded(json.dumps(dict(entry.attributes), ensure_ascii=False)),
-        None if entry.metadata is None else _encoded_metadata(entry.metadata),
+        None if entry.metadata is None else metadata_json(entry.metadata),
         entry.embedding.astype("<f4").tobytes(),
         float(entry.created_at),
         float(entry.updated_at),
@@ -410,19 +411,3 @@ def _encoded(text: str) -> bytes:
 
 def _decoded(data: bytes) -> str:
     return data.decode("utf-8", "surrogatepass")
-
-
-def _encoded_metadata(metadata: Mapping[str, Any]) -> bytes:
-    plain = dict(metadata)
-    try:
-        text = json.dumps(plain, ensure_ascii=False, allow_nan=False)
-        faithful = json.loads(text) == plain
-    except (TypeError, ValueError, RecursionError):
-        faithful = False
-        text = ""
-    if not faithful:
-        # A tuple would come back as a list, and the key 1 as "1".
-        raise ValueError(
-            "metadata: must be JSON: dict with keys of str, list, str, finite numbers, bool, None"
-        )
-    return _encoded(text)

@@ -1,0 +1,268 @@
+"""Time and memory of the entries in Redis, against those in the memory of the process.
+
+    uv run benchmarks/redis_storage.py [--sizes 1000 10000 100000] [--url redis://...]
+    uv run --with redisvl benchmarks/redis_storage.py --url redis://a-redis-8
+
+Without a URL, a `redis-server` of its own is started on this machine, and stopped at the end. The
+vectors are random, 384 numbers wide, of unit length; a query is one of them with noise, so every
+search is a hit and reads the entry that it finds. A filter is fulfilled by one entry in ten. The
+first search of a process without the query engine copies the vectors, which is timed by itself;
+each later one asks what has changed. Below "after a change", another process has stored an entry
+before every search. RedisVL's SemanticCache takes part where it is installed and the Redis has the
+query engine.
+"""
+
+import argparse
+import contextlib
+import platform
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+
+import numpy as np
+import redis
+from _sdk import print_table
+
+from langcache.engine import CacheEntry, InMemoryStorage, StorageBackend
+from langcache.engine.storage.redis import RedisStorage
+
+DIMENSIONS = 384
+SCOPE = ("ns", "model", "")
+SECONDS = 1.5
+THREADS = 8
+MEASURED_KEYS = 200
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--url")
+    options = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        url = options.url or stack.enter_context(own_redis())
+        client = stack.enter_context(redis.Redis.from_url(url))
+        server = client.info("server")["redis_version"]
+        engine = has_query_engine(client)
+        print(f"Redis {server}, redis-py {redis.__version__}, Python {platform.python_version()}")
+        if not engine:
+            print("no query engine here: RedisStorage in its plain mode only, and no RedisVL")
+        elif not find_spec("redisvl"):
+            print("RedisVL is not installed: it does not take part")
+        print()
+        rows: list[list[str]] = []
+        for size in options.sizes:
+            vectors = unit_vectors(size)
+            rows += measure("memory", InMemoryStorage(), vectors)
+            for mode in ("plain", "query-engine") if engine else ("plain",):
+                rows += measure_redis(client, url, mode, vectors)
+            if engine and find_spec("redisvl"):
+                rows += measure_redisvl(url, vectors)
+        header = ["storage", "entries", "operation", "p50 ms", "p99 ms", "per second"]
+        print_table(header, rows)
+
+
+def measure(name: str, storage: StorageBackend, vectors: np.ndarray) -> list[list[str]]:
+    """Fill a storage and time what it does."""
+    size = len(vectors)
+    started = time.perf_counter()
+    for number, vector in enumerate(vectors):
+        storage.store(entry(number, vector))
+    filling = (time.perf_counter() - started) / size
+    queries = Queries(vectors)
+    label = [name, f"{size:,}"]
+    rows = [[*label, "store, one thread", f"{1000 * filling:.3f}", "", f"{1 / filling:,.0f}"]]
+    started = time.perf_counter()
+    storage.search(next(queries), *SCOPE, 0.9)
+    rows.append([*label, "first search", f"{1000 * (time.perf_counter() - started):.1f}", "", ""])
+    tenth = {"tenth": "7"}
+    for what, search in (
+        ("search", lambda: storage.search(next(queries), *SCOPE, 0.9)),
+        (
+            "search, filtered",
+            lambda: storage.search_top(next(queries), *SCOPE, 0.5, attributes=tenth),
+        ),
+    ):
+        rows.append([*label, what, *latencies(search)])
+        rows.append([*label, f"{what}, {THREADS} threads", "", "", throughput(search)])
+    storage.close()
+    return rows
+
+
+def measure_redis(client: redis.Redis, url: str, mode: str, vectors: np.ndarray) -> list[list[str]]:
+    prefix = f"langcache-benchmark-{uuid.uuid4().hex[:8]}"
+    arguments = {"url": url, "prefix": prefix, "search": mode, "timeout": 60}
+    try:
+        rows = measure(f"Redis, {mode}", RedisStorage(**arguments), vectors)
+        label = rows[0][:2]
+        storage, other = RedisStorage(**arguments), RedisStorage(**arguments)
+        queries = Queries(vectors)
+        storage.search(next(queries), *SCOPE, 0.9)
+        numbers = iter(range(len(vectors), 2 * len(vectors) + 100_000))
+
+        def change() -> None:
+            other.store(entry(next(numbers), next(queries)))
+
+        found = latencies(lambda: storage.search(next(queries), *SCOPE, 0.9), before=change)
+        rows.append([*label, "search after a change", *found])
+        taken = bytes_per_entry(client, prefix)
+        rows.append([*label, "bytes per entry", f"{taken:,.0f}", "", ""])
+        for each in (storage, other):
+            each.close()
+        return rows
+    finally:
+        with contextlib.suppress(redis.ResponseError):
+            client.execute_command("FT.DROPINDEX", f"{prefix}:v{DIMENSIONS}")
+        cleaner = RedisStorage(sync_client=client, prefix=prefix, search="plain")
+        cleaner.clear()
+
+
+def measure_redisvl(url: str, vectors: np.ndarray) -> list[list[str]]:
+    from redisvl.extensions.cache.llm import SemanticCache
+    from redisvl.utils.vectorize import CustomTextVectorizer
+
+    size = len(vectors)
+    cache = SemanticCache(
+        name=f"redisvl-benchmark-{uuid.uuid4().hex[:8]}",
+        distance_threshold=0.2,
+        vectorizer=CustomTextVectorizer(embed=lambda *_, **__: [0.0] * DIMENSIONS),
+        redis_url=url,
+    )
+    try:
+        started = time.perf_counter()
+        for number, vector in enumerate(vectors):
+            cache.store(f"prompt {number}", f"response {number}", vector=vector.tolist())
+        filling = (time.perf_counter() - started) / size
+        queries = Queries(vectors)
+        label = ["RedisVL", f"{size:,}"]
+
+        def search() -> None:
+            cache.check(vector=next(queries).tolist())
+
+        return [
+            [*label, "store, one thread", f"{1000 * filling:.3f}", "", f"{1 / filling:,.0f}"],
+            [*label, "search", *latencies(search)],
+            [*label, f"search, {THREADS} threads", "", "", throughput(search)],
+        ]
+    finally:
+        cache.delete()
+
+
+def entry(number: int, vector: np.ndarray) -> CacheEntry:
+    now = time.time()
+    return CacheEntry(
+        id=f"{number:032x}",
+        prompt=f"How do I do the thing with the number {number}?",
+        response=f"Do it like this, {number} times. " * 10,
+        embedding=vector,
+        namespace="ns",
+        embedding_model_id="model",
+        attributes={"tenth": str(number % 10)},
+        created_at=now,
+        updated_at=now,
+        expires_at=now + 3600,
+    )
+
+
+class Queries:
+    """Vectors that are near stored ones, without end; for several threads."""
+
+    def __init__(self, vectors: np.ndarray) -> None:
+        random = np.random.default_rng(1)
+        chosen = vectors[random.integers(len(vectors), size=1000)]
+        noisy = chosen + 0.02 * random.standard_normal(chosen.shape).astype(np.float32)
+        self._queries = noisy / np.linalg.norm(noisy, axis=1, keepdims=True)
+        self._turn = 0
+
+    def __next__(self) -> np.ndarray:
+        self._turn = (self._turn + 1) % len(self._queries)
+        return self._queries[self._turn]
+
+
+def unit_vectors(size: int) -> np.ndarray:
+    vectors = np.random.default_rng(0).standard_normal((size, DIMENSIONS), np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def latencies(act: Callable[[], object], before: Callable[[], object] | None = None) -> list[str]:
+    """Return p50 and p99 in milliseconds, and how often per second one thread can do it."""
+    taken: list[float] = []
+    end = time.perf_counter() + SECONDS
+    while time.perf_counter() < end or len(taken) < 20:
+        if before:
+            before()
+        started = time.perf_counter()
+        act()
+        taken.append(time.perf_counter() - started)
+    p50, p99 = np.percentile(taken, [50, 99])
+    return [f"{1000 * p50:.3f}", f"{1000 * p99:.3f}", f"{1 / np.mean(taken):,.0f}"]
+
+
+def throughput(act: Callable[[], object]) -> str:
+    """Return how often per second several threads do it together."""
+    end = time.perf_counter() + SECONDS
+
+    def work(_: int) -> int:
+        count = 0
+        while time.perf_counter() < end:
+            act()
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        return f"{sum(threads.map(work, range(THREADS))) / SECONDS:,.0f}"
+
+
+def bytes_per_entry(client: redis.Redis, prefix: str) -> float:
+    """Return what an entry takes in Redis, with its share of the bookkeeping, without an index."""
+    entries = client.zcard(f"{prefix}:o:{{ns}}")
+    shared = sum(client.memory_usage(f"{prefix}:{kind}:{{ns}}", samples=0) or 0 for kind in "notx")
+    keys = [f"{prefix}:e:{{ns}}:{number:032x}" for number in range(MEASURED_KEYS)]
+    own = [client.memory_usage(key, samples=0) for key in keys]
+    return sum(own) / len(own) + shared / entries
+
+
+def has_query_engine(client: redis.Redis) -> bool:
+    try:
+        client.execute_command("FT._LIST")
+    except redis.ResponseError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def own_redis() -> Iterator[str]:
+    """Run a Redis server on a free port, without persistence."""
+    program = shutil.which("redis-server")
+    if program is None:
+        raise SystemExit("no redis-server on the PATH: install Redis, or give --url")
+    with contextlib.closing(socket.socket()) as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    with tempfile.TemporaryDirectory() as directory:
+        command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", directory]
+        process = subprocess.Popen([*command, "--save", ""], stdout=subprocess.DEVNULL)
+        try:
+            with redis.Redis(port=port) as client:
+                while not answers(client):
+                    time.sleep(0.05)
+            yield f"redis://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""What an embeddings cache keeps, and where: an interface, and the memory of the process."""
+
+from __future__ import annotations
+
+import copy
+import math
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from langcache.engine._steps import Steps, arun, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+_T = TypeVar("_T")
+
+_FIRST_SWEEP = 64
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class EmbeddingRecord:
+    """An entry; nothing but `expires_at` changes once it is stored."""
+
+    entry_id: str
+    content: bytes | str
+    model_name: str
+    embedding: NDArray[np.floating[Any]]
+    metadata: dict[str, Any] | None
+    inserted_at: float = 0.0
+    expires_at: float = math.inf
+
+    def entry(self) -> dict[str, Any]:
+        """Return what users get."""
+        metadata = {} if self.metadata is None else {"metadata": copy.deepcopy(self.metadata)}
+        return {
+            "entry_id": self.entry_id,
+            "content": self.content,
+            "model_name": self.model_name,
+            "embedding": self.embedding.tolist(),
+            "inserted_at": self.inserted_at,
+            **metadata,
+        }
+
+    def size(self) -> int:
+        """Return the bytes of content and metadata, in UTF-8, and of the vector."""
+        content = self.content
+        size = len(content if isinstance(content, bytes) else utf8(content))
+        if self.metadata is not None:
+            size += len(utf8(repr(self.metadata)))
+        return size + self.embedding.nbytes
+
+
+def utf8(text: str) -> bytes:
+    """Return a text in UTF-8, lone surrogates included."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+class EmbeddingsStore(Protocol):
+    """Where records are kept, by keys. What has expired is not there."""
+
+    def run(self, steps: Steps[_T]) -> _T:
+        """Carry out an operation in the caller's thread."""
+        ...
+
+    async def arun(self, steps: Steps[_T]) -> _T:
+        """Carry out an operation asynchronously."""
+        ...
+
+    def read(self, keys: list[str], ttl: int | None) -> Steps[list[EmbeddingRecord | None]]:
+        """Return the record of each key, and have them live for another `ttl` if there is one."""
+        ...
+
+    def write(self, records: Mapping[str, EmbeddingRecord]) -> Steps[None]:
+        """Keep records by their keys.
+
+        Raises:
+            ValueError: One cannot be kept here. Nothing has changed then.
+        """
+        ...
+
+    def are_there(self, keys: list[str], ttl: int | None = None) -> Steps[list[bool]]:
+        """Return whether each key has a record; as for `read` they may live longer then."""
+        ...
+
+    def remove(self, keys: list[str]) -> Steps[None]:
+        """Remove records."""
+        ...
+
+    def clear(self) -> Steps[None]:
+        """Remove all records."""
+        ...
+
+    def totals(self) -> Steps[tuple[int, int]]:
+        """Return the number of records and the sum of their sizes in bytes."""
+        ...
+
+    def close(self) -> Steps[None]:
+        """Release connections."""
+        ...
+
+
+class MemoryEmbeddings:
+    """Records in the memory of the process. No operation blocks for longer than a moment.
+
+    Args:
+        clock: Returns the present moment, in seconds since the epoch.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._records: dict[str, EmbeddingRecord] = {}
+        self._sweep_at = _FIRST_SWEEP
+
+    def run(self, steps: Steps[_T]) -> _T:
+        """Carry out an operation in the caller's thread."""
+        return run(steps)
+
+    async def arun(self, steps: Steps[_T]) -> _T:
+        """Carry out an operation; nothing here is worth a thread."""
+        return await arun(steps)
+
+    def read(self, keys: list[str], ttl: int | None) -> Steps[list[EmbeddingRecord | None]]:
+        """See `EmbeddingsStore`."""
+        yield from ()
+        with self._lock:
+            return self._live(keys, ttl)
+
+    def write(self, records: Mapping[str, EmbeddingRecord]) -> Steps[None]:
+        """See `EmbeddingsStore`."""
+        yield from ()
+        with self._lock:
+            self._records.update(records)
+            if len(self._records) >= self._sweep_at:
+                self._sweep()
+                self._sweep_at = max(_FIRST_SWEEP, 2 * len(self._records))
+
+    def are_there(self, keys: list[str], ttl: int | None = None) -> Steps[list[bool]]:
+        """See `EmbeddingsStore`."""
+        yield from ()
+        with self._lock:
+            return [record is not None for record in self._live(keys, ttl)]
+
+    def remove(self, keys: list[str]) -> Steps[None]:
+        """See `EmbeddingsStore`."""
+        yield from ()
+        with self._lock:
+            for key in keys:
+                self._records.pop(key, None)
+
+    def clear(self) -> Steps[None]:
+        """See `EmbeddingsStore`."""
+        yield from ()
+        with self._lock:
+            self._records.clear()
+
+    def totals(self) -> Steps[tuple[int, int]]:
+        """See `EmbeddingsStore`."""
+        yield from ()
+        with self._lock:
+            self._sweep()
+            return len(self._records), sum(record.size() for record in self._records.values())
+
+    def close(self) -> Steps[None]:
+        """Do nothing; the records stay."""
+        yield from ()
+
+    def _live(self, keys: list[str], ttl: int | None) -> list[EmbeddingRecord | None]:
+        now = self._clock()
+        found = [self._records.get(key) for key in keys]
+        live = [record if record and record.expires_at > now else None for record in found]
+        if ttl is not None:
+            for record in live:
+                if record is not None:
+                    record.expires_at = now + ttl
+        return live
+
+    def _sweep(self) -> None:
+        """Free the memory of what has expired."""
+        now = self._clock()
+        expired = [key for key, record in self._records.items() if record.expires_at <= now]
+        for key in expired:
+            del self._records[key]

@@ -1,0 +1,163 @@
+"""Clients of redis-py, made of a URL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import redis
+from redis import asyncio as redis_asyncio
+from redis import cluster as redis_cluster
+from redis.asyncio import cluster as redis_asyncio_cluster
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.asyncio.sentinel import Sentinel as AsyncSentinel
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PLAIN = ("redis", "rediss", "unix")
+_GROUPS = ("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
+_MOST_CONNECTIONS = 64
+_IDLE_SECONDS = 30
+
+# Arguments go through as they are given, so there are no types to check here.
+_redis, _asyncio = cast("Any", redis), cast("Any", redis_asyncio)
+_Sentinel, _AsyncSentinel = cast("Any", Sentinel), cast("Any", AsyncSentinel)
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """What the URL of several servers says."""
+
+    hosts: list[tuple[str, int]]
+    service: str
+    kwargs: dict[str, Any]
+
+
+def check_url(url: object) -> str:
+    """Return a URL that clients can be made of.
+
+    Raises:
+        TypeError: It is not a str.
+        ValueError: It is not such a URL. The message does not repeat it, as it may have a password.
+    """
+    if not isinstance(url, str):
+        raise TypeError(f"url: must be a str, got {type(url).__name__}")
+    try:
+        scheme = urlsplit(url).scheme
+        if scheme in _GROUPS:
+            _group(url)
+        elif scheme in _PLAIN:
+            _redis.ConnectionPool.from_url(url)
+        else:
+            raise ValueError
+    except ValueError:
+        schemes = ", ".join(f"{scheme}://" for scheme in (*_PLAIN, *_GROUPS))
+        raise ValueError(
+            f"url: must begin with one of {schemes} and be well-formed, got {len(url)} characters"
+        ) from None
+    return url
+
+
+def make_client(url: str, connection_kwargs: Mapping[str, Any], timeout: float) -> Any:
+    """Return a synchronous client. Its pool and every wait of it are bounded."""
+    kwargs = {**_kwargs(timeout), "retry": Retry(NoBackoff(), 0), **connection_kwargs}
+    scheme = urlsplit(url).scheme
+    if scheme in _PLAIN:
+        return _redis.Redis.from_pool(
+            _redis.BlockingConnectionPool.from_url(url, **{"timeout": timeout, **kwargs})
+        )
+    group = _group(url)
+    kwargs = {**kwargs, **group.kwargs}
+    if group.service:
+        sentinel = _Sentinel(group.hosts, sentinel_kwargs=_sentinel_kwargs(kwargs), **kwargs)
+        return sentinel.master_for(group.service)
+    nodes = [redis_cluster.ClusterNode(host, port) for host, port in group.hosts]
+    return _redis.RedisCluster(startup_nodes=nodes, **kwargs)
+
+
+def make_async_client(url: str, connection_kwargs: Mapping[str, Any], timeout: float) -> Any:
+    """Return an asynchronous client. Its pool and every wait of it are bounded."""
+    kwargs = {**_kwargs(timeout), "retry": AsyncRetry(NoBackoff(), 0), **connection_kwargs}
+    scheme = urlsplit(url).scheme
+    if scheme in _PLAIN:
+        return _asyncio.Redis.from_pool(
+            _asyncio.BlockingConnectionPool.from_url(url, **{"timeout": timeout, **kwargs})
+        )
+    group = _group(url)
+    kwargs = {**kwargs, **group.kwargs}
+    if group.service:
+        sentinel = _AsyncSentinel(group.hosts, sentinel_kwargs=_sentinel_kwargs(kwargs), **kwargs)
+        return sentinel.master_for(group.service)
+    nodes = [redis_asyncio_cluster.ClusterNode(host, port) for host, port in group.hosts]
+    return _asyncio.RedisCluster(startup_nodes=nodes, **kwargs)
+
+
+def close(client: Any) -> None:
+    """Close a synchronous client that was made here."""
+    for each in (client, *_sentinels(client)):
+        each.close()
+
+
+async def aclose(client: Any) -> None:
+    """Close an asynchronous client that was made here."""
+    for each in (client, *_sentinels(client)):
+        await each.aclose()
+
+
+def _sentinels(client: Any) -> list[Any]:
+    """Return the clients of the sentinels that a client asks for its master."""
+    pool = getattr(client, "connection_pool", None)
+    return getattr(getattr(pool, "sentinel_manager", None), "sentinels", [])
+
+
+def _kwargs(timeout: float) -> dict[str, Any]:
+    # No retries of the client's own: they would wait several times as long.
+    return {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "health_check_interval": _IDLE_SECONDS,
+        "max_connections": _MOST_CONNECTIONS,
+    }
+
+
+def _sentinel_kwargs(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments for connections to the sentinels, which have passwords of their own."""
+    names = ("socket_timeout", "socket_connect_timeout", "retry", "ssl")
+    return {name: kwargs[name] for name in names if name in kwargs}
+
+
+def _group(url: str) -> _Group:
+    """Read redis+sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/SERVICE?db=0, or redis+cluster://.
+
+    Raises:
+        ValueError: It is not such a URL.
+    """
+    parts = urlsplit(url)
+    credentials, _, places = parts.netloc.rpartition("@")
+    is_sentinel = parts.scheme.endswith("+sentinel")
+    hosts: list[tuple[str, int]] = []
+    for place in places.split(","):
+        host, _, port = place.rpartition(":") if ":" in place else (place, "", "")
+        if not host:
+            raise ValueError
+        hosts.append((host.strip("[]"), int(port or (26379 if is_sentinel else 6379))))
+    service = unquote(parts.path.strip("/"))
+    options = parse_qs(parts.query)
+    if bool(service) != is_sentinel or options.keys() - ({"db"} if is_sentinel else set()):
+        raise ValueError
+    kwargs: dict[str, Any] = {}
+    user, _, password = credentials.partition(":")
+    if user:
+        kwargs["username"] = unquote(user)
+    if password:
+        kwargs["password"] = unquote(password)
+    if parts.scheme.startswith("rediss"):
+        kwargs["ssl"] = True
+    if "db" in options:
+        kwargs["db"] = int(options["db"][0])
+    return _Group(hosts, service, kwargs)

@@ -1,0 +1,198 @@
+"""An entry as the fields of a Redis hash.
+
+    prompt, response, model, context   texts in UTF-8
+    attributes, metadata               JSON; no `metadata` when there is none
+    v384                               the vector: 384 float32 numbers, little-endian
+    times                              created, updated, expires in seconds; the last may be "None"
+    bytes                              what `entry_bytes` says, for sums
+    sum                                a digest of all the above and the id, to find damage by
+    scope, exact, tags                 tokens of the scope, the folded prompt and the attributes
+    updated, expires                   the times as numbers, in a range that every server can index
+
+The scripts add `seq` and `first`: the numbers of the changes that stored the entry last and first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+
+import numpy as np
+
+from langcache.engine.storage._metadata import metadata_json
+from langcache.engine.storage.base import CacheEntry, check_embedding, entry_bytes
+from langcache.engine.storage.redis._keys import (
+    attribute_tokens,
+    decoded,
+    encoded,
+    token,
+    vector_field,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Fields: TypeAlias = "dict[bytes, bytes]"
+
+_SUMMED = (b"prompt", b"response", b"model", b"context", b"attributes", b"metadata", b"times")
+_LATEST = 1e15
+
+
+class DamagedError(Exception):
+    """The fields of a hash are not those of an entry, or not all of it."""
+
+
+class Stored(NamedTuple):
+    """An entry that was read, and the numbers of the changes that stored it last and first."""
+
+    entry: CacheEntry
+    seq: int
+    first: int
+
+
+def scope_token(namespace: str, embedding_model_id: str, context_hash: str) -> bytes:
+    """Return the token of a scope."""
+    return token(namespace, embedding_model_id, context_hash)
+
+
+def prompt_token(prompt: str) -> bytes:
+    """Return the token that prompts have in common which differ in case only."""
+    return token(prompt.casefold())
+
+
+def index_number(moment: float | None) -> bytes:
+    """Return a time as a number for the index; None for never."""
+    return repr(_LATEST if moment is None else max(-_LATEST, min(_LATEST, float(moment)))).encode()
+
+
+def fields_of(entry: CacheEntry) -> Fields:
+    """Return the fields of an entry that has been checked.
+
+    Raises:
+        ValueError: The metadata is not JSON, or `created_at` is not a number.
+    """
+    if math.isnan(entry.created_at):
+        raise ValueError(f"created_at: must be a number of seconds, got {entry.created_at}")
+    forever = entry.expires_at is None or entry.expires_at == math.inf
+    expires_at = None if forever else float(cast("float", entry.expires_at))
+    times = (float(entry.created_at), float(entry.updated_at), expires_at)
+    fields = {
+        b"prompt": encoded(entry.prompt),
+        b"response": encoded(entry.response),
+        b"model": encoded(entry.embedding_model_id),
+        b"context": encoded(entry.context_hash),
+        b"attributes": json.dumps(dict(entry.attributes)).encode(),
+        b"times": " ".join(map(repr, times)).encode(),
+        vector_field(len(entry.embedding)): entry.embedding.astype("<f4").tobytes(),
+    }
+    if entry.metadata is not None:
+        fields[b"metadata"] = metadata_json(entry.metadata)
+    fields[b"sum"] = _digest(entry.id, fields, len(entry.embedding))
+    fields[b"bytes"] = b"%d" % entry_bytes(entry)
+    fields[b"scope"] = scope_token(entry.namespace, entry.embedding_model_id, entry.context_hash)
+    fields[b"exact"] = prompt_token(entry.prompt)
+    fields[b"updated"] = index_number(entry.updated_at)
+    fields[b"expires"] = index_number(expires_at)
+    if entry.attributes:
+        fields[b"tags"] = b",".join(attribute_tokens(entry.attributes))
+    return fields
+
+
+def stored_of(namespace: str, entry_id: str, fields: Mapping[bytes, bytes]) -> Stored:
+    """Return the entry of the fields that were found under its key.
+
+    Raises:
+        DamagedError: They are not what `fields_of` returned for an entry of this namespace and id.
+    """
+    try:
+        dimensions = _dimensions(fields)
+        if fields[b"sum"] != _digest(entry_id, fields, dimensions):
+            raise DamagedError
+        created_at, updated_at, expires_at = fields[b"times"].split()
+        metadata = fields.get(b"metadata")
+        model_id, context_hash = decoded(fields[b"model"]), decoded(fields[b"context"])
+        if fields[b"scope"] != scope_token(namespace, model_id, context_hash):
+            raise DamagedError
+        entry = CacheEntry(
+            id=entry_id,
+            prompt=decoded(fields[b"prompt"]),
+            response=decoded(fields[b"response"]),
+            embedding=_vector(fields[vector_field(dimensions)]),
+            namespace=namespace,
+            embedding_model_id=model_id,
+            context_hash=context_hash,
+            attributes=json.loads(fields[b"attributes"]),
+            metadata=None if metadata is None else json.loads(metadata),
+            created_at=float(created_at),
+            updated_at=float(updated_at),
+            expires_at=None if expires_at == b"None" else float(expires_at),
+        )
+        return Stored(entry, int(fields[b"seq"]), int(fields[b"first"]))
+    except (KeyError, ValueError, TypeError) as error:
+        raise DamagedError from error
+
+
+OUTLINE = (b"seq", b"scope", b"model", b"context", b"exact", b"times", b"attributes")
+"""The fields that `outline_of` needs, besides the vector, which comes last."""
+
+
+def outline_of(namespace: str, entry_id: str, values: list[bytes | None]) -> CacheEntry:
+    """Return what a search must know of an entry.
+
+    The prompt is its token, so exact prompts can be compared by it. The response is the number of
+    the change that stored the entry, see `seq_of`.
+
+    Raises:
+        DamagedError: A field is missing or malformed.
+    """
+    try:
+        seq, _, model_id, context_hash, exact, times, attributes, vector = map(_present, values)
+        _, updated_at, expires_at = times.split()
+        embedding = _vector(vector)
+        check_embedding(embedding)
+        return CacheEntry(
+            id=entry_id,
+            prompt=exact.decode(),
+            response=str(int(seq)),
+            embedding=embedding,
+            namespace=namespace,
+            embedding_model_id=decoded(model_id),
+            context_hash=decoded(context_hash),
+            attributes=json.loads(attributes),
+            created_at=0.0,
+            updated_at=float(updated_at),
+            expires_at=None if expires_at == b"None" else float(expires_at),
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise DamagedError from error
+
+
+def seq_of(outline: CacheEntry) -> int:
+    """Return the number of the change that stored the entry of an outline."""
+    return int(outline.response)
+
+
+def _present(value: bytes | None) -> bytes:
+    if value is None:
+        raise DamagedError
+    return value
+
+
+def _vector(data: bytes) -> np.ndarray[Any, np.dtype[np.float32]]:
+    return np.frombuffer(data, "<f4").astype(np.float32)
+
+
+def _dimensions(fields: Mapping[bytes, bytes]) -> int:
+    """Return the width in the name of the vector's field."""
+    return next((int(name[1:]) for name in fields if name[:1] == b"v" and name[1:].isdigit()), 0)
+
+
+def _digest(entry_id: str, fields: Mapping[bytes, bytes], dimensions: int) -> bytes:
+    digest = hashlib.blake2b(encoded(entry_id), digest_size=8)
+    for name in (*_SUMMED, vector_field(dimensions)):
+        value = fields.get(name)
+        digest.update(b"-" if value is None else b"%d:" % len(value))
+        digest.update(value or b"")
+    return digest.hexdigest().encode()

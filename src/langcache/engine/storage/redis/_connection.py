@@ -1,0 +1,359 @@
+"""Sending commands to Redis, synchronously or asynchronously, and what can go wrong with it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from weakref import WeakKeyDictionary
+
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
+)
+from redis.exceptions import (
+    NoScriptError,
+    OutOfMemoryError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import (
+    TimeoutError as RedisTimeoutError,
+)
+
+from langcache.engine._steps import Steps, arun, call, run
+from langcache.engine.storage.errors import StorageError, StorageFullError
+from langcache.engine.storage.redis._clients import (
+    aclose,
+    check_url,
+    close,
+    make_async_client,
+    make_client,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from langcache.engine.storage.redis._scripts import Script
+
+_T = TypeVar("_T")
+
+_FAILURES = (RedisError, RedisClusterException, OSError, asyncio.TimeoutError)
+_SCAN_BATCH = 500
+_PIPELINE = 200
+_LONGEST_REASON = 200
+
+
+class Connection:
+    """The clients of a storage, made on first use when they are not given.
+
+    Every method that sends something has an asynchronous twin. They raise `StorageError` for
+    whatever goes wrong between here and Redis; a command whose connection turns out to be broken
+    is sent once more, as all that is sent here may be sent twice.
+
+    Args:
+        client: An asynchronous client, or None.
+        sync_client: A synchronous client, or None.
+        url: What to make clients of that are not given, or None.
+        connection_kwargs: Arguments for the clients made of the URL.
+        timeout: How long to wait for an answer, in seconds.
+
+    Raises:
+        TypeError: The URL is not a str.
+        ValueError: The URL is not one of Redis; there are a URL and a client, or neither; or
+            arguments for clients that are not made here.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        sync_client: Any,
+        url: str | None,
+        connection_kwargs: Mapping[str, Any] | None,
+        timeout: float,
+    ) -> None:
+        if (url is None) == (client is None and sync_client is None):
+            raise ValueError("Redis: either a URL or a client must be given")
+        if url is None and connection_kwargs:
+            raise ValueError("connection_kwargs: is for clients that are made of a URL")
+        self._client = client
+        self._sync_client = sync_client
+        self._url = None if url is None else check_url(url)
+        self._connection_kwargs = connection_kwargs or {}
+        self._timeout = timeout
+        self._closed = False
+        self._lock = threading.Lock()
+        self._made: Any = None
+        self._made_async: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
+
+    # Carrying out operations.
+
+    def run(self, steps: Steps[_T]) -> _T:
+        """Carry out an operation in the caller's thread."""
+        if self._url is None and self._sync_client is None:
+            steps.close()
+            raise RuntimeError(
+                "there is an asynchronous client of Redis only: pass a synchronous one as well"
+                " (sync_client= of RedisStorage, redis_client= of EmbeddingsCache), or use the"
+                " methods whose names begin with a"
+            )
+        return run(steps)
+
+    async def arun(self, steps: Steps[_T]) -> _T:
+        """Carry out an operation asynchronously; in a thread, if there is only a sync client."""
+        if self._url is None and self._client is None:
+            return await asyncio.to_thread(run, steps)
+        return await arun(steps)
+
+    # Commands.
+
+    def send(self, *command: bytes) -> Steps[Any]:
+        """Send a command and return its reply, texts as bytes."""
+        return call(self._send, self._asend, command)
+
+    def attempt(self, *command: bytes) -> Steps[Any]:
+        """Send a command and return its reply, or the ResponseError Redis answers with."""
+        return call(self._attempt, self._aattempt, command)
+
+    def attempt_all(self, commands: Sequence[tuple[bytes, ...]]) -> Steps[list[Any]]:
+        """Send commands in batches and return, for each, what `attempt` would."""
+        replies: list[Any] = []
+        for start in range(0, len(commands), _PIPELINE):
+            batch = commands[start : start + _PIPELINE]
+            replies += yield from call(self._attempt_all, self._aattempt_all, batch)
+        return replies
+
+    def evaluate(self, script: Script, keys: tuple[bytes, ...], *args: bytes) -> Steps[Any]:
+        """Run a script and return its reply, texts as bytes."""
+        tail = (b"%d" % len(keys), *keys, *args)
+        reply = yield from self.attempt(b"EVALSHA", script.sha1, *tail)
+        if isinstance(reply, NoScriptError):
+            reply = yield from self.attempt(b"EVAL", script.text, *tail)
+        if isinstance(reply, ResponseError):
+            raise storage_error(reply)
+        return reply
+
+    def scan(self, pattern: bytes) -> Scan:
+        """Return the keys that match a pattern, to be asked for in batches."""
+        return Scan(self, pattern)
+
+    def _send(self, command: tuple[bytes, ...]) -> Any:
+        reply = self._attempt(command)
+        if isinstance(reply, ResponseError):
+            raise storage_error(reply)
+        return reply
+
+    async def _asend(self, command: tuple[bytes, ...]) -> Any:
+        reply = await self._aattempt(command)
+        if isinstance(reply, ResponseError):
+            raise storage_error(reply)
+        return reply
+
+    def _attempt(self, command: tuple[bytes, ...]) -> Any:
+        arguments = _arguments(command)
+
+        def send(client: Any) -> Any:
+            return client.execute_command(*arguments, NEVER_DECODE=True)
+
+        try:
+            return self._with_client(send)
+        except ResponseError as error:
+            return error
+        except _FAILURES as error:
+            raise storage_error(error) from error
+
+    async def _aattempt(self, command: tuple[bytes, ...]) -> Any:
+        arguments = _arguments(command)
+
+        def send(client: Any) -> Awaitable[Any]:
+            return client.execute_command(*arguments, NEVER_DECODE=True)
+
+        try:
+            return await self._with_async_client(send)
+        except ResponseError as error:
+            return error
+        except _FAILURES as error:
+            raise storage_error(error) from error
+
+    def _attempt_all(self, commands: Sequence[tuple[bytes, ...]]) -> list[Any]:
+        def send(client: Any) -> Any:
+            return _pipeline(client, commands).execute(raise_on_error=False)
+
+        try:
+            return self._with_client(send)
+        except _FAILURES as error:
+            raise storage_error(error) from error
+
+    async def _aattempt_all(self, commands: Sequence[tuple[bytes, ...]]) -> list[Any]:
+        def send(client: Any) -> Awaitable[Any]:
+            return _pipeline(client, commands).execute(raise_on_error=False)
+
+        try:
+            return await self._with_async_client(send)
+        except _FAILURES as error:
+            raise storage_error(error) from error
+
+    def _with_client(self, send: Callable[[Any], Any]) -> Any:
+        """Send by the client, and once more if its connection turns out to be broken."""
+        client = self.sync_client()
+        started = time.monotonic()
+        try:
+            return send(client)
+        except RedisConnectionError as error:
+            if not self._may_repeat(error, started):
+                raise
+            return send(client)
+
+    async def _with_async_client(self, send: Callable[[Any], Awaitable[Any]]) -> Any:
+        client = self.async_client()
+        started = time.monotonic()
+        try:
+            # A client that was given may have no time-out of its own.
+            return await asyncio.wait_for(send(client), self._timeout)
+        except RedisConnectionError as error:
+            if not self._may_repeat(error, started):
+                raise
+            left = started + self._timeout - time.monotonic()
+            return await asyncio.wait_for(send(client), left)
+
+    def _may_repeat(self, error: Exception, started: float) -> bool:
+        """Return whether a connection broke, not the pool or the time ran out."""
+        used_up = isinstance(error, RedisTimeoutError) or "Too many" in str(error)
+        return not used_up and time.monotonic() - started < self._timeout / 2
+
+    # Clients.
+
+    def sync_client(self) -> Any:
+        """Return the synchronous client.
+
+        Raises:
+            StorageError: The storage is closed, or the client cannot be made.
+        """
+        if self._sync_client is not None:
+            return self._sync_client
+        with self._lock:
+            self._check_open()
+            if self._made is None:
+                self._made = _made(make_client, self._url, self._connection_kwargs, self._timeout)
+            return self._made
+
+    def async_client(self) -> Any:
+        """Return the asynchronous client of the running event loop; raise as `sync_client`."""
+        if self._client is not None:
+            return self._client
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            self._check_open()
+            client = self._made_async.get(loop)
+            if client is None:
+                client = self._made_async[loop] = _made(
+                    make_async_client, self._url, self._connection_kwargs, self._timeout
+                )
+            return client
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StorageError("Redis: the storage is closed")
+
+    def close(self) -> None:
+        """Close the synchronous client that was made here."""
+        with self._lock:
+            self._closed = True
+            client, self._made = self._made, None
+        if client is not None:
+            close(client)
+
+    async def aclose(self) -> None:
+        """Close the clients that were made here: the synchronous one, and that of this loop."""
+        self.close()
+        client = self._made_async.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await aclose(client)
+
+
+class Scan:
+    """Keys that match a pattern; a key may come more than once."""
+
+    def __init__(self, connection: Connection, pattern: bytes) -> None:
+        self._connection = connection
+        self._pattern = pattern
+        self._keys: Any = None
+        self._akeys: Any = None
+
+    def batch(self) -> Steps[list[bytes]]:
+        """Return the next keys; none at the end."""
+        return call(self._batch, self._abatch)
+
+    def _batch(self) -> list[bytes]:
+        keys = self._keys
+        if keys is None:
+            client = self._connection.sync_client()
+            keys = self._keys = client.scan_iter(match=self._pattern, count=_SCAN_BATCH)
+        try:
+            return [as_bytes(key) for key in islice(keys, _SCAN_BATCH)]
+        except _FAILURES as error:
+            raise storage_error(error) from error
+
+    async def _abatch(self) -> list[bytes]:
+        keys = self._akeys
+        if keys is None:
+            client = self._connection.async_client()
+            keys = self._akeys = client.scan_iter(match=self._pattern, count=_SCAN_BATCH)
+        batch: list[bytes] = []
+        try:
+            async for key in keys:
+                batch.append(as_bytes(key))
+                if len(batch) == _SCAN_BATCH:
+                    break
+        except _FAILURES as error:
+            raise storage_error(error) from error
+        return batch
+
+
+def storage_error(error: BaseException) -> StorageError:
+    """Return what to raise for a failure; its message has no text of an entry and no password."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, (asyncio.TimeoutError, RedisTimeoutError)):
+        reason = "no answer in time"
+    elif isinstance(error, ResponseError):
+        # Redis repeats what it does not understand.
+        reason = reason.split(", with args", maxsplit=1)[0]
+    if isinstance(error, OutOfMemoryError) or "OOM" in reason or "maxmemory" in reason:
+        return StorageFullError("Redis: out of memory, nothing has changed")
+    return StorageError(f"Redis: {reason[:_LONGEST_REASON]}")
+
+
+def pairs(reply: Any) -> dict[bytes, Any]:
+    """Return a reply of names and values as a dict, whatever the protocol made of it."""
+    if isinstance(reply, dict):
+        items = cast("dict[bytes | str, Any]", reply).items()
+    else:
+        flat = cast("list[Any]", reply or [])
+        items = zip(flat[::2], flat[1::2])  # noqa: B905 - a lone name at the end has no value
+    return {as_bytes(name): value for name, value in items}
+
+
+def as_bytes(text: bytes | str) -> bytes:
+    """Return a text of a reply as it was sent."""
+    return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+
+
+def _arguments(command: tuple[bytes, ...]) -> tuple[bytes | str, ...]:
+    # The client looks up how to route a command by its name as a str.
+    return (command[0].decode(), *command[1:])
+
+
+def _pipeline(client: Any, commands: Sequence[tuple[bytes, ...]]) -> Any:
+    pipeline = client.pipeline(transaction=False)
+    for command in commands:
+        pipeline.execute_command(*_arguments(command), NEVER_DECODE=True)
+    return pipeline
+
+
+def _made(make: Any, *args: Any) -> Any:
+    try:
+        return make(*args)
+    except _FAILURES as error:
+        raise storage_error(error) from error

@@ -1,0 +1,141 @@
+"""Names of the keys in Redis, and tokens that stand for texts of any kind.
+
+With the prefix `langcache` and the namespace `ns`:
+
+    langcache:e:{ns}:ID   hash: an entry, see `codec`
+    langcache:n:{ns}      hash: `epoch`, a random text made with the namespace; `seq`, the number of
+                          the last change; for each scope `d` + scope, its dimensions, and
+                          `c` + scope, its members
+    langcache:o:{ns}      sorted set: members by the number of the change that stored them
+    langcache:t:{ns}      sorted set: the last members that were removed, by the number of that
+    langcache:x:{ns}      sorted set: members by their expiry, those that have one
+    langcache:r:NAME      hash: a collection of records
+    langcache:v384        search index over the entries of 384 dimensions
+
+A member is a scope's token followed by an entry's id. All keys of a namespace share its hash tag,
+so they are in one slot of a cluster and one script can change them together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote_from_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TOKEN_LENGTH = 32
+
+
+class NamespaceKeys(NamedTuple):
+    """The keys of a namespace; the first four are what every script is given."""
+
+    state: bytes
+    members: bytes
+    removed: bytes
+    expiries: bytes
+    entry_prefix: bytes
+
+    def entry(self, entry_id: str) -> bytes:
+        """Return the key of an entry."""
+        return self.entry_prefix + encoded(entry_id)
+
+
+class Keys:
+    """The names of all keys under a prefix.
+
+    Args:
+        prefix: What every key begins with, before a colon.
+
+    Raises:
+        TypeError: The prefix is not a str.
+        ValueError: The prefix is empty or has a brace, which would move the hash tag.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        if not isinstance(prefix, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"prefix: must be a str, got {type(prefix).__name__}")
+        if not prefix or "{" in prefix or "}" in prefix:
+            raise ValueError("prefix: must be a text that is not empty and has no braces")
+        self._prefix = encoded(prefix)
+        self.entries = self._prefix + b":e:{"
+
+    def of(self, namespace: str) -> NamespaceKeys:
+        """Return the keys of a namespace."""
+        # Never empty, as Redis ignores an empty hash tag; no quoted text is a lone "%".
+        return self.of_tag(quote_from_bytes(encoded(namespace), safe="").encode() or b"%")
+
+    def of_tag(self, hash_tag: bytes) -> NamespaceKeys:
+        """Return the keys of the namespace that has a given hash tag."""
+        tag = b":{" + hash_tag + b"}"
+        state, members, removed, expiries, entry = (
+            self._prefix + b":" + kind + tag for kind in (b"n", b"o", b"t", b"x", b"e")
+        )
+        return NamespaceKeys(state, members, removed, expiries, entry + b":")
+
+    def records(self, collection: str) -> bytes:
+        """Return the key of a collection of records."""
+        return self._prefix + b":r:" + encoded(collection)
+
+    def index(self, dimensions: int) -> bytes:
+        """Return the name of the search index over vectors of so many dimensions."""
+        return self._prefix + b":" + vector_field(dimensions)
+
+    def namespaces_pattern(self) -> bytes:
+        """Return a pattern for SCAN that matches the `state` keys of all namespaces."""
+        return self._pattern(b"n")
+
+    def entries_pattern(self) -> bytes:
+        """Return a pattern for SCAN that matches all other keys of all namespaces."""
+        return self._pattern(b"[eotx]")
+
+    def _pattern(self, kind: bytes) -> bytes:
+        return literal(self._prefix) + b":" + kind + b":{*"
+
+
+def literal(text: bytes) -> bytes:
+    """Return a pattern for SCAN that matches just a text."""
+    return re.sub(rb"([*?\[\]\\^-])", rb"\\\1", text)
+
+
+def hash_tag(key: bytes) -> bytes:
+    """Return the part of a namespace's key that decides on its slot."""
+    return key[key.index(b"{") + 1 : key.index(b"}")]
+
+
+def vector_field(dimensions: int) -> bytes:
+    """Return the name of the field for vectors of so many dimensions.
+
+    They have a name for each width, so that the index of one never meets a vector of another.
+    """
+    return b"v%d" % dimensions
+
+
+def token(*texts: str) -> bytes:
+    """Return what stands for some texts: a letter and 31 hexadecimal digits, of their SHA-256.
+
+    The query engine splits, folds and parses the texts of tags. It does nothing to these.
+    """
+    hashed = hashlib.sha256()
+    for text in texts:
+        data = encoded(text)
+        hashed.update(b"%d:" % len(data))
+        hashed.update(data)
+    return b"h" + hashed.hexdigest()[: TOKEN_LENGTH - 1].encode()
+
+
+def attribute_tokens(attributes: Mapping[str, str] | None) -> list[bytes]:
+    """Return a token for each attribute's name and value."""
+    return [token(name, value) for name, value in (attributes or {}).items()]
+
+
+def encoded(text: str) -> bytes:
+    """Return a text in UTF-8, lone surrogates included."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def decoded(data: bytes) -> str:
+    """Return the text that `encoded` made the bytes of."""
+    return data.decode("utf-8", "surrogatepass")

@@ -1,0 +1,784 @@
+"""The storage backend that keeps everything in Redis."""
+
+from __future__ import annotations
+
+import math
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from typing_extensions import override
+
+from langcache.engine.storage.base import (
+    CacheEntry,
+    Match,
+    SearchResult,
+    StorageBackend,
+    check_embedding,
+    check_entry,
+    check_limit,
+    least_cosine,
+    reaches,
+    similarity_of,
+)
+from langcache.engine.storage.errors import StorageError
+from langcache.engine.storage.redis._codec import (
+    DamagedError,
+    Stored,
+    fields_of,
+    index_number,
+    prompt_token,
+    scope_token,
+    seq_of,
+    stored_of,
+)
+from langcache.engine.storage.redis._connection import Connection, pairs
+from langcache.engine.storage.redis._keys import (
+    TOKEN_LENGTH,
+    Keys,
+    NamespaceKeys,
+    attribute_tokens,
+    decoded,
+    encoded,
+    hash_tag,
+)
+from langcache.engine.storage.redis._mirror import (
+    PLAIN_LIMIT,
+    Mirror,
+    offload,
+    warn_of_damage,
+)
+from langcache.engine.storage.redis._query_engine import Mode, QueryEngine, Scope
+from langcache.engine.storage.redis._scripts import (
+    BYTES,
+    CHANGES,
+    DELETE,
+    DELETE_MATCHING,
+    READ,
+    SIZE,
+    STORE,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+
+    import numpy as np
+    import redis
+    import redis.asyncio
+    from numpy.typing import NDArray
+
+    from langcache.engine._steps import Steps
+
+__all__ = ["RedisStorage"]
+
+_BATCH = 200
+_READ_BATCH = 100
+_MOST_TRIES = 5
+_LARGE = 10_000
+_MIRRORS_BYTES = 1 << 30
+_LONGEST_TTL_MILLIS = 10**14
+_NO_EXPECTATION = b""
+
+
+class RedisStorage(StorageBackend):
+    """Entries in Redis, or Valkey: many processes and machines share them.
+
+    An entry that a process has stored is found by all others from that moment on. It is a hash, and
+    every change is one script, so that nobody sees half of it. All keys of a namespace share a
+    hash tag, so a namespace lives on one node of a cluster.
+
+    There are two ways of searching, and the entries are the same for both:
+
+    - "query-engine": Redis 8, or one with the search module, keeps an HNSW index of the vectors
+      (cosine, float32) and finds the nearest in one round trip. Where only a small part of the
+      entries is in a scope, the engine compares all of them, so small caches are searched exactly.
+    - "plain": any Redis or Valkey from 6.2 on. Each process keeps a copy of the vectors of the
+      namespaces it searches, asks before each search what has changed, and reads the entries it
+      found. It finds what `InMemoryStorage` would, and is meant for up to 50,000 entries in a
+      namespace; above, there is a warning in the log. Past 1 GiB of copies, those that have not
+      been searched for longest are dropped.
+
+    Redis itself removes expired entries when the clock is `time.time`; they are never returned
+    in any case. What refers to them is removed little by little by what is stored next, and so is
+    what refers to entries that Redis has evicted, which `namespace_size` counts until then.
+
+    Metadata must be made of what JSON knows, and comes back equal. A key under the prefix that
+    holds something else than an entry, or a damaged one, is skipped with a warning in the log.
+
+    Every method raises `StorageError` when Redis cannot be reached, refuses, or does not answer in
+    time, and `StorageFullError` when its memory is full; a change may have been made or not then.
+
+    Args:
+        client: A client of `redis.asyncio`, for the methods that begin with `a`. Without one (and
+            without a URL) those run the synchronous ones in a thread.
+        sync_client: A client of `redis`, for the others. Without one (and without a URL) those
+            raise a RuntimeError. A client that is given is used as it is, and never closed: its
+            own time-outs and pool apply. It must not be one of several databases in a cluster.
+        url: Instead of clients: `redis://[USER:PASSWORD@]HOST[:PORT][/DB]`, `rediss://...` for TLS,
+            `unix://PATH`, `redis+sentinel://HOST:PORT,HOST:PORT/SERVICE[?db=DB]`, or
+            `redis+cluster://HOST:PORT,HOST:PORT`; the last two also with `rediss+`. Clients are
+            made when they are first used, an asynchronous one for each event loop, with at most
+            64 connections each; `close` and `aclose` close them.
+        connection_kwargs: More arguments for the clients that are made of the URL.
+        prefix: What all keys begin with; without braces.
+        search: "query-engine", "plain", or "auto" to take the query engine where there is one.
+        timeout: How long to wait for a connection and for each answer, in seconds.
+        overwrite: Whether to replace a search index of the same name that is made otherwise.
+        clock: Returns the present moment, in seconds since the epoch.
+
+    Raises:
+        TypeError: An argument is of a wrong type.
+        ValueError: The URL, the prefix, `search` or `timeout` is not as described, or there are
+            both a URL and a client, or neither.
+    """
+
+    def __init__(
+        self,
+        client: redis.asyncio.Redis | redis.asyncio.RedisCluster | None = None,
+        *,
+        sync_client: redis.Redis | redis.RedisCluster | None = None,
+        url: str | None = None,
+        connection_kwargs: Mapping[str, Any] | None = None,
+        prefix: str = "langcache",
+        search: Literal["auto", "query-engine", "plain"] = "auto",
+        timeout: float = 5.0,
+        overwrite: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if search not in ("auto", "query-engine", "plain"):
+            raise ValueError("search: must be 'auto', 'query-engine' or 'plain'")
+        if not timeout > 0 or math.isinf(timeout):
+            raise ValueError(f"timeout: must be a number of seconds above 0, got {timeout}")
+        self._keys = Keys(prefix)
+        self._clock = clock
+        self._expires_by_itself = clock is time.time
+        self._connection = Connection(client, sync_client, url, connection_kwargs, timeout)
+        self._engine = QueryEngine(
+            self._connection,
+            self._keys,
+            None if search == "auto" else search,
+            overwrite,
+            timeout,
+            clock,
+        )
+        self._lock = threading.Lock()
+        self._mirrors: OrderedDict[str, Mirror] = OrderedDict()
+        self._mirrored_bytes = 0
+
+    def __repr__(self) -> str:
+        return f"RedisStorage(search_mode={self.search_mode!r})"
+
+    @property
+    def search_mode(self) -> Mode | None:
+        """How searches are done: "query-engine" or "plain"; None as long as that is not known.
+
+        It is found out by `prepare`, or by the first search that has something to look through.
+        """
+        return self._engine.mode
+
+    def prepare(self, dimensions: int) -> Mode:
+        """Find out how searches are done, and make the index for them if it takes one.
+
+        Nobody has to call it: the first search does the same.
+
+        Args:
+            dimensions: The width of the vectors.
+
+        Returns:
+            "query-engine" or "plain".
+
+        Raises:
+            StorageError: There is an index of this name that is made otherwise, or there is no
+                query engine and `search` demands it.
+        """
+        return self._connection.run(self._prepare(dimensions))
+
+    async def aprepare(self, dimensions: int) -> Mode:
+        """Asynchronous twin of `prepare`."""
+        return await self._connection.arun(self._prepare(dimensions))
+
+    def _prepare(self, dimensions: int) -> Steps[Mode]:
+        yield from self._engine.prepare(dimensions)
+        return self._engine.mode or "plain"
+
+    # Storing.
+
+    @override
+    def store(self, entry: CacheEntry) -> None:
+        self._connection.run(self._store(entry))
+
+    @override
+    async def astore(self, entry: CacheEntry) -> None:
+        await self._connection.arun(self._store(entry))
+
+    def _store(self, entry: CacheEntry, expected: bytes = _NO_EXPECTATION) -> Steps[bool]:
+        """Store an entry; if `expected` is given, only in place of what that change has stored."""
+        check_entry(entry)
+        fields = fields_of(entry)
+        keys = self._keys.of(entry.namespace)
+        arguments = (
+            keys.entry_prefix,
+            encoded(entry.id),
+            fields[b"scope"],
+            b"%d" % len(entry.embedding),
+            secrets.token_hex(8).encode(),
+        )
+        flat = [part for item in fields.items() for part in item]
+        while True:
+            now = self._clock()
+            reply = yield from self._connection.evaluate(
+                STORE,
+                keys[:4],
+                *arguments,
+                index_number(now),
+                expected,
+                self._milliseconds(entry.expires_at, now),
+                *flat,
+            )
+            if reply[0] == b"dimensions":
+                check_embedding(entry.embedding, int(reply[1]))
+            if reply[0] != b"again":
+                return reply[0] == b"stored"
+
+    def _milliseconds(self, expires_at: float | None, now: float) -> bytes:
+        """Return for how long Redis itself is to keep an entry."""
+        if not self._expires_by_itself or expires_at is None:
+            return b""
+        left = (expires_at - now) * 1000
+        return b"" if left > _LONGEST_TTL_MILLIS else b"%d" % max(1, math.ceil(max(0.0, left)))
+
+    @override
+    def edit(
+        self, namespace: str, entry_id: str, change: Callable[[CacheEntry], CacheEntry]
+    ) -> CacheEntry | None:
+        return self._connection.run(self._edit(namespace, entry_id, change))
+
+    @override
+    async def aedit(
+        self, namespace: str, entry_id: str, change: Callable[[CacheEntry], CacheEntry]
+    ) -> CacheEntry | None:
+        return await self._connection.arun(self._edit(namespace, entry_id, change))
+
+    def _edit(
+        self, namespace: str, entry_id: str, change: Callable[[CacheEntry], CacheEntry]
+    ) -> Steps[CacheEntry | None]:
+        while True:
+            found = yield from self._get(namespace, entry_id)
+            if found is None:
+                return None
+            changed = change(found.entry)
+            if changed is found.entry:
+                return changed
+            if (yield from self._store(changed, b"%d" % found.seq)):
+                return changed
+
+    # Searching.
+
+    @override
+    def search(
+        self,
+        embedding: NDArray[np.float32],
+        namespace: str,
+        embedding_model_id: str,
+        context_hash: str,
+        threshold: float,
+    ) -> SearchResult | None:
+        scope = _scope(namespace, embedding_model_id, context_hash)
+        return self._connection.run(self._search(embedding, scope, threshold))
+
+    @override
+    async def asearch(
+        self,
+        embedding: NDArray[np.float32],
+        namespace: str,
+        embedding_model_id: str,
+        context_hash: str,
+        threshold: float,
+    ) -> SearchResult | None:
+        scope = _scope(namespace, embedding_model_id, context_hash)
+        return await self._connection.arun(self._search(embedding, scope, threshold))
+
+    def _search(
+        self, embedding: NDArray[np.float32], scope: Scope, threshold: float
+    ) -> Steps[SearchResult | None]:
+        least_cosine(threshold)
+        found = yield from self._nearest(embedding, scope, 0.0, 1, None, threshold)
+        if not found:
+            return None
+        ((entry, similarity),) = found
+        return SearchResult(entry if reaches(similarity, threshold) else None, similarity)
+
+    @override
+    def search_top(
+        self,
+        embedding: NDArray[np.float32],
+        namespace: str,
+        embedding_model_id: str,
+        context_hash: str,
+        threshold: float,
+        *,
+        limit: int = 1,
+        attributes: Mapping[str, str] | None = None,
+    ) -> list[Match]:
+        scope = _scope(namespace, embedding_model_id, context_hash)
+        return self._connection.run(
+            self._search_top(embedding, scope, threshold, limit, attributes)
+        )
+
+    @override
+    async def asearch_top(
+        self,
+        embedding: NDArray[np.float32],
+        namespace: str,
+        embedding_model_id: str,
+        context_hash: str,
+        threshold: float,
+        *,
+        limit: int = 1,
+        attributes: Mapping[str, str] | None = None,
+    ) -> list[Match]:
+        scope = _scope(namespace, embedding_model_id, context_hash)
+        return await self._connection.arun(
+            self._search_top(embedding, scope, threshold, limit, attributes)
+        )
+
+    def _search_top(
+        self,
+        embedding: NDArray[np.float32],
+        scope: Scope,
+        threshold: float,
+        limit: int,
+        attributes: Mapping[str, str] | None,
+    ) -> Steps[list[Match]]:
+        least_cosine(threshold)
+        check_limit(limit)
+        found = yield from self._nearest(embedding, scope, threshold, limit, attributes)
+        return [Match(entry, similarity) for entry, similarity in found]
+
+    def _nearest(
+        self,
+        embedding: NDArray[np.float32],
+        scope: Scope,
+        threshold: float,
+        limit: int,
+        attributes: Mapping[str, str] | None,
+        wanted_from: float = 0.0,
+    ) -> Steps[list[tuple[CacheEntry, float]]]:
+        """Return entries and similarities, which are `threshold` or more.
+
+        When no similarity reaches `wanted_from`, nobody wants the entries, so they may be outlines.
+        """
+        check_embedding(embedding)
+        dimensions = len(embedding)
+        by_engine = self._engine.is_ready(dimensions)
+        if not by_engine and self._engine.mode != "plain":
+            if not (yield from self._has_entries(scope, embedding)):
+                return []
+            by_engine = yield from self._engine.prepare(dimensions)
+        if by_engine:
+            nearest = yield from self._engine.nearest(
+                scope, embedding, limit, least_cosine(threshold), attributes
+            )
+            if nearest is not None:
+                if not nearest:
+                    yield from self._has_entries(scope, embedding)
+                return [(entry, similarity_of(cosine)) for entry, cosine in nearest]
+        yield from self._check_small(scope.namespace)
+
+        def look(mirror: Mirror) -> list[Match]:
+            return mirror.entries.search_top(
+                embedding, *scope[:3], threshold, limit=limit, attributes=attributes
+            )
+
+        return (yield from self._verified(scope, look, wanted_from))
+
+    @override
+    def find_exact(
+        self,
+        prompt: str,
+        namespace: str,
+        embedding_model_id: str,
+        context_hash: str,
+        *,
+        limit: int = 1,
+        attributes: Mapping[str, str] | None = None,
+    ) -> list[CacheEntry]:
+        scope = _scope(namespace, embedding_model_id, context_hash)
+        return self._connection.run(self._find_exact(prompt, scope, limit, attributes))
+
+    @override
+    async def afind_exact(
+        self,
+        prompt: str,
+        namespace: str,
+        embedding_model_id: str,
+        context_hash: str,
+        *,
+        limit: int = 1,
+        attributes: Mapping[str, str] | None = None,
+    ) -> list[CacheEntry]:
+        scope = _scope(namespace, embedding_model_id, context_hash)
+        return await self._connection.arun(self._find_exact(prompt, scope, limit, attributes))
+
+    def _find_exact(
+        self, prompt: str, scope: Scope, limit: int, attributes: Mapping[str, str] | None
+    ) -> Steps[list[CacheEntry]]:
+        check_limit(limit)
+        by_engine = self._engine.any_ready() is not None
+        if not by_engine and self._engine.mode != "plain":
+            dimensions = yield from self._dimensions(scope)
+            if dimensions is None:
+                return []
+            by_engine = yield from self._engine.prepare(dimensions)
+        if by_engine:
+            found = yield from self._engine.exact(scope, prompt, limit, attributes)
+            if found is not None:
+                return found
+        yield from self._check_small(scope.namespace)
+
+        def look(mirror: Mirror) -> list[Match]:
+            # The copy has a token where the prompt was.
+            outlines = mirror.entries.find_exact(
+                prompt_token(prompt).decode(), *scope[:3], limit=limit, attributes=attributes
+            )
+            return [Match(outline, 1.0) for outline in outlines]
+
+        verified = yield from self._verified(scope, look)
+        folded = prompt.casefold()
+        return [entry for entry, _ in verified if entry.prompt.casefold() == folded]
+
+    def _verified(
+        self, scope: Scope, look: Callable[[Mirror], list[Match]], wanted_from: float = 0.0
+    ) -> Steps[list[tuple[CacheEntry, float]]]:
+        """Search a copy, and read what is found there; again if it is not what was expected."""
+        mirror = self._mirror(scope.namespace)
+        tries = 0
+        while True:
+            tries += 1
+            yield from mirror.refresh(self._connection)
+            self._make_room(scope.namespace, mirror)
+            matches = yield from offload(len(mirror) > _LARGE, partial(look, mirror))
+            if not any(reaches(match.similarity, wanted_from) for match in matches):
+                return [(match.entry, match.similarity) for match in matches]
+            members = [scope.token + encoded(match.entry.id) for match in matches]
+            read = yield from self._read(scope.namespace, members)
+            stored = {each.entry.id: each for each in read}
+            now = self._clock()
+            good: list[tuple[CacheEntry, float]] = []
+            for match, member in zip(matches, members, strict=True):
+                actual, expected = stored.get(match.entry.id), seq_of(match.entry)
+                if actual is None:
+                    mirror.hide(member, expected)
+                elif actual.seq == expected and not _is_over(actual.entry, now):
+                    good.append((actual.entry, match.similarity))
+            if len(good) == len(matches) or tries == _MOST_TRIES:
+                return good
+
+    def _mirror(self, namespace: str) -> Mirror:
+        with self._lock:
+            mirror = self._mirrors.get(namespace)
+            if mirror is None:
+                mirror = Mirror(namespace, self._keys.of(namespace), self._clock)
+                self._mirrors[namespace] = mirror
+            self._mirrors.move_to_end(namespace)
+            return mirror
+
+    def _make_room(self, namespace: str, mirror: Mirror) -> None:
+        """Forget the copies that have not been searched for longest, but not the one in use."""
+        with self._lock:
+            if self._mirrors.get(namespace) is not mirror:
+                return
+            self._mirrored_bytes += mirror.bytes - mirror.counted_bytes
+            mirror.counted_bytes = mirror.bytes
+            while self._mirrored_bytes > _MIRRORS_BYTES:
+                name, oldest = next(iter(self._mirrors.items()))
+                if oldest is mirror:
+                    return
+                del self._mirrors[name]
+                self._mirrored_bytes -= oldest.counted_bytes
+                oldest.close()
+
+    def _dimensions(self, scope: Scope) -> Steps[int | None]:
+        """Return the dimensions of a scope's entries, or None when it has none."""
+        state = self._keys.of(scope.namespace).state
+        found = yield from self._connection.send(b"HGET", state, b"d" + scope.token)
+        return None if found is None else int(found)
+
+    def _has_entries(self, scope: Scope, embedding: NDArray[np.float32]) -> Steps[bool]:
+        """Return whether a scope has entries, after checking that they are as wide as a vector."""
+        dimensions = yield from self._dimensions(scope)
+        check_embedding(embedding, dimensions)
+        return dimensions is not None
+
+    def _check_small(self, namespace: str) -> Steps[None]:
+        """Refuse to copy a large namespace only because its index is not complete yet."""
+        if self._engine.mode == "plain":
+            return
+        size = yield from self._namespace_size(namespace)
+        if size > PLAIN_LIMIT:
+            raise StorageError(
+                f"Redis: the index of {size} entries is being built; try again later"
+            )
+
+    # Reading.
+
+    @override
+    def get(self, namespace: str, entry_id: str) -> CacheEntry | None:
+        found = self._connection.run(self._get(namespace, entry_id))
+        return found and found.entry
+
+    @override
+    async def aget(self, namespace: str, entry_id: str) -> CacheEntry | None:
+        found = await self._connection.arun(self._get(namespace, entry_id))
+        return found and found.entry
+
+    def _get(self, namespace: str, entry_id: str) -> Steps[Stored | None]:
+        key = self._keys.of(namespace).entry(entry_id)
+        reply = yield from self._connection.attempt(b"HGETALL", key)
+        stored = self._decoded(namespace, entry_id, reply)
+        if stored is None or _is_over(stored.entry, self._clock()):
+            return None
+        return stored
+
+    def _decoded(self, namespace: str, entry_id: str, reply: Any) -> Stored | None:
+        """Return the entry in a reply of HGETALL; None, after a warning, if it is no entry."""
+        if not isinstance(reply, Exception) and not reply:
+            return None
+        try:
+            if isinstance(reply, Exception):
+                raise DamagedError
+            return stored_of(namespace, entry_id, pairs(reply))
+        except DamagedError:
+            warn_of_damage(namespace)
+            return None
+
+    def _read(self, namespace: str, members: Sequence[bytes]) -> Steps[list[Stored]]:
+        """Return the entries of members, without those that are gone."""
+        keys = self._keys.of(namespace)
+        found: list[Stored] = []
+        for start in range(0, len(members), _READ_BATCH):
+            batch = members[start : start + _READ_BATCH]
+            replies = yield from self._connection.evaluate(
+                READ, keys[:4], keys.entry_prefix, *batch
+            )
+            for member, reply in zip(batch, replies, strict=True):
+                stored = self._decoded(namespace, decoded(member[TOKEN_LENGTH:]), reply)
+                if stored is not None:
+                    found.append(stored)
+        return found
+
+    @override
+    def entries(self, namespace: str) -> Iterator[CacheEntry]:
+        """Iterate over the entries a namespace has at the time of the call, first stored first.
+
+        The call reads all of them, in batches. Each entry is whole; one that is changed during the
+        call may come as it was or as it is, and one that is removed meanwhile may be missing.
+        """
+        return iter(self._connection.run(self._entries(namespace)))
+
+    @override
+    async def aentries(self, namespace: str) -> AsyncIterator[CacheEntry]:
+        """Asynchronous twin of `entries`; the snapshot is taken when the iteration begins."""
+        for entry in await self._connection.arun(self._entries(namespace)):
+            yield entry
+
+    def _entries(self, namespace: str) -> Steps[list[CacheEntry]]:
+        keys = self._keys.of(namespace)
+        found: dict[str, Stored] = {}
+        since, until = b"0", None
+        while True:
+            reply = yield from self._connection.evaluate(
+                CHANGES, keys[:4], keys.entry_prefix, b"", since, b"%d" % _BATCH
+            )
+            if not reply:
+                break
+            members = cast("list[bytes]", reply[3][::2])
+            until = int(reply[2] or 0) if until is None else until
+            for stored in (yield from self._read(namespace, members)):
+                if stored.first <= until:
+                    found.setdefault(stored.entry.id, stored)
+            if len(members) < _BATCH:
+                break
+            since = reply[3][-1]
+        now = self._clock()
+        ordered = sorted(found.values(), key=lambda stored: stored.first)
+        return [stored.entry for stored in ordered if not _is_over(stored.entry, now)]
+
+    @override
+    def namespace_size(self, namespace: str) -> int:
+        return self._connection.run(self._namespace_size(namespace))
+
+    @override
+    async def anamespace_size(self, namespace: str) -> int:
+        return await self._connection.arun(self._namespace_size(namespace))
+
+    def _namespace_size(self, namespace: str) -> Steps[int]:
+        keys = self._keys.of(namespace)
+        now = index_number(self._clock())
+        return (yield from self._connection.evaluate(SIZE, keys[:4], keys.entry_prefix, now))
+
+    @override
+    def namespace_bytes(self, namespace: str) -> int:
+        return self._connection.run(self._namespace_bytes(namespace))
+
+    @override
+    async def anamespace_bytes(self, namespace: str) -> int:
+        return await self._connection.arun(self._namespace_bytes(namespace))
+
+    def _namespace_bytes(self, namespace: str) -> Steps[int]:
+        keys = self._keys.of(namespace)
+        total, since = 0, b"0"
+        while since:
+            now = index_number(self._clock())
+            since, size = yield from self._connection.evaluate(
+                BYTES, keys[:4], keys.entry_prefix, now, since, b"%d" % _BATCH
+            )
+            total += size
+        return total
+
+    # Removing.
+
+    @override
+    def delete(self, namespace: str, entry_ids: Collection[str]) -> int:
+        return self._connection.run(self._delete(namespace, entry_ids))
+
+    @override
+    async def adelete(self, namespace: str, entry_ids: Collection[str]) -> int:
+        return await self._connection.arun(self._delete(namespace, entry_ids))
+
+    def _delete(self, namespace: str, entry_ids: Collection[str]) -> Steps[int]:
+        keys = self._keys.of(namespace)
+        ids = [encoded(entry_id) for entry_id in set(entry_ids)]
+        count = 0
+        for start in range(0, len(ids), _BATCH):
+            batch = ids[start : start + _BATCH]
+            now = index_number(self._clock())
+            count += yield from self._connection.evaluate(
+                DELETE, keys[:4], keys.entry_prefix, now, *batch
+            )
+        return count
+
+    @override
+    def delete_by_attributes(self, namespace: str, attributes: Mapping[str, str]) -> int:
+        return self._connection.run(self._delete_matching(self._keys.of(namespace), attributes))
+
+    @override
+    async def adelete_by_attributes(self, namespace: str, attributes: Mapping[str, str]) -> int:
+        keys = self._keys.of(namespace)
+        return await self._connection.arun(self._delete_matching(keys, attributes))
+
+    @override
+    def invalidate_namespace(self, namespace: str) -> int:
+        return self._connection.run(self._delete_matching(self._keys.of(namespace), {}))
+
+    @override
+    async def ainvalidate_namespace(self, namespace: str) -> int:
+        return await self._connection.arun(self._delete_matching(self._keys.of(namespace), {}))
+
+    def _delete_matching(self, keys: NamespaceKeys, attributes: Mapping[str, str]) -> Steps[int]:
+        """Remove entries that have attributes, in batches; none that is stored after the start."""
+        tokens = attribute_tokens(attributes)
+        until = (yield from self._connection.send(b"HGET", keys.state, b"seq")) or b"0"
+        count, since = 0, b"0"
+        while since:
+            now = index_number(self._clock())
+            since, removed = yield from self._connection.evaluate(
+                DELETE_MATCHING,
+                keys[:4],
+                keys.entry_prefix,
+                now,
+                since,
+                until,
+                b"%d" % _BATCH,
+                *tokens,
+            )
+            count += removed
+        return count
+
+    @override
+    def clear(self) -> None:
+        self._connection.run(self._clear())
+
+    @override
+    async def aclear(self) -> None:
+        await self._connection.arun(self._clear())
+
+    def _clear(self) -> Steps[None]:
+        scan = self._connection.scan(self._keys.namespaces_pattern())
+        while batch := (yield from scan.batch()):
+            for state in batch:
+                yield from self._delete_matching(self._keys.of_tag(hash_tag(state)), {})
+        # What is left belongs to namespaces whose state Redis has evicted.
+        scan = self._connection.scan(self._keys.entries_pattern())
+        while batch := (yield from scan.batch()):
+            by_tag: dict[bytes, list[bytes]] = {}
+            for key in batch:
+                by_tag.setdefault(hash_tag(key), []).append(key)
+            for same_slot in by_tag.values():
+                yield from self._connection.send(b"UNLINK", *same_slot)
+
+    # Records.
+
+    @override
+    def records(self, collection: str) -> dict[str, str]:
+        return self._connection.run(self._get_records(collection))
+
+    @override
+    async def arecords(self, collection: str) -> dict[str, str]:
+        return await self._connection.arun(self._get_records(collection))
+
+    def _get_records(self, collection: str) -> Steps[dict[str, str]]:
+        reply = yield from self._connection.send(b"HGETALL", self._keys.records(collection))
+        return {decoded(key): decoded(text) for key, text in pairs(reply).items()}
+
+    @override
+    def set_record(self, collection: str, key: str, text: str | None) -> None:
+        self._connection.run(self._set_record(collection, key, text))
+
+    @override
+    async def aset_record(self, collection: str, key: str, text: str | None) -> None:
+        await self._connection.arun(self._set_record(collection, key, text))
+
+    def _set_record(self, collection: str, key: str, text: str | None) -> Steps[None]:
+        place = (self._keys.records(collection), encoded(key))
+        if text is None:
+            yield from self._connection.send(b"HDEL", *place)
+        else:
+            yield from self._connection.send(b"HSET", *place, encoded(text))
+
+    # The end.
+
+    @override
+    def close(self) -> None:
+        """Close the synchronous client that was made of the URL.
+
+        An asynchronous one can only be closed in its event loop, by `aclose`. Every other method
+        raises `StorageError` from then on, if there was a URL.
+        """
+        self._forget()
+        self._connection.close()
+
+    @override
+    async def aclose(self) -> None:
+        """Close the clients that were made of the URL: the synchronous, and this event loop's."""
+        self._forget()
+        await self._connection.aclose()
+
+    def _forget(self) -> None:
+        with self._lock:
+            for mirror in self._mirrors.values():
+                mirror.close()
+            self._mirrors.clear()
+            self._mirrored_bytes = 0
+
+
+def _scope(namespace: str, embedding_model_id: str, context_hash: str) -> Scope:
+    token = scope_token(namespace, embedding_model_id, context_hash)
+    return Scope(namespace, embedding_model_id, context_hash, token)
+
+
+def _is_over(entry: CacheEntry, now: float) -> bool:
+    return entry.expires_at is not None and entry.expires_at <= now

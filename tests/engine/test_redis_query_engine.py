@@ -1,0 +1,556 @@
+"""Searching by the query engine: with a stand-in for it on a real Redis, and with the real one.
+
+The stand-in knows the few commands and the one grammar that the storage uses, as they are
+documented, and looks at the hashes in the Redis. So what the storage sends and how it reads the
+answers is run everywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import math
+import re
+import threading
+import time
+
+import numpy as np
+import pytest
+import redis
+import redis.asyncio
+
+from langcache.engine import CacheEntry, StorageError
+from langcache.engine.storage.redis import RedisStorage
+from langcache.engine.testing import StorageConformance
+
+EAST = np.array([1, 0, 0], np.float32)
+NORTH = np.array([0, 1, 0], np.float32)
+SCOPE = ("ns", "model", "")
+
+
+def entry(id="1", embedding=EAST, **changes):
+    fields = {
+        "prompt": f"prompt {id}",
+        "response": f"response {id}",
+        "namespace": "ns",
+        "embedding_model_id": "model",
+        "created_at": 900.0,
+        "updated_at": 900.0,
+    }
+    return CacheEntry(id=id, embedding=embedding, **(fields | changes))
+
+
+class Engine:
+    """Answers FT.* over the hashes of a Redis."""
+
+    def __init__(self, url, protocol=2):
+        self.client = redis.Redis.from_url(url, protocol=2)
+        self.protocol = protocol
+        self.indexes = {}
+        self.indexing = False
+        self.warning = []
+        self.commands = []
+
+    def answer(self, command, arguments):
+        self.commands.append(command)
+        arguments = [_bytes(argument) for argument in arguments]
+        name = arguments[0] if arguments else None
+        if command == "FT.CREATE":
+            if name in self.indexes:
+                raise redis.ResponseError("Index already exists")
+            self.indexes[name] = self._definition(arguments[1:])
+            return b"OK"
+        if command == "FT._LIST":
+            return list(self.indexes)
+        if name not in self.indexes:
+            raise redis.ResponseError("Unknown index name (or name is an alias itself)")
+        if command == "FT.DROPINDEX":
+            assert len(arguments) == 1, "the entries must stay"
+            del self.indexes[name]
+            return b"OK"
+        if command == "FT.INFO":
+            return self._info(name)
+        assert command == "FT.SEARCH"
+        return self._search(self.indexes[name], arguments[1], arguments[2:])
+
+    def _definition(self, arguments):
+        assert arguments[:4] == [b"ON", b"HASH", b"PREFIX", b"1"]
+        assert arguments[5] == b"SCHEMA"
+        rest = iter(arguments[6:])
+        schema = {}
+        field = kind = None
+        for each in rest:
+            if each in (b"SORTABLE", b"SEPARATOR"):
+                assert each == b"SORTABLE" or next(rest) == b","
+                continue
+            field, kind = each, next(rest)
+            options = {}
+            if kind == b"VECTOR":
+                assert next(rest) == b"HNSW"
+                flat = [next(rest) for _ in range(int(next(rest)))]
+                options = dict(zip(flat[::2], flat[1::2], strict=True))
+                assert options[b"TYPE"] == b"FLOAT32"
+            schema[field] = (kind, options)
+        return arguments[4], schema
+
+    def _info(self, name):
+        prefix, schema = self.indexes[name]
+        attributes = []
+        for field, (kind, options) in schema.items():
+            facts = [b"identifier", field, b"attribute", field, b"type", kind]
+            if kind == b"VECTOR":
+                facts += [b"algorithm", b"HNSW", b"data_type", options[b"TYPE"]]
+                facts += [b"dim", int(options[b"DIM"])]
+                facts += [b"distance_metric", options[b"DISTANCE_METRIC"]]
+            if field == b"updated" and self.protocol == 2:
+                facts.append(b"SORTABLE")
+            attributes.append(self._map(facts))
+        definition = [b"key_type", b"HASH", b"prefixes", [prefix], b"default_score", b"1"]
+        indexing = int(self.indexing) if self.protocol == 3 else b"%d" % self.indexing
+        facts = [b"index_name", name, b"index_definition", self._map(definition)]
+        facts += [b"attributes", attributes, b"indexing", indexing, b"percent_indexed", b"1"]
+        return self._map(facts)
+
+    def _map(self, flat):
+        if self.protocol == 2:
+            return flat
+        return dict(zip(flat[::2], flat[1::2], strict=True))
+
+    def _search(self, index, query, arguments):
+        prefix, schema = index
+        options = {}
+        rest = iter(arguments)
+        for each in rest:
+            counts = {b"PARAMS": 1 + 2, b"SORTBY": 2, b"LIMIT": 2}
+            options[each] = [next(rest) for _ in range(counts.get(each, 1))]
+        assert options[b"DIALECT"] == [b"2"]
+        knn = re.fullmatch(rb"\((.*)\)=>\[KNN (\d+) @(\w+) \$vector AS distance\]", query)
+        condition = knn[1] if knn else query
+        found = []
+        for key in self.client.scan_iter(match=prefix + b"*", count=1000):
+            fields = self.client.hgetall(key) if self.client.type(key) == b"hash" else {}
+            if fields and self._matches(condition, fields, schema):
+                found.append((key, fields))
+        if knn:
+            found = self._neighbours(found, knn, schema, options)
+        else:
+            found.sort(key=lambda each: float(each[1].get(b"updated", b"0")), reverse=True)
+        first, count = map(int, options[b"LIMIT"])
+        found = found[first : first + count]
+        return self._reply(found)
+
+    def _matches(self, condition, fields, schema):
+        rest = condition
+        for match in re.finditer(rb"@(\w+):\{(\w+)\}", condition):
+            assert schema[match[1]][0] == b"TAG"
+            tags = fields.get(match[1], b"").lower().split(b",")
+            rest = rest.replace(match[0], b"")
+            if match[2] not in tags:
+                return False
+        for match in re.finditer(rb"@expires:\[\(([0-9.e+-]+) \+inf\]", condition):
+            rest = rest.replace(match[0], b"")
+            if not float(fields.get(b"expires", b"0")) > float(match[1]):
+                return False
+        assert not rest.strip(), f"Syntax error near {rest}"
+        return True
+
+    def _neighbours(self, found, knn, schema, options):
+        kind, described = schema[knn[3]]
+        assert kind == b"VECTOR"
+        _, name, blob = options[b"PARAMS"]
+        assert name == b"vector"
+        assert len(blob) == 4 * int(described[b"DIM"])
+        query = np.frombuffer(blob, "<f4")
+        near = []
+        for key, fields in found:
+            if len(fields.get(knn[3], b"")) == len(blob):
+                distance = 1 - float(np.frombuffer(fields[knn[3]], "<f4").dot(query))
+                near.append((distance, key, {b"distance": repr(distance).encode(), **fields}))
+        near.sort(key=lambda each: each[:2])
+        return [(key, fields) for _, key, fields in near[: int(knn[2])]]
+
+    def _reply(self, found):
+        if self.protocol == 3:
+            results = [
+                {b"id": key, b"extra_attributes": fields, b"values": []} for key, fields in found
+            ]
+            return {b"total_results": len(results), b"results": results, b"warning": self.warning}
+        reply = [len(found)]
+        for key, fields in found:
+            reply += [key, [part for item in fields.items() for part in item]]
+        return reply
+
+
+def _bytes(text):
+    return text.encode() if isinstance(text, str) else text
+
+
+class Client(redis.Redis):
+    engine: Engine
+
+    def execute_command(self, *args, **options):
+        if args[0].startswith("FT."):
+            return self.engine.answer(args[0], args[1:])
+        return super().execute_command(*args, **options)
+
+
+class AsyncClient(redis.asyncio.Redis):
+    engine: Engine
+
+    async def execute_command(self, *args, **options):
+        if args[0].startswith("FT."):
+            return self.engine.answer(args[0], args[1:])
+        return await super().execute_command(*args, **options)
+
+
+class EngineStorage(RedisStorage):
+    """A storage on the stand-in, which closes its clients."""
+
+    def __init__(self, engine, url, **arguments):
+        self.engine = engine
+        clients = (AsyncClient.from_url(url), Client.from_url(url))
+        for client in clients:
+            client.engine = engine
+        self.clients = clients
+        super().__init__(clients[0], sync_client=clients[1], **arguments)
+
+    def close(self):
+        self.clients[1].close()
+
+    async def aclose(self):
+        self.clients[1].close()
+        await self.clients[0].aclose()
+
+
+class OnStandIn(StorageConformance):
+    protocol = 2
+
+    @pytest.fixture(autouse=True)
+    def server(self, redis_url, redis_prefix):
+        self.prefixes = (f"{redis_prefix}-{number}" for number in itertools.count())
+        self.url = redis_url
+        self.engine = Engine(redis_url, self.protocol)
+        yield
+        self.engine.client.close()
+
+    def make(self, clock):
+        return EngineStorage(
+            self.engine,
+            self.url,
+            prefix=next(self.prefixes),
+            search="query-engine",
+            clock=clock,
+        )
+
+
+class TestOnTheStandIn(OnStandIn):
+    pass
+
+
+class TestOnTheStandInWithRESP3(OnStandIn):
+    protocol = 3
+
+
+del OnStandIn
+
+
+@pytest.fixture
+def engine(redis_url):
+    engine = Engine(redis_url)
+    yield engine
+    engine.client.close()
+
+
+@pytest.fixture
+def make(engine, redis_url, redis_prefix):
+    """Make storages on the stand-in, of one prefix."""
+    made = []
+
+    def make(**arguments):
+        storage = EngineStorage(
+            engine, redis_url, **({"prefix": redis_prefix, "clock": lambda: 1000.0} | arguments)
+        )
+        made.append(storage)
+        return storage
+
+    yield make
+    for storage in made:
+        storage.close()
+
+
+def test_the_way_of_searching_is_found_out_and_logged_once(make, caplog):
+    storage = make()
+    assert storage.search_mode is None
+    storage.store(entry())
+    with caplog.at_level(logging.INFO, "langcache.engine"):
+        storage.search(EAST, *SCOPE, 0.9)
+        storage.search_top(NORTH, *SCOPE, 0.9)
+        storage.find_exact("x", *SCOPE)
+    assert storage.search_mode == "query-engine"
+    assert [record.message for record in caplog.records] == [
+        "Redis storage: searches are done in the mode 'query-engine'"
+    ]
+
+
+def test_a_search_with_filters_is_one_round_trip(make, engine):
+    storage = make()
+    storage.store(entry(attributes={"a": "b"}))
+    storage.search(EAST, *SCOPE, 0.9)
+    engine.commands.clear()
+    calls = []
+    clients = storage.clients[1]
+    send = clients.execute_command
+    clients.execute_command = lambda *args, **kwargs: (
+        calls.append(args[0]),
+        send(*args, **kwargs),
+    )[1]
+    assert storage.search_top(EAST, *SCOPE, 0.9, attributes={"a": "b"})
+    assert calls == engine.commands == ["FT.SEARCH"]
+
+
+def test_an_entry_of_a_plain_storage_is_found_by_the_engine_and_the_other_way(make):
+    plain, by_engine = make(search="plain"), make(search="query-engine")
+    plain.store(entry("1"))
+    by_engine.store(entry("2", NORTH))
+    assert by_engine.search(EAST, *SCOPE, 0.9).entry.id == "1"
+    assert plain.search(NORTH, *SCOPE, 0.9).entry.id == "2"
+
+
+def test_an_index_of_another_kind_is_refused(make, engine, redis_prefix):
+    storage = make()
+    storage.store(entry())
+    storage.prepare(3)
+    name = f"{redis_prefix}:v3".encode()
+    prefix, schema = engine.indexes[name]
+    wrong = {
+        "another prefix": (prefix + b"x", schema),
+        "a field is missing": (prefix, {k: v for k, v in schema.items() if k != b"tags"}),
+        "other dimensions": (
+            prefix,
+            schema | {b"v3": (b"VECTOR", schema[b"v3"][1] | {b"DIM": b"4"})},
+        ),
+        "another distance": (
+            prefix,
+            schema | {b"v3": (b"VECTOR", schema[b"v3"][1] | {b"DISTANCE_METRIC": b"L2"})},
+        ),
+    }
+    for index in wrong.values():
+        engine.indexes[name] = index
+        with pytest.raises(StorageError, match=r"index .* of another kind"):
+            make().search(EAST, *SCOPE, 0.9)
+        assert make(overwrite=True).search(EAST, *SCOPE, 0.9).entry.id == "1"
+        assert engine.indexes[name] == (prefix, schema)
+
+
+def test_two_who_make_the_index_at_once_both_find(make, engine):
+    storages = [make() for _ in range(8)]
+    storages[0].store(entry())
+    barrier = threading.Barrier(len(storages))
+    found = []
+
+    def search(storage):
+        barrier.wait()
+        found.append(storage.search(EAST, *SCOPE, 0.9).entry.id)
+
+    threads = [threading.Thread(target=search, args=[storage]) for storage in storages]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == ["1"] * len(storages)
+
+
+def test_one_who_makes_the_index_between_our_look_and_our_try_does_no_harm(make, engine):
+    storage = make()
+    storage.store(entry())
+    answer = engine.answer
+
+    def late(command, arguments):
+        if command == "FT.CREATE" and not engine.indexes:
+            answer(command, arguments)
+        return answer(command, arguments)
+
+    engine.answer = late
+    assert storage.search(EAST, *SCOPE, 0.9).entry.id == "1"
+
+
+def test_while_the_index_is_built_the_entries_are_compared_here(make, engine):
+    storage = make()
+    storage.store(entry())
+    engine.indexing = True
+    assert storage.search(EAST, *SCOPE, 0.9).entry.id == "1"
+    assert storage.find_exact("prompt 1", *SCOPE)
+    assert storage.search_mode == "query-engine"
+    engine.indexing = False
+    time.sleep(0.3)
+    engine.commands.clear()
+    assert storage.search(EAST, *SCOPE, 0.9).entry.id == "1"
+    assert engine.commands[-1] == "FT.SEARCH"
+
+
+def test_an_index_that_is_gone_is_made_anew(make, engine):
+    storage = make()
+    storage.store(entry())
+    storage.search(EAST, *SCOPE, 0.9)
+    engine.indexes.clear()
+    assert storage.search(EAST, *SCOPE, 0.9).entry.id == "1"
+    engine.indexes.clear()
+    engine.indexing = True
+    assert storage.find_exact("PROMPT 1", *SCOPE)[0].id == "1"
+
+
+def test_results_that_are_not_complete_are_an_error(make, engine):
+    engine.protocol = 3
+    storage = make()
+    storage.store(entry())
+    storage.prepare(3)
+    engine.warning = [b"Timeout limit was reached"]
+    with pytest.raises(StorageError, match="stopped before the end"):
+        storage.search(EAST, *SCOPE, 0.9)
+
+
+def test_more_equal_entries_than_are_asked_for_at_first_come_in_order(make):
+    storage = make()
+    for number in range(60):
+        storage.store(entry(str(number), updated_at=900.0 + (7 * number) % 60))
+    expected = sorted(range(60), key=lambda number: -((7 * number) % 60))
+    found = storage.search_top(EAST, *SCOPE, 0.9, limit=5)
+    assert [match.entry.id for match in found] == [str(number) for number in expected[:5]]
+    assert storage.search(EAST, *SCOPE, 0.9).entry.id == str(expected[0])
+
+
+def test_damaged_hashes_among_the_neighbours_do_not_hide_the_others(make, engine, caplog):
+    storage = make()
+    for number in range(20):
+        storage.store(entry(str(number), response="right"))
+    angle = 0.1
+    near = np.array([math.cos(angle), math.sin(angle), 0], np.float32)
+    storage.store(entry("whole", near))
+    for key in engine.client.scan_iter(match=f"{storage._keys.entries.decode()}*"):
+        if not key.endswith(b":whole"):
+            engine.client.hset(key, "response", "cut")
+    assert storage.search(EAST, *SCOPE, 0.9).entry.id == "whole"
+    assert "holds no entry, or a damaged one" in caplog.text
+
+
+def test_without_an_engine_auto_is_plain_and_query_engine_an_error(redis_url, redis_prefix, caplog):
+    with redis.Redis.from_url(redis_url) as client:
+        try:
+            client.execute_command("FT._LIST")
+        except redis.ResponseError:
+            pass
+        else:
+            pytest.skip("this server has a query engine")
+    auto = RedisStorage(url=redis_url, prefix=redis_prefix)
+    with caplog.at_level(logging.INFO, "langcache.engine"):
+        assert auto.prepare(3) == auto.search_mode == "plain"
+    assert "the mode 'plain'" in caplog.text
+    auto.store(entry())
+    assert auto.search(EAST, *SCOPE, 0.9).entry.id == "1"
+    demanding = RedisStorage(url=redis_url, prefix=redis_prefix, search="query-engine")
+    with pytest.raises(StorageError, match="needs Redis's query engine"):
+        demanding.search(EAST, *SCOPE, 0.9)
+    for storage in (auto, demanding):
+        storage.close()
+
+
+# On the real one.
+
+
+@pytest.fixture
+def on_engine(redis_url, redis_prefix, query_engine):
+    storage = RedisStorage(url=redis_url, prefix=redis_prefix, search="query-engine")
+    yield storage
+    assert storage.search_mode == "query-engine"
+    storage.close()
+
+
+@pytest.mark.query_engine
+def test_the_engine_finds_what_a_comparison_with_all_entries_finds(on_engine):
+    random = np.random.default_rng(0)
+    vectors = random.standard_normal((2000, 32)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    for number, vector in enumerate(vectors):
+        on_engine.store(entry(str(number), vector, attributes={"tenth": str(number % 10)}))
+    right = 0
+    for number in range(100):
+        query = vectors[number] + 0.1 * random.standard_normal(32).astype(np.float32)
+        query /= np.linalg.norm(query)
+        tenth = {"tenth": str(number % 10)}
+        (nearest,) = on_engine.search_top(query, *SCOPE, 0.0)
+        right += nearest.entry.id == str(int((vectors @ query).argmax()))
+        (nearest,) = on_engine.search_top(query, *SCOPE, 0.0, attributes=tenth)
+        own = np.flatnonzero(np.arange(2000) % 10 == number % 10)
+        right += nearest.entry.id == str(int(own[(vectors[own] @ query).argmax()]))
+    assert right >= 195
+
+
+@pytest.mark.query_engine
+def test_an_index_over_entries_that_are_there_already_finds_them_all(
+    on_engine, redis_url, redis_prefix
+):
+    random = np.random.default_rng(0)
+    vectors = random.standard_normal((1000, 16)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    with_none = RedisStorage(url=redis_url, prefix=redis_prefix, search="plain")
+    for number, vector in enumerate(vectors):
+        with_none.store(entry(str(number), vector))
+    with_none.close()
+    found = [on_engine.search(vector, *SCOPE, 0.999).entry.id for vector in vectors]
+    assert found == [str(number) for number in range(1000)]
+
+
+@pytest.mark.query_engine
+def test_expired_neighbours_do_not_hide_a_live_one(on_engine):
+    now = time.time()
+    for number in range(30):
+        on_engine.store(entry(str(number), expires_at=now + 0.5))
+    on_engine.store(entry("live", np.array([math.cos(0.1), math.sin(0.1), 0], np.float32)))
+    time.sleep(0.6)
+    assert on_engine.search(EAST, *SCOPE, 0.9).entry.id == "live"
+    assert on_engine.namespace_size("ns") == 1
+
+
+@pytest.mark.query_engine
+def test_the_engine_answers_by_both_protocols(on_engine, redis_url, redis_prefix):
+    on_engine.store(entry(attributes={"a": "b, c-d.e{f}"}))
+    for protocol in (2, 3):
+        storage = RedisStorage(
+            url=redis_url,
+            prefix=redis_prefix,
+            search="query-engine",
+            connection_kwargs={"protocol": protocol},
+        )
+        (match,) = storage.search_top(EAST, *SCOPE, 1.0, attributes={"a": "b, c-d.e{f}"})
+        assert match.entry.id == "1"
+        assert storage.find_exact("PROMPT 1", *SCOPE)[0].id == "1"
+        storage.close()
+
+
+@pytest.mark.query_engine
+def test_processes_that_begin_at_once_share_an_index(on_engine, redis_url, redis_prefix):
+    on_engine.store(entry())
+
+    async def search():
+        storage = RedisStorage(url=redis_url, prefix=redis_prefix, search="query-engine")
+        found = await storage.asearch(EAST, *SCOPE, 0.9)
+        await storage.aclose()
+        return found.entry.id
+
+    async def main():
+        return await asyncio.gather(*(search() for _ in range(16)))
+
+    assert asyncio.run(main()) == ["1"] * 16
+
+
+@pytest.mark.query_engine
+def test_an_index_that_was_dropped_is_made_anew(on_engine, redis_url, redis_prefix):
+    on_engine.store(entry())
+    assert on_engine.search(EAST, *SCOPE, 0.9).entry.id == "1"
+    with redis.Redis.from_url(redis_url) as client:
+        client.execute_command("FT.DROPINDEX", f"{redis_prefix}:v3")
+    deadline = time.monotonic() + 10
+    while on_engine.search_top(EAST, *SCOPE, 0.9) == []:
+        assert time.monotonic() < deadline
+    assert on_engine.search(EAST, *SCOPE, 0.9).entry.id == "1"
