@@ -15,14 +15,34 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 OLDEST, NEWEST = "1.80.0", "1.106.2"
 # LiteLLM takes tools only where mcp is installed.
-PACKAGES = ["mcp", f"{ROOT}[litellm]", str(ROOT / "models" / "minilm"), str(ROOT / "mockserver")]
+PACKAGES = [
+    "mcp",
+    f"{ROOT}[litellm,redis]",
+    str(ROOT / "models" / "minilm"),
+    str(ROOT / "mockserver"),
+]
 
 
-@pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not on the PATH")
+needs_uv = pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not on the PATH")
+TESTS = Path(__file__).parent / "with_litellm"
+REDIS_TESTS = TESTS / "test_litellm_redis.py"
+
+
+@needs_uv
 @pytest.mark.parametrize("release", [OLDEST, NEWEST])
 def test_litellm_release(release, tmp_path):
+    run_tests(release, tmp_path, str(TESTS), f"--ignore={REDIS_TESTS}")
+
+
+@needs_uv
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
+def test_litellm_on_redis(tmp_path):
+    run_tests(NEWEST, tmp_path, str(REDIS_TESTS))
+
+
+def run_tests(release, tmp_path, *which):
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    requirements = [f"litellm=={release}", "pytest>=8", *PACKAGES]
+    requirements = [f"litellm=={release}", "pytest>=8", "hypothesis>=6", *PACKAGES]
     command = [
         *("uv", "run", "--quiet", "--isolated", "--no-project", "--python", sys.executable),
         # Else uv takes what it built of this tree before, until pyproject.toml changes.
@@ -30,7 +50,7 @@ def test_litellm_release(release, tmp_path):
         *(part for requirement in requirements for part in ("--with", requirement)),
         *("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib"),
         *("-W", "error:::langcache", "-c", str(tmp_path / "pytest.ini")),
-        *("--rootdir", str(tmp_path), str(Path(__file__).parent / "with_litellm")),
+        *("--rootdir", str(tmp_path), "--confcutdir", str(TESTS), *which),
     ]
     # Else it looks for prices on the web, and waits for an answer.
     environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}

@@ -12,6 +12,7 @@ import langcache.integrations.litellm as integration
 from langcache.engine import InMemoryStorage, SQLiteStorage
 from langcache.engine.embedders import FunctionEmbedder
 from langcache.integrations.litellm import LangCacheSemanticCache
+from langcache.integrations.litellm._redis import RedisAddress
 
 COSINES = {"same": 1.0, "near": 0.8, "far": 0.0, "opposite": -1.0}
 
@@ -92,10 +93,52 @@ def test_a_threshold_that_is_no_number_is_refused(threshold):
         LangCacheSemanticCache(similarity_threshold=threshold)
 
 
-@pytest.mark.parametrize("storage", ["", "sqlite", "sqlite:", "redis", "Memory", "x" * 9])
+@pytest.mark.parametrize("storage", ["", "sqlite", "sqlite:", "rediss", "Memory", "x" * 9])
 def test_an_unknown_storage_is_refused(storage):
     with pytest.raises(ValueError, match=r'storage: must be "memory", "sqlite:PATH"'):
         LangCacheSemanticCache(storage=storage)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "url"),
+    [
+        ({"redis_url": "redis://db:1/2"}, {"REDIS_HOST": "other"}, "redis://db:1/2"),
+        ({"host": "db"}, {}, "redis://db:6379"),
+        ({"host": "db", "port": 7, "password": "p@:/"}, {}, "redis://:p%40%3A%2F@db:7"),
+        ({"host": "::1", "port": "7"}, {}, "redis://[::1]:7"),
+        ({"port": "7"}, {"REDIS_HOST": "db", "REDIS_URL": "redis://no"}, "redis://db:7"),
+        ({"host": "db"}, {"REDIS_PORT": "8", "REDIS_PASSWORD": "pw"}, "redis://:pw@db:8"),
+        ({}, {"REDIS_URL": "redis://db", "REDIS_HOST": "no"}, "redis://db"),
+        ({}, {"REDIS_HOST": "db"}, "redis://db:6379"),
+    ],
+)
+def test_a_redis_is_named_by_arguments_and_environment(arguments, environment, url, monkeypatch):
+    for name in ("URL", "HOST", "PORT", "PASSWORD"):
+        monkeypatch.delenv(f"REDIS_{name}", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    address = RedisAddress(**arguments)
+    assert address.url() == url
+    assert "p@:/" not in repr(address)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"storage": "redis"}, "host: must be given"),
+        ({"port": 7}, "host: must be given"),
+        ({"host": "db", "port": 0}, "port: must be from 1 to 65535"),
+        ({"host": "db", "port": "x"}, "port: must be from 1 to 65535"),
+        ({"host": "db", "redis_url": "redis://db"}, "redis_url: must not be given with host"),
+        ({"host": "db", "storage": "memory"}, 'storage: must be "redis"'),
+        ({"host": "db", "storage": InMemoryStorage()}, "storage: must be left out"),
+    ],
+)
+def test_a_redis_that_is_not_well_named_is_refused(arguments, message, monkeypatch):
+    for name in ("URL", "HOST", "PORT", "PASSWORD"):
+        monkeypatch.delenv(f"REDIS_{name}", raising=False)
+    with pytest.raises(ValueError, match=message):
+        LangCacheSemanticCache(**arguments)
 
 
 def test_a_storage_of_another_type_is_refused():

@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from langcache.engine import CacheEntry, InMemoryStorage, SQLiteStorage, StorageBackend
+from langcache.engine import (
+    CacheEntry,
+    InMemoryStorage,
+    SQLiteStorage,
+    StorageBackend,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from langcache import LangCache
     from langcache.engine import Embedder
+    from langcache.integrations.litellm._redis import RedisAddress
     from langcache.integrations.litellm._requests import Request
 
 # An entry that is found by its id alone needs no embedding of its own, but it has to have one.
@@ -27,6 +33,7 @@ _REMEMBERED_VECTORS = 256
 _ATTRIBUTE = "scope"
 # Stands for the prompt of an entry that is found by its attribute alone.
 _NO_PROMPT = "exact"
+_REDIS_SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://", "redis+cluster://")
 _MOST_MILLIS = 31_556_952_000
 
 
@@ -173,18 +180,31 @@ class ServiceStore(Store):
         self._search(_NO_PROMPT, "0" * 32, 0)
 
 
-def open_storage(storage: str) -> StorageBackend:
+def open_storage(storage: str, redis: RedisAddress) -> StorageBackend:
     """Return the storage backend that a string names.
 
+    Args:
+        storage: "memory", "sqlite:PATH", "redis" or the URL of a Redis.
+        redis: Which Redis is meant by "redis".
+
     Raises:
-        ValueError: The string names none.
+        ValueError: The string names none, or the Redis is not said.
+        TypeError: What says which Redis has the wrong type.
+        ImportError: The package for Redis is not installed.
     """
     kind, _, path = storage.partition(":")
+    if redis and storage != "redis":
+        raise ValueError('storage: must be "redis", or left out, when a Redis is given')
     if storage == "memory":
         return InMemoryStorage()
     if kind == "sqlite" and path:
         return SQLiteStorage(path)
+    if storage == "redis" or storage.startswith(_REDIS_SCHEMES):
+        url = redis.url() if storage == "redis" else storage
+        from langcache.engine import RedisStorage  # needs the extra
+
+        return RedisStorage(url=url)
     raise ValueError(
-        'storage: must be "memory", "sqlite:PATH", a StorageBackend or a LangCache client,'
-        f" got a string of {len(storage)} characters"
+        'storage: must be "memory", "sqlite:PATH", "redis", the URL of a Redis, a StorageBackend'
+        f" or a LangCache client, got a string of {len(storage)} characters"
     )

@@ -17,6 +17,7 @@ from langcache.integrations.litellm._checks import check_number
 from langcache.integrations.litellm._embedders import open_embedder, reads_latin_only
 from langcache.integrations.litellm._flights import Wait
 from langcache.integrations.litellm._foreign import BaseCache
+from langcache.integrations.litellm._redis import RedisAddress
 from langcache.integrations.litellm._requests import RequestReader
 from langcache.integrations.litellm._stores import EngineStore, Found, ServiceStore, open_storage
 from langcache.integrations.litellm.statistics import Counters, Statistics
@@ -62,7 +63,8 @@ class LangCacheSemanticCache(BaseCache):
             the cosine distance 2 * (1 - similarity), in [0, 2]. Where LiteLLM's own semantic
             caches say s, say (1 + s) / 2 here for the same strictness.
         storage: Where answers are kept: "memory" for this process; "sqlite:PATH" for memory and a
-            file; any `langcache.engine.StorageBackend`; or a `langcache.LangCache` client for a
+            file; "redis", or a URL like "redis://HOST:PORT", for a Redis that several processes
+            share; any `langcache.engine.StorageBackend`; or a `langcache.LangCache` client for a
             service, whose cache has to declare the attribute `scope`. A service embeds by itself.
         embedding_model: What embeds questions: "minilm" for the model in `langcache-minilm`,
             "openai:MODEL" or "sentence-transformers:NAME" for the engine's embedders, any other
@@ -72,6 +74,13 @@ class LangCacheSemanticCache(BaseCache):
         max_question_length: Longer questions are found by the same request only; in characters.
             By default as many as "minilm" is sure to read; it overlooks what follows. A service
             takes 1024 at most.
+        redis_url: The URL of the Redis, without `host`, `port` and `password`. One of the four
+            makes "redis" the storage when none is said.
+        host: The host of the Redis; by default the environment's `REDIS_HOST`. When none of the
+            four is given, and the storage is "redis", the environment's `REDIS_URL` goes first.
+        port: The port of the Redis; by default the environment's `REDIS_PORT`, or 6379.
+        password: The password of the Redis; by default the environment's `REDIS_PASSWORD`, or
+            none.
 
     Raises:
         TypeError: An argument has the wrong type.
@@ -83,16 +92,25 @@ class LangCacheSemanticCache(BaseCache):
         self,
         *,
         similarity_threshold: float = 0.9,
-        storage: str | StorageBackend | LangCache = "memory",
+        storage: str | StorageBackend | LangCache | None = None,
         embedding_model: str | Embedder = "minilm",
         index_name: str = "litellm_semantic_cache_index",
         budget_seconds: float = 0.25,
         max_question_length: int = 254,
+        redis_url: str | None = None,
+        host: str | None = None,
+        port: str | int | None = None,
+        password: str | None = None,
     ) -> None:
         super().__init__()
         self._threshold = check_number("similarity_threshold", similarity_threshold, 0, 1)
         budget = check_number("budget_seconds", budget_seconds, 0.001, 60)
         check_number("max_question_length", max_question_length, 0, 1_000_000)
+        redis = RedisAddress(redis_url, host, port, password)
+        if storage is None:
+            storage = "redis" if redis else "memory"
+        if redis and not isinstance(storage, str):
+            raise ValueError("storage: must be left out when a Redis is given")
         if not isinstance(cast("object", storage), (str, StorageBackend, LangCache)):
             raise TypeError(
                 "storage: must be a str, a StorageBackend or a LangCache client,"
@@ -107,7 +125,7 @@ class LangCacheSemanticCache(BaseCache):
             max_question_length = min(max_question_length, 1024)
         else:
             if isinstance(storage, str):
-                storage = self._opened = open_storage(storage)
+                storage = self._opened = open_storage(storage, redis)
             embedding_model = open_embedder(embedding_model)
             latin_only = reads_latin_only(embedding_model)
             self._store = EngineStore(storage, embedding_model, index_name)

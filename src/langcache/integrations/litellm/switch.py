@@ -53,6 +53,7 @@ CALL_TYPES: tuple[CallType, ...] = (
     "embedding",
     "aembedding",
 )
+_REDIS_SETTINGS = ("redis_url", "host", "port", "password")
 # LiteLLM imports these when it makes a response of what a cache returns, and fails without them.
 _NEEDED_FOR_A_HIT = ("fastapi", "orjson", "soundfile")
 
@@ -61,11 +62,15 @@ class Settings(TypedDict, total=False):
     """The arguments of `enable`."""
 
     similarity_threshold: float
-    storage: str | StorageBackend | LangCache
+    storage: str | StorageBackend | LangCache | None
     embedding_model: str | Embedder
     index_name: str
     budget_seconds: float
     max_question_length: int
+    redis_url: str | None
+    host: str | None
+    port: str | int | None
+    password: str | None
     scope: Callable[[dict[str, Any]], Any] | None
     single_flight_seconds: float
     supported_call_types: Sequence[CallType]
@@ -192,7 +197,8 @@ def enable(**settings: Unpack[Settings]) -> LangCacheSemanticCache:
     Args:
         **settings: All are optional. Those of `LangCacheSemanticCache`: `similarity_threshold`
             (0.9), `storage` ("memory"), `embedding_model` ("minilm"), `index_name`,
-            `budget_seconds` (0.25), `max_question_length` (254). And:
+            `budget_seconds` (0.25), `max_question_length` (254), `redis_url`, `host`, `port`,
+            `password`. And:
 
             `scope`: a function of the call's arguments; calls for which it returns something
             else share no answers. Name the tenant with it. What it returns has to be made of
@@ -260,7 +266,12 @@ def update(**settings: Unpack[Settings]) -> LangCacheSemanticCache:
     cache = litellm.cache
     if not isinstance(cache, _LiteLLMCache):
         raise RuntimeError("update() changes the settings of a cache: call enable() first")
-    return enable(**cast("Any", {**cache.settings, **cache.backend.parts, **settings}))
+    known: dict[str, Any] = {**cache.settings, **cache.backend.parts}
+    if settings.keys() & {"storage", *_REDIS_SETTINGS}:
+        del known["storage"]
+    # They have become the storage, or make way for another one.
+    kept = {name: each for name, each in known.items() if name not in _REDIS_SETTINGS}
+    return enable(**cast("Any", {**kept, **settings}))
 
 
 def disable() -> None:
