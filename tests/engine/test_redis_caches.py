@@ -197,6 +197,13 @@ def test_a_get_refreshes_the_time_to_live_and_exists_does_not(embeddings, client
     assert embeddings.get("a", "model") is None
 
 
+def test_an_embedding_may_live_for_longer_than_redis_can_count(embeddings):
+    key = embeddings.set("a", "model", VECTOR, ttl=10**16)
+    assert embeddings.get("a", "model")["embedding"] == VECTOR
+    embeddings.expire(key, 10**16)
+    assert embeddings.exists("a", "model")
+
+
 def test_many_embeddings_are_set_and_read_in_order(embeddings):
     contents = [f"text {number}" for number in range(500)]
     items = [

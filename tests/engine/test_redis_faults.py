@@ -197,13 +197,12 @@ def test_an_exhausted_pool_is_an_error_in_time(start_redis):
     )
     with closing_all(storage):
         storage.store(entry())
-        pool = storage._connection.sync_client().connection_pool
-        held = pool.get_connection()
-        started = time.monotonic()
-        with pytest.raises(StorageError, match=r"[Cc]onnection"):
-            storage.search(EAST, *SCOPE, 0.9)
-        assert time.monotonic() - started < 10
-        pool.release(held)
+        with storage._connection.sync_client().pipeline() as holder:
+            holder.watch("key")
+            started = time.monotonic()
+            with pytest.raises(StorageError, match=r"[Cc]onnection"):
+                storage.search(EAST, *SCOPE, 0.9)
+            assert time.monotonic() - started < 10
         assert storage.search(EAST, *SCOPE, 0.9).entry.id == "1"
 
 
@@ -216,6 +215,25 @@ def test_a_wrong_password_is_an_error_that_does_not_repeat_it(start_redis):
         with pytest.raises(StorageError) as caught:
             wrong.store(entry())
         assert "hunter2" not in str(caught.value)
+
+
+def test_a_user_of_redis_needs_no_more_rights_than_are_documented(start_redis):
+    server = start_redis()
+    rights = ["~langcache:*", "+@read", "+@write", "+@scripting", "+@connection", "+time"]
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", "limited", "on", ">secret", *rights)
+    storage = RedisStorage(url=f"redis://limited:secret@127.0.0.1:{server.port}")
+    with closing_all(storage):
+        storage.store(entry(expires_at=time.time() + 100))
+        assert storage.search(EAST, *SCOPE, 0.9).entry.id == "1"
+        assert storage.search_mode == "plain"
+        assert storage.find_exact("prompt 1", *SCOPE)
+        storage.set_record("a", "k", "v")
+        assert storage.records("a") == {"k": "v"}
+        assert storage.delete("ns", ["1"]) == 1
+        storage.store(entry())
+        storage.clear()
+        assert storage.namespace_size("ns") == 0
 
 
 def test_a_promoted_replica_goes_on_with_what_it_has(start_redis):
@@ -261,7 +279,7 @@ def test_a_failover_by_sentinel_is_followed(start_redis, tmp_path):
         with replica.client() as other:
             eventually(lambda: other.zcard("langcache:o:{ns}") == 1)
         master.kill()
-        eventually(lambda: client.sentinel_get_master_addr_by_name("cache")[1] == replica.port)
+        eventually(lambda: client.sentinel_masters()["cache"]["port"] == replica.port)
         eventually(lambda: storage.store(entry("2")) is None)
         assert storage.get("ns", "1") == entry("1")
         assert storage.namespace_size("ns") == 2
@@ -285,8 +303,11 @@ def test_a_cluster_keeps_namespaces_on_its_nodes(start_redis):
         eventually(lambda client=client: client.cluster("info")["cluster_state"] == "ok")
         eventually(lambda client=client: client.cluster("info")["cluster_known_nodes"] == "3")
     storage_url = f"redis+cluster://127.0.0.1:{nodes[0].port},127.0.0.1:{nodes[1].port}"
-    storage = RedisStorage(url=storage_url, search="plain", timeout=2)
+    storage = RedisStorage(url=storage_url, timeout=2)
     names = [f"ns{number}" for number in range(20)]
+    not_for_clusters = RedisStorage(url=nodes[0].url)
+    with closing_all(not_for_clusters), pytest.raises(StorageError, match="of a cluster"):
+        sum(map(not_for_clusters.namespace_size, names))
     for name in names:
         storage.store(entry(namespace=name))
         storage.store(entry("2", namespace=name, expires_at=time.time() + 100))

@@ -49,6 +49,7 @@ class Engine:
         self.protocol = protocol
         self.indexes = {}
         self.indexing = False
+        self.progress = b"indexing"
         self.warning = []
         self.commands = []
 
@@ -109,7 +110,7 @@ class Engine:
         definition = [b"key_type", b"HASH", b"prefixes", [prefix], b"default_score", b"1"]
         indexing = int(self.indexing) if self.protocol == 3 else b"%d" % self.indexing
         facts = [b"index_name", name, b"index_definition", self._map(definition)]
-        facts += [b"attributes", attributes, b"indexing", indexing, b"percent_indexed", b"1"]
+        facts += [b"attributes", attributes, self.progress, indexing, b"percent_indexed", b"1"]
         return self._map(facts)
 
     def _map(self, flat):
@@ -125,12 +126,14 @@ class Engine:
             counts = {b"PARAMS": 1 + 2, b"SORTBY": 2, b"LIMIT": 2}
             options[each] = [next(rest) for _ in range(counts.get(each, 1))]
         assert options[b"DIALECT"] == [b"2"]
+        if int(options[b"LIMIT"][1]) > 10_000:
+            raise redis.ResponseError("LIMIT exceeds maximum of 10000")
         knn = re.fullmatch(rb"\((.*)\)=>\[KNN (\d+) @(\w+) \$vector AS distance\]", query)
         condition = knn[1] if knn else query
         found = []
         for key in self.client.scan_iter(match=prefix + b"*", count=1000):
             fields = self.client.hgetall(key) if self.client.type(key) == b"hash" else {}
-            if fields and self._matches(condition, fields, schema):
+            if fields and not self.indexing and self._matches(condition, fields, schema):
                 found.append((key, fields))
         if knn:
             found = self._neighbours(found, knn, schema, options)
@@ -400,6 +403,36 @@ def test_an_index_that_is_gone_is_made_anew(make, engine):
     assert storage.find_exact("PROMPT 1", *SCOPE)[0].id == "1"
 
 
+@pytest.mark.parametrize("progress", [b"indexing", b"backfill_in_progress"])
+def test_an_index_made_anew_by_a_restarted_server_is_not_relied_on(
+    make, engine, monkeypatch, progress
+):
+    storage = make()
+    storage.store(entry())
+    storage.search(EAST, *SCOPE, 0.9)
+    engine.indexing, engine.progress = True, progress
+    answer = engine.answer
+
+    def break_once(command, arguments):
+        engine.answer = answer
+        raise redis.ConnectionError("Connection closed by server.")
+
+    engine.answer = break_once
+    assert storage.search(EAST, *SCOPE, 0.9).entry.id == "1"
+    engine.answer = break_once
+    assert storage.find_exact("prompt 1", *SCOPE)[0].id == "1"
+
+
+def test_a_restart_that_broke_no_connection_is_found_out(make, engine, monkeypatch):
+    monkeypatch.setattr("langcache.engine.storage.redis._query_engine._TRUSTED_SECONDS", 0.05)
+    storage = make()
+    storage.store(entry())
+    storage.search(EAST, *SCOPE, 0.9)
+    engine.indexing = True
+    time.sleep(0.1)
+    assert storage.search(EAST, *SCOPE, 0.9).entry.id == "1"
+
+
 def test_results_that_are_not_complete_are_an_error(make, engine):
     engine.protocol = 3
     storage = make()
@@ -408,6 +441,149 @@ def test_results_that_are_not_complete_are_an_error(make, engine):
     engine.warning = [b"Timeout limit was reached"]
     with pytest.raises(StorageError, match="stopped before the end"):
         storage.search(EAST, *SCOPE, 0.9)
+
+
+def test_results_that_come_too_late_to_be_complete_are_an_error(make, engine):
+    storage = make(timeout=0.2)
+    storage.store(entry())
+    storage.prepare(3)
+    answer = engine.answer
+
+    def late(command, arguments):
+        time.sleep(0.25)
+        return answer(command, arguments)
+
+    engine.answer = late
+    with pytest.raises(StorageError, match="no answer in time"):
+        storage.search(EAST, *SCOPE, 0.9)
+
+
+def test_other_warnings_of_the_engine_are_logged_once(make, engine, caplog):
+    engine.protocol = 3
+    engine.warning = [b"Index contains partial data due to an indexing failure"]
+    storage = make()
+    storage.store(entry())
+    for _ in range(2):
+        assert storage.search(EAST, *SCOPE, 0.9).entry.id == "1"
+    assert caplog.text.count("partial data") == 1
+
+
+REFUSED = {
+    "a search without vectors": ("FT.SEARCH", lambda query: b"KNN" not in query[1]),
+    "sorting": ("FT.SEARCH", lambda query: b"SORTBY" in query),
+    "a time": ("FT.SEARCH", lambda query: b"TIMEOUT" in query),
+    "sortable fields": ("FT.CREATE", lambda query: b"SORTABLE" in query),
+    "vectors": ("FT.CREATE", lambda query: b"VECTOR" in query),
+}
+
+
+@pytest.mark.parametrize("refused", REFUSED)
+def test_an_engine_that_lacks_something_is_done_without(make, engine, caplog, refused):
+    name, lacks = REFUSED[refused]
+    answer = engine.answer
+
+    def refuse(command, arguments):
+        if command == name and lacks([_bytes(argument) for argument in arguments]):
+            raise redis.ResponseError("Could not parse field spec")
+        return answer(command, arguments)
+
+    engine.answer = refuse
+    storage = make()
+    storage.store(entry())
+    with caplog.at_level(logging.INFO, "langcache.engine"):
+        assert storage.search(EAST, *SCOPE, 0.9).entry.id == "1"
+        assert storage.find_exact("prompt 1", *SCOPE)
+    assert storage.search_mode == "plain"
+    assert "Could not parse field spec" in caplog.text
+    assert not engine.indexes
+    with pytest.raises(StorageError, match="needs Redis's query engine"):
+        make(search="query-engine").search(EAST, *SCOPE, 0.9)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "LOADING Redis is loading",
+        "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+        "Uninitialized cluster state, could not perform command",
+        "Could not send query to cluster",
+        "Timeout limit was reached",
+    ],
+)
+def test_a_passing_trouble_does_not_decide_the_way_of_searching(make, engine, reason):
+    storage = make()
+    storage.store(entry())
+    answer = engine.answer
+
+    def trouble(command, arguments):
+        raise redis.ResponseError(reason)
+
+    engine.answer = trouble
+    with pytest.raises(StorageError):
+        storage.search(EAST, *SCOPE, 0.9)
+    assert storage.search_mode is None
+    engine.answer = answer
+    assert storage.search(EAST, *SCOPE, 0.9).entry.id == "1"
+    assert storage.search_mode == "query-engine"
+
+
+@pytest.mark.parametrize("prefix", ["permanent", "unknown command"])
+def test_a_prefix_is_not_taken_for_part_of_an_error(make, engine, redis_prefix, prefix):
+    answer = engine.answer
+
+    def named(command, arguments):
+        if command != "FT.CREATE" and arguments[0] not in engine.indexes:
+            raise redis.ResponseError(f"{arguments[0].decode()}: no such index")
+        return answer(command, arguments)
+
+    engine.answer = named
+    storage = make(prefix=f"{redis_prefix} {prefix}")
+    storage.store(entry())
+    assert storage.search(EAST, *SCOPE, 0.9).entry.id == "1"
+    assert storage.search_mode == "query-engine"
+
+
+def test_an_index_that_others_replace_at_the_same_time_does_no_harm(make, engine, redis_prefix):
+    storage = make(overwrite=True)
+    storage.store(entry())
+    storage.prepare(3)
+    name = f"{redis_prefix}:v3".encode()
+    prefix, schema = engine.indexes[name]
+    engine.indexes[name] = (prefix, {k: v for k, v in schema.items() if k != b"tags"})
+    answer = engine.answer
+
+    def dropped_already(command, arguments):
+        if command == "FT.DROPINDEX":
+            engine.answer = answer
+            answer(command, arguments)
+        return answer(command, arguments)
+
+    engine.answer = dropped_already
+    assert make(overwrite=True).search(EAST, *SCOPE, 0.9).entry.id == "1"
+    assert engine.indexes[name] == (prefix, schema)
+
+
+def test_many_equal_entries_do_not_make_a_search_ask_for_all(make, engine):
+    storage = make()
+    storage.store(entry())
+    storage.prepare(3)
+    asked = []
+    answer = engine.answer
+    stored = next(iter(engine.client.scan_iter(match=f"{storage._keys.entries.decode()}*")))
+    fields = engine.client.hgetall(stored)
+
+    def crowd(command, arguments):
+        if command != "FT.SEARCH":
+            return answer(command, arguments)
+        asked.append(int(re.search(rb"KNN (\d+)", arguments[1])[1]))
+        flat = [part for item in fields.items() for part in item]
+        return [asked[-1], *[stored, flat] * asked[-1]]
+
+    engine.answer = crowd
+    assert storage.search(EAST, *SCOPE, 0.9).entry.id == "1"
+    assert max(asked) <= 2048
+    storage.search_top(EAST, *SCOPE, 0.9, limit=20_000)
+    assert max(asked) <= 10_000
 
 
 def test_more_equal_entries_than_are_asked_for_at_first_come_in_order(make):
@@ -526,6 +702,19 @@ def test_the_engine_answers_by_both_protocols(on_engine, redis_url, redis_prefix
         assert match.entry.id == "1"
         assert storage.find_exact("PROMPT 1", *SCOPE)[0].id == "1"
         storage.close()
+
+
+@pytest.mark.query_engine
+def test_auto_takes_the_engine_where_there_is_one(redis_url, redis_prefix, query_engine):
+    async def main():
+        storage = RedisStorage(url=redis_url, prefix=redis_prefix)
+        await storage.astore(entry(attributes={"a": "{x|y}, *-z"}))
+        found = await storage.asearch_top(EAST, *SCOPE, 0.9, attributes={"a": "{x|y}, *-z"})
+        exact = await storage.afind_exact("prompt 1", *SCOPE)
+        await storage.aclose()
+        return storage.search_mode, found[0].entry.id, exact[0].id
+
+    assert asyncio.run(main()) == ("query-engine", "1", "1")
 
 
 @pytest.mark.query_engine

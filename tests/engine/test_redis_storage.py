@@ -11,6 +11,7 @@ import string
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -300,6 +301,40 @@ def test_what_one_storage_does_another_sees_at_once(make):
         assert second.records("fields") == {"k": "v"}
 
 
+@pytest.mark.parametrize("by_threads", [True, False])
+def test_many_who_search_at_once_copy_the_vectors_once(start_redis, by_threads):
+    server = start_redis()
+    with server.client() as client:
+
+        def sent():
+            return client.info("stats")["total_net_output_bytes"]
+
+        def search(storage):
+            return storage.search(EAST, *SCOPE, 0.9).entry is not None
+
+        async def search_all(storage):
+            found = await asyncio.gather(*(storage.asearch(EAST, *SCOPE, 0.9) for _ in range(16)))
+            await storage.aclose()
+            return [each.entry is not None for each in found]
+
+        alone, together = (RedisStorage(url=server.url, search="plain") for _ in range(2))
+        vector = np.full(256, 1 / 16, np.float32)
+        for number in range(3000):
+            alone.store(entry(str(number), vector, context_hash="other"))
+        alone.store(entry())
+        start = sent()
+        assert search(alone)
+        once = sent() - start
+        if by_threads:
+            with ThreadPoolExecutor(16) as pool:
+                assert all(pool.map(search, [together] * 16))
+        else:
+            assert all(asyncio.run(search_all(together)))
+        assert sent() - start - once < 2 * once
+        for storage in (alone, together):
+            storage.close()
+
+
 def test_more_removals_than_are_remembered_are_seen_all_the_same(make):
     one, two = make(), make()
     for number in range(1300):
@@ -324,6 +359,19 @@ def test_a_server_that_has_lost_its_last_changes_is_believed(make, client, redis
         client.restore(key, 0, value)
     assert storage.search(EAST, *SCOPE, 0.9).entry.id == "kept"
     assert storage.search(NORTH, *SCOPE, 0.9).entry is None
+
+
+def test_a_server_that_has_lost_a_change_and_gone_on_is_believed(make, client, redis_prefix):
+    storage = make()
+    storage.store(entry(response="before"))
+    saved = {key: client.dump(key) for key in client.scan_iter(match=f"{redis_prefix}*")}
+    storage.store(entry(response="lost"))
+    assert storage.search(EAST, *SCOPE, 0.9).entry.response == "lost"
+    client.delete(*client.scan_iter(match=f"{redis_prefix}*"))
+    for key, value in saved.items():
+        client.restore(key, 0, value)
+    make().store(entry("2", NORTH))
+    assert storage.search(EAST, *SCOPE, 0.9).entry.response == "before"
 
 
 WHERE = st.integers(0, 1)
@@ -520,6 +568,22 @@ def test_a_foreign_or_damaged_entry_is_skipped_with_a_warning(
     assert "response spoilt" not in caplog.text
     storage.store(entry("spoilt"))
     assert storage.search(EAST, *SCOPE, 0.9).entry.id == "spoilt"
+
+
+def test_a_foreign_hash_with_fields_of_ours_can_be_replaced_and_removed(storage, client):
+    storage.store(entry("2"))
+    (other,) = client.scan_iter(match=storage._keys.of("ns").entry("2"))
+    key = other.removesuffix(b"2") + b"1"
+    foreign = {"expires": "soon", "seq": "last", "scope": "all", "bytes": "many", "first": "no"}
+    client.hset(key, mapping=foreign)
+    assert storage.get("ns", "1") is None
+    storage.store(entry())
+    assert storage.search(EAST, *SCOPE, 0.9).entry is not None
+    assert storage.get("ns", "1") == entry()
+    client.hset(key, mapping={"expires": "soon", "bytes": "many"})
+    assert storage.namespace_bytes("ns") > 0
+    assert storage.delete("ns", ["1", "2"]) >= 1
+    assert list(storage.entries("ns")) == []
 
 
 def test_a_foreign_key_where_the_bookkeeping_belongs_is_an_error(make, client, redis_prefix):

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from redis.exceptions import (
-    ConnectionError as RedisConnectionError,
-)
-from redis.exceptions import (
+    AskError,
     NoScriptError,
     OutOfMemoryError,
     RedisClusterException,
     RedisError,
     ResponseError,
+)
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
 )
 from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+_BREAKS = (RedisConnectionError, RedisTimeoutError, OSError, asyncio.TimeoutError)
 _FAILURES = (RedisError, RedisClusterException, OSError, asyncio.TimeoutError)
 _SCAN_BATCH = 500
 _PIPELINE = 200
@@ -84,6 +86,8 @@ class Connection:
         self._connection_kwargs = connection_kwargs or {}
         self._timeout = timeout
         self._closed = False
+        self.breaks = 0
+        """A number that changes when a connection breaks: the server may have been started anew."""
         self._lock = threading.Lock()
         self._made: Any = None
         self._made_async: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
@@ -201,7 +205,8 @@ class Connection:
         started = time.monotonic()
         try:
             return send(client)
-        except RedisConnectionError as error:
+        except _BREAKS as error:
+            self.breaks += 1
             if not self._may_repeat(error, started):
                 raise
             return send(client)
@@ -212,7 +217,8 @@ class Connection:
         try:
             # A client that was given may have no time-out of its own.
             return await asyncio.wait_for(send(client), self._timeout)
-        except RedisConnectionError as error:
+        except _BREAKS as error:
+            self.breaks += 1
             if not self._may_repeat(error, started):
                 raise
             left = started + self._timeout - time.monotonic()
@@ -220,8 +226,8 @@ class Connection:
 
     def _may_repeat(self, error: Exception, started: float) -> bool:
         """Return whether a connection broke, not the pool or the time ran out."""
-        used_up = isinstance(error, RedisTimeoutError) or "Too many" in str(error)
-        return not used_up and time.monotonic() - started < self._timeout / 2
+        broke = isinstance(error, RedisConnectionError) and "Too many" not in str(error)
+        return broke and time.monotonic() - started < self._timeout / 2
 
     # Clients.
 
@@ -317,6 +323,8 @@ def storage_error(error: BaseException) -> StorageError:
     reason = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, (asyncio.TimeoutError, RedisTimeoutError)):
         reason = "no answer in time"
+    elif isinstance(error, AskError) or reason.startswith("MOVED "):
+        reason = "this is a node of a cluster, which takes a URL or a client for clusters"
     elif isinstance(error, ResponseError):
         # Redis repeats what it does not understand.
         reason = reason.split(", with args", maxsplit=1)[0]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _TIMEOUT = 5.0
+_LONGEST_TTL_MILLIS = 10**14
 _ID = re.compile(rb"[0-9a-f]{64}")
 
 _logger = logging.getLogger("langcache.engine")
@@ -157,7 +158,7 @@ class RedisEmbeddings:
         if ttl is None:
             return b"", b"", now
         if self._expires_by_itself:
-            return b"%d" % max(1, math.ceil(1000 * ttl)), b"", now
+            return b"%d" % max(1, math.ceil(min(1000 * ttl, _LONGEST_TTL_MILLIS))), b"", now
         return b"", repr(float(self._clock() + ttl)).encode(), now
 
     def _run_each(

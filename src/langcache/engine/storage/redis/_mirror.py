@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
@@ -37,6 +38,8 @@ _MOST_RELISTS = 2
 _EMPTY_BYTES = 4096
 _ROW_BYTES = 1500
 _NO_EPOCH = b"none"
+_LOADING_SECONDS = 0.25
+_POLL_SECONDS = 0.01
 
 _logger = logging.getLogger("langcache.engine")
 
@@ -71,6 +74,9 @@ class Mirror:
         self._epoch = _NO_EPOCH
         self._since = 0
         self._version = 0
+        # Who takes over many changes now, and until when the others wait for that.
+        self._loader: object = None
+        self._loaded_by = 0.0
         self.bytes = _EMPTY_BYTES
         """About how much memory it takes."""
         self.counted_bytes = 0
@@ -89,19 +95,28 @@ class Mirror:
             if self._known.get(member) == seq:
                 self._drop_row(member)
 
+    def forget(self) -> None:
+        """Begin anew, as the server has turned out not to have what was learnt from it."""
+        with self._lock:
+            self._clear(_NO_EPOCH)
+
     def refresh(self, connection: Connection) -> Steps[None]:
         """Learn what has changed since the last time."""
+        myself = object()
         relists = 0
         listed: set[bytes] | None = None
         start = 0
         while True:
+            if self._is_loaded_by_another(myself):
+                yield from pause(_POLL_SECONDS)
+                continue
             with self._lock:
                 epoch, since, version = self._epoch, self._since, self._version
             since = since if listed is None else start
             changes = yield from self._changes(connection, epoch, since)
             if changes is None:
-                with self._lock:
-                    self._clear(_NO_EPOCH)
+                self.forget()
+                self._ends_loading(myself)
                 return
             if changes.epoch != epoch or changes.seq < since:
                 # Another beginning, or a server that has lost its last changes.
@@ -110,8 +125,10 @@ class Mirror:
                         self._clear(changes.epoch)
                 listed = None
                 continue
-            rows = yield from self._outlines(connection, changes.stored)
             complete = len(changes.stored) < _CHANGES_AT_ONCE
+            if not complete and listed is None and not self._begins_loading(myself):
+                continue
+            rows = yield from self._outlines(connection, changes.stored)
             if listed is not None:
                 listed.update(changes.stored)
                 start = max(changes.stored.values(), default=start)
@@ -119,11 +136,33 @@ class Mirror:
             in_order = yield from offload(len(rows) > _OFFLOADED, apply)
             if not complete:
                 continue
+            self._ends_loading(myself)
             if in_order or relists == _MOST_RELISTS:
                 return
             # Some removals are forgotten already: compare with all members.
             relists += 1
             listed, start = set[bytes](), 0
+
+    def _is_loaded_by_another(self, who: object) -> bool:
+        with self._lock:
+            return self._loader is not who and time.monotonic() < self._loaded_by
+
+    def _begins_loading(self, who: object) -> bool:
+        """Return whether it falls to one to take over many changes; the others need not as well.
+
+        It is for a while only, as whoever does it may be cancelled.
+        """
+        now = time.monotonic()
+        with self._lock:
+            if self._loader is not who and now < self._loaded_by:
+                return False
+            self._loader, self._loaded_by = who, now + _LOADING_SECONDS
+            return True
+
+    def _ends_loading(self, who: object) -> None:
+        with self._lock:
+            if self._loader is who:
+                self._loader, self._loaded_by = None, 0.0
 
     def _changes(self, connection: Connection, epoch: bytes, since: int) -> Steps[_Changes | None]:
         reply = yield from connection.evaluate(
@@ -244,6 +283,11 @@ class Mirror:
                 " query engine: every process keeps a copy of their vectors",
                 PLAIN_LIMIT,
             )
+
+
+def pause(seconds: float) -> Steps[None]:
+    """Wait."""
+    yield Step(partial(time.sleep, seconds), partial(asyncio.sleep, seconds))
 
 
 def offload(worthwhile: bool, function: Callable[[], _T]) -> Steps[_T]:

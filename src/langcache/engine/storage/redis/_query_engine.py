@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 import numpy as np
@@ -19,7 +17,6 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from langcache.engine._steps import Step, Steps
 from langcache.engine.index import TIE, best_rows, row_numbers
 from langcache.engine.storage.base import has_attributes
 from langcache.engine.storage.errors import StorageError
@@ -31,13 +28,14 @@ from langcache.engine.storage.redis._codec import (
 )
 from langcache.engine.storage.redis._connection import pairs, storage_error
 from langcache.engine.storage.redis._keys import attribute_tokens, decoded, vector_field
-from langcache.engine.storage.redis._mirror import warn_of_damage
+from langcache.engine.storage.redis._mirror import pause, warn_of_damage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
+    from langcache.engine._steps import Steps
     from langcache.engine.storage.base import CacheEntry
     from langcache.engine.storage.redis._connection import Connection
     from langcache.engine.storage.redis._keys import Keys
@@ -45,14 +43,24 @@ if TYPE_CHECKING:
 Mode: TypeAlias = Literal["query-engine", "plain"]
 
 _TRANSIENT = (ClusterDownError, MasterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
-_TRANSIENT_CODES = ("BUSY", "LOADING", "MISCONF", "NOREPLICAS", "UNKILLABLE")
+# How others begin that say nothing about what the server can do, some of which have a class in
+# later versions of the client only. The last are those of a cluster that does not know all its
+# nodes yet, and of a query that took too long.
+_TRANSIENT_BEGINNINGS = (
+    *("BUSY", "LOADING", "MISCONF", "NOREPLICAS", "UNKILLABLE"),
+    *("CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "MOVED"),
+    *("ERRCLUSTER", "Uninitialized cluster", "Could not send query", "Timeout"),
+)
 # With the nearest alone there is no answer when it has just expired and is still in the index.
 _LEAST_NEIGHBOURS = 8
 _GROWTH = 4
-_MOST_RESULTS = 1_000_000
+_MOST_EQUALS = 2048
+# Managed services refuse to return more.
+_MOST_RESULTS = 10_000
 _WAIT_SECONDS = 0.2
 _POLL_SECONDS = 0.01
 _LOOK_AGAIN_SECONDS = 0.25
+_TRUSTED_SECONDS = 5.0
 
 _logger = logging.getLogger("langcache.engine")
 
@@ -64,6 +72,18 @@ class Scope(NamedTuple):
     embedding_model_id: str
     context_hash: str
     token: bytes
+
+
+class _Seen(NamedTuple):
+    """What is known of an index.
+
+    It is forgotten after a while, and when a connection breaks: a server that was started again
+    indexes all entries anew.
+    """
+
+    complete: bool
+    until: float
+    breaks: int
 
 
 class QueryEngine:
@@ -91,23 +111,31 @@ class QueryEngine:
         self._keys = keys
         self._demanded = mode == "query-engine"
         self._overwrite = overwrite
-        self._milliseconds = b"%d" % max(1, round(1000 * timeout))
+        self._timeout = timeout
         self._clock = clock
         self._lock = threading.Lock()
         self.mode: Mode | None = None
         """How searches are done, or None as long as that is not known."""
-        # Dimensions to None when the index is complete, or to when to look again.
-        self._indexes: dict[int, float | None] = {}
+        self._warned = False
+        # By dimensions.
+        self._seen: dict[int, _Seen] = {}
         if mode == "plain":
             self._decide("plain")
 
     def is_ready(self, dimensions: int) -> bool:
         """Return whether the index is known to be complete."""
-        return self._indexes.get(dimensions, 0.0) is None
+        seen = self._known(dimensions)
+        return seen is not None and seen.complete
 
     def any_ready(self) -> int | None:
         """Return the dimensions of some index that is complete; each one has all entries."""
-        return next((each for each in self._indexes if self.is_ready(each)), None)
+        return next(filter(self.is_ready, list(self._seen)), None)
+
+    def _known(self, dimensions: int) -> _Seen | None:
+        seen = self._seen.get(dimensions)
+        if seen is None or seen.breaks != self._connection.breaks:
+            return None
+        return seen if time.monotonic() < seen.until else None
 
     def prepare(self, dimensions: int) -> Steps[bool]:
         """Make the index if there is none, and return whether it has all entries already.
@@ -118,42 +146,57 @@ class QueryEngine:
         """
         if self.mode == "plain":
             return False
-        if self.is_ready(dimensions):
-            return True
-        if time.monotonic() < (self._indexes.get(dimensions) or 0.0):
-            return False
+        seen = self._known(dimensions)
+        if seen is not None:
+            return seen.complete
+        breaks = self._connection.breaks
         name = self._keys.index(dimensions)
         info = yield from self._connection.attempt(b"FT.INFO", name)
-        if isinstance(info, ResponseError):
-            if not self._may_be_absent(info):
-                return self._do_without(info)
+        made = isinstance(info, ResponseError)
+        if made:
             info = yield from self._create(name, dimensions)
         elif self._overwrite and not self._is_as_wanted(info, dimensions):
-            yield from self._connection.send(b"FT.DROPINDEX", name)
+            # Another process may be about to do the same.
+            yield from self._connection.attempt(b"FT.DROPINDEX", name)
             info = yield from self._create(name, dimensions)
-        if not isinstance(info, ResponseError) and not self._is_as_wanted(info, dimensions):
+        if isinstance(info, ResponseError):
+            return self._do_without(info)
+        if not self._is_as_wanted(info, dimensions):
             raise StorageError(
                 f"Redis: there is an index {_text(name)!r} of another kind; use another prefix, or"
                 " overwrite=True to replace the index (the entries stay)"
             )
-        # The last word on whether the engine can do all that is needed, which some cannot.
-        trial = yield from self._connection.attempt(
-            b"FT.SEARCH", name, b"@scope:{h}", b"LIMIT", b"0", b"0", b"DIALECT", b"2"
-        )
-        for reply in (info, trial):
-            if isinstance(reply, ResponseError):
-                return self._do_without(reply)
-        self._decide("query-engine")
+        if self.mode is None:
+            refusal = yield from self._refusal(dimensions)
+            if refusal is not None:
+                if made and not _is_transient(refusal):
+                    yield from self._connection.attempt(b"FT.DROPINDEX", name)
+                return self._do_without(refusal)
+            self._decide("query-engine")
         complete = not _is_indexing(info)
         # Mostly it takes some milliseconds only, less than to compare the vectors here instead.
-        wait = 0.0 if dimensions in self._indexes else _WAIT_SECONDS
+        wait = 0.0 if dimensions in self._seen else _WAIT_SECONDS
         give_up_at = time.monotonic() + wait
         while not complete and time.monotonic() < give_up_at:
-            yield Step(partial(time.sleep, _POLL_SECONDS), partial(asyncio.sleep, _POLL_SECONDS))
+            yield from pause(_POLL_SECONDS)
             info = yield from self._connection.send(b"FT.INFO", name)
             complete = not _is_indexing(info)
-        self._indexes[dimensions] = None if complete else time.monotonic() + _LOOK_AGAIN_SECONDS
+        trusted = _TRUSTED_SECONDS if complete else _LOOK_AGAIN_SECONDS
+        self._seen[dimensions] = _Seen(complete, time.monotonic() + trusted, breaks)
         return complete
+
+    def _refusal(self, dimensions: int) -> Steps[ResponseError | None]:
+        """Return why the engine cannot do all that is needed, as some have a part of it only."""
+        nothing = Scope("", "", "", b"h")
+        vector = np.ones(dimensions, np.float32)
+        for query in (
+            self._nearest_query(nothing, vector, 1, {"": ""}),
+            self._exact_query(nothing, "", 1, {"": ""}),
+        ):
+            reply = yield from self._connection.attempt(*self._command(dimensions, *query))
+            if isinstance(reply, ResponseError):
+                return reply
+        return None
 
     def nearest(
         self,
@@ -167,36 +210,17 @@ class QueryEngine:
 
         Cosines are `least` or more.
         """
-        field = vector_field(len(embedding))
-        neighbours = max(_LEAST_NEIGHBOURS, 2 * limit)
+        neighbours = min(max(_LEAST_NEIGHBOURS, 2 * limit), _MOST_RESULTS)
         while True:
-            neighbours = min(neighbours, _MOST_RESULTS)
-            query = b"(%b)=>[KNN %d @%b $vector AS distance]" % (
-                self._condition(scope, attributes),
-                neighbours,
-                field,
-            )
-            found = yield from self._search(
-                len(embedding),
-                query,
-                b"PARAMS",
-                b"2",
-                b"vector",
-                embedding.astype("<f4").tobytes(),
-                b"SORTBY",
-                b"distance",
-                b"ASC",
-                b"LIMIT",
-                b"0",
-                b"%d" % neighbours,
-            )
+            query = self._nearest_query(scope, embedding, neighbours, attributes)
+            found = yield from self._search(len(embedding), query)
             if found is None:
                 return None
             entries = self._entries(found, scope, attributes)
             cosines = np.array([each.embedding.dot(embedding) for each in entries], np.float32)
             updated_at = np.array([each.updated_at for each in entries])
             best = row_numbers(best_rows(cosines, updated_at, limit, least))
-            if len(found) < neighbours or neighbours == _MOST_RESULTS:
+            if len(found) < neighbours or neighbours >= _MOST_EQUALS:
                 break
             # The most recently updated among equals may be behind those that were asked for.
             last = float(cosines[best[-1]]) if len(best) == limit else least
@@ -206,24 +230,20 @@ class QueryEngine:
         return [(entries[row], float(cosines[row])) for row in best]
 
     def exact(
-        self, scope: Scope, prompt: str, limit: int, attributes: Mapping[str, str] | None
+        self,
+        dimensions: int,
+        scope: Scope,
+        prompt: str,
+        limit: int,
+        attributes: Mapping[str, str] | None,
     ) -> Steps[list[CacheEntry] | None]:
-        """Return the entries of a prompt, latest first; an index must have been ready.
+        """Return the entries of a prompt, latest first, by an index that was ready.
 
         None says that it has been lost since, and is not complete again.
         """
-        condition = self._condition(scope, attributes)
-        dimensions = self.any_ready()
-        found = yield from self._search(
-            cast("int", dimensions),
-            b"%b @exact:{%b}" % (condition, prompt_token(prompt)),
-            b"SORTBY",
-            b"updated",
-            b"DESC",
-            b"LIMIT",
-            b"0",
-            b"%d" % min(_MOST_RESULTS, limit + _LEAST_NEIGHBOURS),
-        )
+        count = min(_MOST_RESULTS, limit + _LEAST_NEIGHBOURS)
+        query = self._exact_query(scope, prompt, count, attributes)
+        found = yield from self._search(dimensions, query)
         if found is None:
             return None
         entries = self._entries(found, scope, attributes)
@@ -231,35 +251,85 @@ class QueryEngine:
         folded = prompt.casefold()
         return [entry for entry in entries if entry.prompt.casefold() == folded][:limit]
 
+    def _nearest_query(
+        self,
+        scope: Scope,
+        embedding: NDArray[np.float32],
+        count: int,
+        attributes: Mapping[str, str] | None,
+    ) -> tuple[bytes, ...]:
+        condition = self._condition(scope, attributes)
+        knn = b"KNN %d @%b $vector AS distance" % (count, vector_field(len(embedding)))
+        return (
+            b"(%b)=>[%b]" % (condition, knn),
+            *(b"PARAMS", b"2", b"vector", embedding.astype("<f4").tobytes()),
+            *(b"SORTBY", b"distance", b"ASC"),
+            *(b"LIMIT", b"0", b"%d" % count),
+        )
+
+    def _exact_query(
+        self, scope: Scope, prompt: str, count: int, attributes: Mapping[str, str] | None
+    ) -> tuple[bytes, ...]:
+        condition = self._condition(scope, attributes)
+        return (
+            b"%b @exact:{%b}" % (condition, prompt_token(prompt)),
+            *(b"SORTBY", b"updated", b"DESC"),
+            *(b"LIMIT", b"0", b"%d" % count),
+        )
+
     def _condition(self, scope: Scope, attributes: Mapping[str, str] | None) -> bytes:
         tags = b"".join(b" @tags:{%b}" % each for each in attribute_tokens(attributes))
         now = index_number(self._clock())
         return b"@scope:{%b}%b @expires:[(%b +inf]" % (scope.token, tags, now)
 
+    def _command(self, dimensions: int, *query: bytes) -> tuple[bytes, ...]:
+        # Without a time of ours, the engine may return after half a second what it has found by
+        # then. At this one nobody waits for the answer any more.
+        milliseconds = b"%d" % max(1, round(1000 * self._timeout))
+        index = self._keys.index(dimensions)
+        return (b"FT.SEARCH", index, *query, b"TIMEOUT", milliseconds, b"DIALECT", b"2")
+
     def _search(
-        self, dimensions: int, query: bytes, *options: bytes
+        self, dimensions: int, query: tuple[bytes, ...]
     ) -> Steps[list[tuple[bytes, dict[bytes, bytes]]] | None]:
         """Return keys and fields of what a query finds; None if the index is not complete."""
-        command = (
-            b"FT.SEARCH",
-            self._keys.index(dimensions),
-            query,
-            *options,
-            # Without it, the engine may return after half a second what it has found by then. At
-            # this one nobody waits for the answer any more.
-            b"TIMEOUT",
-            self._milliseconds,
-            b"DIALECT",
-            b"2",
-        )
+        command = self._command(dimensions, *query)
+        breaks, started = self._connection.breaks, time.monotonic()
         reply = yield from self._connection.attempt(*command)
-        if isinstance(reply, ResponseError):
-            # The index may be gone with all the data, by FLUSHALL.
-            self._indexes.pop(dimensions, None)
+        if isinstance(reply, ResponseError) or self._connection.breaks != breaks:
+            # The index may be gone with all the data, by FLUSHALL, or be made anew by a server
+            # that was started again.
+            self._seen.pop(dimensions, None)
             if not (yield from self.prepare(dimensions)):
                 return None
+            started = time.monotonic()
             reply = yield from self._connection.send(*command)
-        return _documents(reply)
+        if time.monotonic() - started >= self._timeout:
+            # A client that was given may wait for longer. By RESP2 the engine does not say whether
+            # it has stopped.
+            raise StorageError("Redis: no answer in time")
+        return self._documents(reply)
+
+    def _documents(self, reply: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        """Return the keys and fields in a reply of FT.SEARCH, by either protocol.
+
+        Raises:
+            StorageError: The engine says that it has stopped before the end.
+        """
+        if not isinstance(reply, dict):
+            flat = cast("list[Any]", reply)[1:]
+            return [(key, pairs(fields)) for key, fields in zip(flat[::2], flat[1::2], strict=True)]
+        facts = pairs(reply)
+        for warning in map(_text, facts.get(b"warning") or ()):
+            if "timeout" in warning.lower():
+                raise StorageError("Redis: the query engine stopped before the end of a search")
+            if not self._warned:
+                self._warned = True
+                _logger.warning(
+                    "the query engine of Redis may find less than there is: %s", warning
+                )
+        results = [pairs(result) for result in facts.get(b"results", [])]
+        return [(result[b"id"], pairs(result.get(b"extra_attributes"))) for result in results]
 
     def _entries(
         self,
@@ -362,11 +432,6 @@ class QueryEngine:
             found[_text(attribute.get(b"identifier", b""))] = kind
         return all(found.get(name) == kind for name, kind in wanted.items())
 
-    def _may_be_absent(self, error: ResponseError) -> bool:
-        """Return whether an error of FT.INFO may be about the index, not the command."""
-        text = str(error).lower()
-        return not _is_transient(error) and "unknown command" not in text and "perm" not in text
-
     def _do_without(self, error: ResponseError) -> bool:
         if _is_transient(error):
             raise storage_error(error)
@@ -375,39 +440,26 @@ class QueryEngine:
             raise StorageError(f"{reason} (search='query-engine' needs Redis's query engine)")
         if self.mode == "query-engine":
             raise storage_error(error)
-        self._decide("plain")
+        self._decide("plain", f" ({storage_error(error)})")
         return False
 
-    def _decide(self, mode: Mode) -> None:
+    def _decide(self, mode: Mode, reason: str = "") -> None:
         with self._lock:
             if self.mode is None:
                 self.mode = mode
-                _logger.info("Redis storage: searches are done in the mode %r", mode)
+                _logger.info("Redis storage: searches are done in the mode %r%s", mode, reason)
 
 
 def _is_indexing(info: Any) -> bool:
     """Return whether FT.INFO says that entries are being indexed which were there before."""
-    return bool(float(_text(pairs(info).get(b"indexing", b"0"))))
+    facts = pairs(info)
+    # The second is what the search module of Valkey says.
+    states = (facts.get(name, b"0") for name in (b"indexing", b"backfill_in_progress"))
+    return any(float(_text(state)) for state in states)
 
 
 def _is_transient(error: ResponseError) -> bool:
-    return isinstance(error, _TRANSIENT) or str(error).startswith(_TRANSIENT_CODES)
-
-
-def _documents(reply: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
-    """Return the keys and fields in a reply of FT.SEARCH, by either protocol.
-
-    Raises:
-        StorageError: The engine says that the results are not complete.
-    """
-    if isinstance(reply, dict):
-        facts = pairs(reply)
-        if facts.get(b"warning"):
-            raise StorageError("Redis: the query engine stopped before the end of a search")
-        results = [pairs(result) for result in facts.get(b"results", [])]
-        return [(result[b"id"], pairs(result.get(b"extra_attributes"))) for result in results]
-    flat = cast("list[Any]", reply)[1:]
-    return [(key, pairs(fields)) for key, fields in zip(flat[::2], flat[1::2], strict=True)]
+    return isinstance(error, _TRANSIENT) or str(error).startswith(_TRANSIENT_BEGINNINGS)
 
 
 def _text(value: Any) -> str:

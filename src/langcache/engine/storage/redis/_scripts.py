@@ -30,6 +30,11 @@ local function fields(id, ...)
   return found
 end
 
+-- The number in a field, 0 when there is none, or somebody else's text.
+local function as_number(text)
+  return tonumber(text or '0') or 0
+end
+
 -- The number of this change. It also grows with time, so that a server that has lost its last
 -- changes in a failover does not give their numbers to others.
 local function next_seq()
@@ -75,7 +80,7 @@ local function remove(member, now, seq)
   leave(member, seq)
   if found[1] ~= scope then return false end
   redis.call('UNLINK', prefix .. id)
-  return tonumber(found[2] or '0') > now
+  return as_number(found[2]) > now
 end
 
 local function prune(now, limit)
@@ -86,7 +91,7 @@ local function prune(now, limit)
     local scope, id = string.sub(member, 1, 32), string.sub(member, 33)
     local found = fields(id, 'scope', 'expires')
     -- What is there may be newer than this membership, if Redis had evicted what was before.
-    if found[1] ~= scope or tonumber(found[2] or '0') <= now then remove(member, now, seq)
+    if found[1] ~= scope or as_number(found[2]) <= now then remove(member, now, seq)
     else redis.call('ZADD', expiries, found[2], member) end
   end
   return #expired
@@ -106,7 +111,7 @@ STORE = _script("""
 local id, scope, dimensions = ARGV[2], ARGV[3], ARGV[4]
 local now = tonumber(ARGV[6])
 local old = fields(id, 'seq', 'scope', 'expires', 'first')
-if old[1] and tonumber(old[3] or '0') <= now then old = {} end
+if old[1] and as_number(old[3]) <= now then old = {} end
 if ARGV[7] ~= '' and old[1] ~= ARGV[7] then return {'changed'} end
 prune(now, 64)
 if redis.call('EXISTS', members) == 0 or redis.call('HEXISTS', state, 'epoch') == 0 then
@@ -125,7 +130,8 @@ local seq = next_seq()
 if old[2] and old[2] ~= scope then leave(old[2] .. id, seq) end
 local key, member = prefix .. id, scope .. id
 redis.call('UNLINK', key)
-redis.call('HSET', key, 'seq', seq, 'first', old[4] or seq, unpack(ARGV, 9))
+local first = as_number(old[4]) > 0 and old[4] or seq
+redis.call('HSET', key, 'seq', seq, 'first', first, unpack(ARGV, 9))
 if ARGV[8] ~= '' then redis.call('PEXPIRE', key, ARGV[8]) end
 if redis.call('ZADD', members, seq, member) == 1 then
   redis.call('HINCRBY', state, 'c' .. scope, 1)
@@ -265,7 +271,7 @@ local found = redis.call('ZRANGEBYSCORE', members, '(' .. ARGV[3], '+inf', 'WITH
 local sum = 0
 for number = 1, #found, 2 do
   local entry = fields(string.sub(found[number], 33), 'bytes', 'expires')
-  if tonumber(entry[2] or '0') > now then sum = sum + tonumber(entry[1] or '0') end
+  if as_number(entry[2]) > now then sum = sum + as_number(entry[1]) end
 end
 if #found < 2 * ARGV[4] then return {'', sum} end
 return {found[#found], sum}

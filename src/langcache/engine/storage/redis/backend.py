@@ -95,6 +95,10 @@ class RedisStorage(StorageBackend):
     - "query-engine": Redis 8, or one with the search module, keeps an HNSW index of the vectors
       (cosine, float32) and finds the nearest in one round trip. Where only a small part of the
       entries is in a scope, the engine compares all of them, so small caches are searched exactly.
+      At most 10,000 entries are returned, and among more than 2,000 that are equally similar the
+      most recently updated may be missed. A server that was started again indexes all entries
+      anew; until it has, they are compared as below, or a search of more than 50,000 is an error.
+      A process that had no connection open then may find less for up to five seconds.
     - "plain": any Redis or Valkey from 6.2 on. Each process keeps a copy of the vectors of the
       namespaces it searches, asks before each search what has changed, and reads the entries it
       found. It finds what `InMemoryStorage` would, and is meant for up to 50,000 entries in a
@@ -104,6 +108,10 @@ class RedisStorage(StorageBackend):
     Redis itself removes expired entries when the clock is `time.time`; they are never returned
     in any case. What refers to them is removed little by little by what is stored next, and so is
     what refers to entries that Redis has evicted, which `namespace_size` counts until then.
+
+    A user of Redis with restricted rights needs, on keys under the prefix, the commands of the
+    categories read, write, scripting and connection, and TIME; for the query engine also FT.INFO,
+    FT.CREATE, FT.SEARCH and, with `overwrite`, FT.DROPINDEX.
 
     Metadata must be made of what JSON knows, and comes back equal. A key under the prefix that
     holds something else than an entry, or a damaged one, is skipped with a warning in the log.
@@ -427,14 +435,15 @@ class RedisStorage(StorageBackend):
         self, prompt: str, scope: Scope, limit: int, attributes: Mapping[str, str] | None
     ) -> Steps[list[CacheEntry]]:
         check_limit(limit)
-        by_engine = self._engine.any_ready() is not None
-        if not by_engine and self._engine.mode != "plain":
-            dimensions = yield from self._dimensions(scope)
-            if dimensions is None:
+        dimensions = self._engine.any_ready()
+        if dimensions is None and self._engine.mode != "plain":
+            width = yield from self._dimensions(scope)
+            if width is None:
                 return []
-            by_engine = yield from self._engine.prepare(dimensions)
-        if by_engine:
-            found = yield from self._engine.exact(scope, prompt, limit, attributes)
+            if (yield from self._engine.prepare(width)):
+                dimensions = width
+        if dimensions is not None:
+            found = yield from self._engine.exact(dimensions, scope, prompt, limit, attributes)
             if found is not None:
                 return found
         yield from self._check_small(scope.namespace)
@@ -472,6 +481,9 @@ class RedisStorage(StorageBackend):
                 actual, expected = stored.get(match.entry.id), seq_of(match.entry)
                 if actual is None:
                     mirror.hide(member, expected)
+                elif actual.seq < expected:
+                    # Numbers only grow: this is lost in a failover.
+                    mirror.forget()
                 elif actual.seq == expected and not _is_over(actual.entry, now):
                     good.append((actual.entry, match.similarity))
             if len(good) == len(matches) or tries == _MOST_TRIES:
