@@ -583,6 +583,7 @@ def test_threads_see_no_lost_stale_foreign_or_half_written_entry(
     stored = [0] * count  # the latest version whose store has returned
     gone = [0] * count  # the latest version that has been deleted or has expired
     versions = itertools.count(1)
+    advancing = threading.Lock()
 
     def entry(key, version, **changes):
         attributes = {"key": str(key), "third": str(key % 3)}
@@ -672,7 +673,8 @@ def test_threads_see_no_lost_stale_foreign_or_half_written_entry(
                 expires_at = now + 1
                 storage.store(entry(key, version, expires_at=expires_at))
                 stored[key] = version
-                now = max(now, float(next(clock)), expires_at)
+                with advancing:  # else the clock might go back to what another thread read
+                    now = max(now, float(next(clock)), expires_at)
                 gone[key] = version
 
         return step

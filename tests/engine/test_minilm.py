@@ -1,6 +1,7 @@
 import asyncio
 import importlib.util
 import itertools
+import os
 import shutil
 import subprocess
 import sys
@@ -196,3 +197,21 @@ def test_verify_finds_a_changed_model_file(tmp_path, name):
     spec.loader.exec_module(changed)
     with pytest.raises(ValueError, match=f"^{name}: SHA-256 is"):
         changed.verify()
+
+
+def test_onnxruntime_writes_nothing_and_calls_nobody(tmp_path):
+    code = "from langcache.engine import MiniLMEmbedder; MiniLMEmbedder().embed(['a'])"
+    home = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "USERPROFILE", "LOCALAPPDATA"), str(tmp_path))
+    environment = os.environ | home
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    process = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
+    # Its telemetry begins with files of its own.
+    assert list(tmp_path.rglob("*")) == []

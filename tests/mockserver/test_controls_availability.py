@@ -5,6 +5,8 @@ import sys
 import httpx
 import pytest
 from langcache_mockserver import MockServer, Settings, SettingsError, SimilarityTable, create_app
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 PATHS = ("/_mock/v1/faults", "/_mock/v1/openapi.json", "/_mock/v1/reset", "/_mock/v1")
 
@@ -121,6 +123,20 @@ def test_the_address_of_the_client_counts_whoever_serves_the_application(client,
     assert asyncio.run(ask(app, client)) == status
 
 
+@pytest.mark.parametrize(("client", "status"), [("127.0.0.1", 200), ("192.0.2.7", 404)])
+def test_they_are_as_hidden_where_the_application_is_mounted_in_another(client, status):
+    server = create_app(Settings(), embedder=SimilarityTable({}))
+    outer = Starlette(routes=[Mount("/cache", server)])
+
+    async def statuses():
+        transport = httpx.ASGITransport(outer, client=(client, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            paths = ("/cache/_mock/v1/faults", "/cache/health/liveness", "/health/liveness")
+            return [(await http.get(path)).status_code for path in paths]
+
+    assert asyncio.run(statuses()) == [status, 200, 404]
+
+
 def test_several_processes_can_have_none():
     options = {"workers": 2, "storage": "redis://localhost"}
     Settings(**options)
@@ -133,7 +149,7 @@ def test_several_processes_can_have_none():
 def test_a_journal_is_kept_only_with_them():
     # Whoever hosts a server must not find requests in its memory.
     with MockServer(embedder=SimilarityTable({}), test_controls="off", listen=False) as server:
-        service = server._running.app.state.service
+        service = server._running.app.service
         assert service.controls is None
 
 

@@ -2,6 +2,11 @@ import subprocess
 import sys
 
 import pytest
+
+# What is first imported while pytester is at work is forgotten after it, and imported again later:
+# then the C code of httptools raises errors of classes that uvicorn does not know any more.
+import uvicorn.loops.auto
+import uvicorn.protocols.http.auto  # noqa: F401
 from langcache_mockserver import MockServer, SimilarityTable
 
 pytest_plugins = ["pytester"]

@@ -297,7 +297,18 @@ def test_what_is_remembered_cannot_be_changed():
     embedder = RememberingEmbedder(CountingEmbedder(), 9)
     embedder.embed(["a"])[0, 0] = 7
     with pytest.raises(ValueError, match="read-only"):
-        embedder.embed(["a"])[0, 0] = 7
+        embedder.embed_one("a")[0] = 7
+    embedder.embed(["a"])[0, 0] = 7
+    assert (embedder.embed(["a"]) == CountingEmbedder().embed(["a"])).all()
+    assert (embedder.embed_one("a") == CountingEmbedder().embed(["a"])[0]).all()
+
+
+def test_one_text_is_embedded_once_and_remembered():
+    inner = CountingEmbedder()
+    embedder = RememberingEmbedder(inner, 9)
+    first, again = embedder.embed_one("a"), embedder.embed_one("a")
+    assert inner.asked == ["a"]
+    assert (first == again).all()
     assert embedder.embed(["a"])[0, 0] != 7
 
 

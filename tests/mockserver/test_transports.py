@@ -202,7 +202,7 @@ def test_a_server_that_does_not_listen_has_no_address_in_any_network():
 def test_servers_of_a_process_share_the_model():
     def embedder_of(_):
         with MockServer(listen=False) as server:
-            return server._running.app.state.service.embedder
+            return server._running.app.service.embedder
 
     with ThreadPoolExecutor(4) as pool:
         assert len({id(each) for each in pool.map(embedder_of, range(4))}) == 1

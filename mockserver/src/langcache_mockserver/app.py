@@ -7,12 +7,10 @@ import time
 from typing import TYPE_CHECKING
 
 from anyio import CapacityLimiter
-from starlette.applications import Starlette
 from starlette.responses import Response
 
-from langcache.engine.embedders import EmbedderError
-from langcache.engine.storage import StorageError
 from langcache_mockserver import control_plane, data_plane, health, identity, metrics
+from langcache_mockserver.application import Application
 from langcache_mockserver.auth import Gate
 from langcache_mockserver.caches import Caches
 from langcache_mockserver.configuration import configuration_of
@@ -24,12 +22,6 @@ from langcache_mockserver.controls.controls import Controls
 from langcache_mockserver.metrics import Metrics
 from langcache_mockserver.middleware import middleware_of
 from langcache_mockserver.minilm import shared_minilm
-from langcache_mockserver.problems import (
-    ProblemError,
-    handle_failed_dependency,
-    handle_not_found,
-    handle_problem,
-)
 from langcache_mockserver.rate_limits import RateLimits
 from langcache_mockserver.registry import Registry, digest_of
 from langcache_mockserver.remembering import RememberingEmbedder
@@ -56,7 +48,7 @@ def create_app(
     storage: StorageBackend | None = None,
     clock: Callable[[], float] | None = None,
     configuration: Configuration | None = None,
-) -> Starlette:
+) -> Application:
     """Make the server as an ASGI application.
 
     Args:
@@ -104,34 +96,14 @@ def create_app(
         controls.recording.begin(settings)
 
     @contextlib.asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
+    async def lifespan(_app: Application) -> AsyncGenerator[None]:
         yield
         if controls is not None:
             await controls.recording.aclose()
         if storage is None:
             await used_storage.aclose()
 
-    app = Starlette(
-        routes=[
-            *data_plane.ROUTES,
-            *control_plane.ROUTES,
-            *identity.ROUTES,
-            *health.ROUTES,
-            *metrics.ROUTES,
-            *routes_of("/openapi.json", GET=_contract),
-            *([] if controls is None else plane.ROUTES),
-        ],
-        middleware=middleware_of(settings, meters, controls),
-        exception_handlers={
-            ProblemError: handle_problem,
-            StorageError: handle_failed_dependency,
-            EmbedderError: handle_failed_dependency,
-            404: handle_not_found,
-        },
-        lifespan=lifespan,
-    )
-    app.router.redirect_slashes = False
-    app.state.service = Service(
+    service = Service(
         settings,
         Caches(
             embedder=remembering,
@@ -156,7 +128,16 @@ def create_app(
         meters,
         controls,
     )
-    return app
+    routes = [
+        *data_plane.ROUTES,
+        *control_plane.ROUTES,
+        *identity.ROUTES,
+        *health.ROUTES,
+        *metrics.ROUTES,
+        *routes_of("/openapi.json", GET=_contract),
+        *([] if controls is None else plane.ROUTES),
+    ]
+    return Application(service, routes, middleware_of(settings, meters, controls), lifespan)
 
 
 async def _contract(_request: Request) -> Response:

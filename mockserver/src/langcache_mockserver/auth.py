@@ -12,7 +12,7 @@ from langcache_mockserver.call import call_of
 from langcache_mockserver.problems import ProblemError
 from langcache_mockserver.registry import Access, digest_of
 from langcache_mockserver.service import in_worker, service_of
-from langcache_mockserver.validation import decode_id
+from langcache_mockserver.validation import decode_id, header_values
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from langcache_mockserver.rate_limits import RateLimits
     from langcache_mockserver.registry import CacheSettings, Key, Registry
 
-_BEARER = re.compile(r"bearer +([\x21-\x7e]+)", re.IGNORECASE)
+_BEARER = re.compile(rb"bearer +([\x21-\x7e]+)", re.IGNORECASE)
 
 _MISSING = {
     Access.READ: "to read from this cache",
@@ -91,7 +91,7 @@ def authenticate(request: Request) -> str:
         ProblemError: 401, where the `Authorization` header is missing, given twice, or anything but
             `Bearer <key>` with a key of visible ASCII characters.
     """
-    headers = request.headers.getlist("authorization")
+    headers = header_values(request.scope, b"authorization")
     if not headers:
         raise _refusal("the Authorization header is missing")
     if len(headers) > 1:
@@ -103,7 +103,7 @@ def authenticate(request: Request) -> str:
         raise _refusal(
             "the Authorization header must be 'Bearer <key>' with a key that is not empty"
         )
-    return match[1]
+    return match[1].decode()
 
 
 def authenticate_admin(request: Request) -> None:

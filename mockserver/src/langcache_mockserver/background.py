@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Coroutine
 
-    from starlette.applications import Starlette
+    from langcache_mockserver.application import Application
 
 _IN_PROCESS_URL = "http://langcache.invalid"  # leads nowhere without our transports (RFC 6761)
 _GRACE_SECONDS = 3  # what requests under way within the process get to finish
@@ -33,7 +33,7 @@ class Background:
         url: Its base URL. Without a socket, it is only good for the transports of this process.
     """
 
-    def __init__(self, app: Starlette, listener: socket.socket | None, host: str) -> None:
+    def __init__(self, app: Application, listener: socket.socket | None, host: str) -> None:
         self.app = app
         self.url = _IN_PROCESS_URL if listener is None else url_of(listener, host)
         self._listener = listener

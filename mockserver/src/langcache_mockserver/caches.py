@@ -146,7 +146,7 @@ class Caches:
             The id of the entry.
         """
         entry_id = entry_id_of(prompt, attributes)
-        embedding = self._embedder.embed([prompt])[0]
+        embedding = self._embedder.embed_one(prompt)
         now = self._clock()
         entry = CacheEntry(
             id=entry_id,
@@ -234,7 +234,7 @@ class Caches:
         near = self._timed(
             "search",
             self._storage.search_top,
-            self._embedder.embed([prompt])[0],
+            self._embedder.embed_one(prompt),
             cache_id,
             self._embedder.model_id,
             "",

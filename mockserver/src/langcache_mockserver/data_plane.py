@@ -17,98 +17,97 @@ from langcache_mockserver.controls.interception import intercept
 from langcache_mockserver.problems import ProblemError
 from langcache_mockserver.registry import Access
 from langcache_mockserver.routing import routes_of
-from langcache_mockserver.service import Service, in_worker, service_of
+from langcache_mockserver.service import in_worker, service_of
 from langcache_mockserver.validation import decode_id
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
 
     from starlette.requests import Request
 
     from langcache_mockserver.caches import Found
-    from langcache_mockserver.registry import CacheSettings
+    from langcache_mockserver.controls.controls import Controls
+    from langcache_mockserver.routing import Endpoint
 
 
 async def _set(request: Request) -> Response:
-    service, cache_id, cache = await _open_cache(request, Access.WRITE)
-    body = await _body(request, "SetRequest", cache)
+    service, call = service_of(request), call_of(request)
+    body = await _body(request, Access.WRITE, "SetRequest")
     prompt = body["prompt"]
     work = partial(
         service.caches.set,
-        cache_id,
+        call.cache_id,
         prompt,
         body["response"],
         body.get("attributes", {}),
         body.get("ttlMillis"),
     )
-    is_quick = service.caches.is_quick(cache_id, prompt)
+    is_quick = service.caches.is_quick(call.cache_id, prompt)
     entry_id = work() if is_quick else await in_worker(request, work)
     return JSONAnswer({"entryId": entry_id}, 201)
 
 
 async def _search(request: Request) -> Response:
-    service, cache_id, cache = await _open_cache(request, Access.READ)
-    body = await _body(request, "SearchRequest", cache)
+    service, call = service_of(request), call_of(request)
+    body = await _body(request, Access.READ, "SearchRequest")
     prompt, query = body["prompt"], _query(body)
-    work = partial(service.caches.search, cache_id, prompt, query)
+    work = partial(service.caches.search, call.cache_id, prompt, query)
     embedded = prompt if "semantic" in query.strategies else None
-    is_quick = service.caches.is_quick(cache_id, embedded)
+    is_quick = service.caches.is_quick(call.cache_id, embedded)
     answer = work() if is_quick else await in_worker(request, work)
-    call_of(request).outcome = answer.outcome
+    call.outcome = answer.outcome
     return JSONAnswer({"data": [_as_json(each) for each in answer.found]})
 
 
 async def _conversational_search(request: Request) -> Response:
-    service, cache_id, cache = await _open_cache(request, Access.READ)
-    body = await _body(request, "ConversationalSearchBody", cache)
+    service, call = service_of(request), call_of(request)
+    body = await _body(request, Access.READ, "ConversationalSearchBody")
     context = body.get("context", [])
     actual_prompt, answer = await in_worker(
-        request, service.caches.converse, cache_id, body["prompt"], context, _query(body)
+        request, service.caches.converse, call.cache_id, body["prompt"], context, _query(body)
     )
-    call_of(request).outcome = answer.outcome
+    call.outcome = answer.outcome
     data = [_as_json(each) for each in answer.found]
     return JSONAnswer({"actualPrompt": actual_prompt, "data": data})
 
 
 async def _delete_query(request: Request) -> Response:
-    service, cache_id, cache = await _open_cache(request, Access.WRITE)
-    body = await _body(request, "DeleteQueryRequest", cache)
+    service, call = service_of(request), call_of(request)
+    body = await _body(request, Access.WRITE, "DeleteQueryRequest")
     count = await in_worker(
-        request, service.caches.delete_by_attributes, cache_id, body["attributes"]
+        request, service.caches.delete_by_attributes, call.cache_id, body["attributes"]
     )
     return JSONAnswer({"deletedEntriesCount": count})
 
 
 async def _delete_by_id(request: Request) -> Response:
-    service, cache_id, _ = await _open_cache(request, Access.WRITE)
+    service, call = service_of(request), call_of(request)
+    await open_cache(request, Access.WRITE)
     entry_id = decode_id(request.path_params["entry_id"], "entryId")
-    if not await in_worker(request, service.caches.delete, cache_id, entry_id):
+    if not await in_worker(request, service.caches.delete, call.cache_id, entry_id):
         raise ProblemError(404, "there is no entry of this id in the cache")
     return Response(status_code=204)
 
 
 async def _flush(request: Request) -> Response:
-    service, cache_id, _ = await _open_cache(request, Access.FULL)
-    await in_worker(request, service.caches.flush, cache_id)
+    service, call = service_of(request), call_of(request)
+    await open_cache(request, Access.FULL)
+    await in_worker(request, service.caches.flush, call.cache_id)
     return Response(status_code=204)
 
 
 async def _cache_health(request: Request) -> Response:
-    service, _, _ = await _open_cache(request, Access.READ)
-    await in_worker(request, service.caches.check)
+    await open_cache(request, Access.READ)
+    await in_worker(request, service_of(request).caches.check)
     return JSONAnswer({"ok": True})
 
 
-async def _open_cache(
-    request: Request, needed: Access
-) -> tuple[Service, str, CacheSettings | None]:
-    """Return the service, the id of the cache and what is declared of it, if the caller may."""
+async def _body(request: Request, needed: Access, schema: str) -> dict[str, Any]:
+    """Return the body of a request, which holds to its schema and to the rules of its cache.
+
+    The caller of an operation that takes a body is let in first, as by `open_cache`.
+    """
     cache = await open_cache(request, needed)
-    return service_of(request), call_of(request).cache_id, cache
-
-
-async def _body(request: Request, schema: str, cache: CacheSettings | None) -> dict[str, Any]:
-    """Return the body of a request, which holds to its schema and to the rules of its cache."""
     body = await body_of(request, schema)
     return body if cache is None else apply_rules(cache, body)
 
@@ -134,16 +133,17 @@ def _as_json(found: Found) -> dict[str, object]:
     }
 
 
-def _operation(
-    operation: str, endpoint: Callable[[Request], Awaitable[Response]]
-) -> Callable[[Request], Awaitable[Response]]:
+def _operation(operation: str, endpoint: Endpoint) -> Endpoint:
     """Return an endpoint that notes which operation of the contract it is."""
 
-    async def noted(request: Request) -> Response:
+    def noted(request: Request) -> Awaitable[Response]:
         call_of(request).operation = operation
         controls = service_of(request).controls
-        staged = None if controls is None else await intercept(request, controls)
-        return await endpoint(request) if staged is None else staged
+        return endpoint(request) if controls is None else staged(request, controls)
+
+    async def staged(request: Request, controls: Controls) -> Response:
+        answer = await intercept(request, controls)
+        return await endpoint(request) if answer is None else answer
 
     return noted
 
@@ -151,7 +151,6 @@ def _operation(
 _CACHE = "/v1/caches/{cache_id}"
 
 ROUTES = [
-    # Routes are tried in turn, so what is asked for most comes first.
     *routes_of(f"{_CACHE}/entries/search", POST=_operation("search", _search)),
     *routes_of(
         f"{_CACHE}/entries",

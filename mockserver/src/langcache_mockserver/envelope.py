@@ -43,7 +43,7 @@ class Envelope:
     - Every answer carries headers that keep a browser from making more of it than data. An endpoint
       that wants others sets them itself.
     - Requests are routed by the path as it came, still percent-encoded, so that `%2F` in an id
-      stays part of the id.
+      stays part of the id, and without what leads to an application that is mounted in another.
     - An exception that nothing foresaw is answered with the contract's 500 and logged with the
       request id, its type and where it happened. Its message is not logged, as it may quote a
       prompt.
@@ -65,7 +65,10 @@ class Envelope:
             return
         started_at = time.perf_counter()
         asked_id = _asked_id(scope)
-        request_id = asked_id if _REQUEST_ID.fullmatch(asked_id) else os.urandom(16).hex()
+        if asked_id and _REQUEST_ID.fullmatch(asked_id):
+            request_id = asked_id
+        else:
+            request_id = os.urandom(16).hex()
         path = _raw_path(scope)
         scope["path"] = path
         call = begin_call(scope, request_id)
@@ -81,11 +84,13 @@ class Envelope:
             nonlocal status, bytes_out
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = list(message.get("headers", ()))
+                headers = message.get("headers", ())
                 present = {name for name, _ in headers}
-                headers += [each for each in _SECURITY_HEADERS if each[0] not in present]
-                headers.append((b"x-request-id", request_id.encode()))
-                message["headers"] = headers
+                message["headers"] = [
+                    *headers,
+                    *[each for each in _SECURITY_HEADERS if each[0] not in present],
+                    (b"x-request-id", request_id.encode()),
+                ]
             else:
                 bytes_out += len(message.get("body", b""))
             await send(message)
@@ -131,8 +136,11 @@ def _asked_id(scope: Scope) -> str:
 
 
 def _raw_path(scope: Scope) -> str:
+    """Return the path as it came, without the part that leads to this application."""
     raw_path: bytes | None = scope.get("raw_path")
     if raw_path is None:  # optional in ASGI
-        return quote(scope["path"])
-    # Some servers and clients leave the query in.
-    return raw_path.partition(b"?")[0].decode("latin-1")
+        path = quote(scope["path"])
+    else:
+        # Some servers and clients leave the query in.
+        path = raw_path.partition(b"?")[0].decode("latin-1")
+    return path.removeprefix(scope.get("root_path", ""))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
-from langcache_mockserver.problems import ProblemError
+from langcache_mockserver.problems import not_found
 from langcache_mockserver.prometheus import MEDIA_TYPE, Counter, Gauge, Histogram, text_of
 from langcache_mockserver.routing import routes_of
 from langcache_mockserver.service import in_worker, service_of
@@ -154,7 +154,7 @@ class Metrics:
 async def _metrics(request: Request) -> Response:
     metrics = service_of(request).metrics
     if metrics is None:
-        raise ProblemError(404, "there is no such path")
+        raise not_found()
     text = await in_worker(request, metrics.text)
     return Response(text, headers={"content-type": MEDIA_TYPE})
 

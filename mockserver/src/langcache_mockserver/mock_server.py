@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from os import fspath
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from langcache_mockserver.app import create_app
 from langcache_mockserver.background import Background
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from langcache_mockserver.controls.journal import Journal
     from langcache_mockserver.controls.recording import Recording
     from langcache_mockserver.controls.state import Dump, SeedEntry
-    from langcache_mockserver.service import Service
 
 
 class MockServer:
@@ -288,7 +287,7 @@ class MockServer:
 
     @property
     def _controls(self) -> Controls:
-        controls = cast("Service", self._running.app.state.service).controls
+        controls = self._running.app.service.controls
         if controls is None:
             raise RuntimeError(
                 "the server has no test controls: test_controls is off, or auto "

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from langcache.engine.embedders import EmbedderError
+
 _log = logging.getLogger("langcache_mockserver")
 
 _KINDS = {
@@ -108,15 +110,8 @@ def _other_kind(status: int) -> tuple[str, str]:
         return f"Status {status}", kind
 
 
-async def handle_problem(request: Request, error: Exception) -> JSONResponse:
-    """Answer a request that ended in a `ProblemError` (an exception handler for Starlette)."""
-    if not isinstance(error, ProblemError):
-        raise error
-    return response(error, request.scope["path"])
-
-
-async def handle_failed_dependency(request: Request, error: Exception) -> JSONResponse:
-    """Answer a request that storage or embedder failed (an exception handler for Starlette).
+def failed_dependency(request: Request, error: StorageError | EmbedderError) -> JSONResponse:
+    """Return the answer for a request that storage or embedder failed.
 
     What they say goes to the log: it may name hosts and files, which are not the caller's affair.
     """
@@ -132,6 +127,6 @@ async def handle_failed_dependency(request: Request, error: Exception) -> JSONRe
     return response(problem, request.scope["path"])
 
 
-async def handle_not_found(request: Request, _error: Exception) -> JSONResponse:
-    """Answer a request for a path that no route has (an exception handler for Starlette)."""
-    return response(ProblemError(404, "there is no such path"), request.scope["path"])
+def not_found() -> ProblemError:
+    """Return the 404 for a path that no route has."""
+    return ProblemError(404, "there is no such path")

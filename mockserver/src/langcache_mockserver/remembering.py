@@ -55,12 +55,13 @@ class RememberingEmbedder:
         """Return whether the vector of a text is there, so that `embed` takes microseconds."""
         return text in self._vectors
 
+    def embed_one(self, text: str) -> NDArray[np.float32]:
+        """Return the vector of a text, float32 of shape (dimensions,); it must not be changed."""
+        vector = self._recall(text)
+        return self.embed([text])[0] if vector is None else vector
+
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the vectors of texts, float32 of shape (texts, dimensions)."""
-        if len(texts) == 1:  # nearly always, and in a fraction of the time
-            vector = self._recall(texts[0])
-            if vector is not None:
-                return vector[np.newaxis]
         known = [self._recall(text) for text in texts]
         missing = [text for text, vector in zip(texts, known, strict=True) if vector is None]
         vectors = np.empty((len(texts), self.dimensions), np.float32)

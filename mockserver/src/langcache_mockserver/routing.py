@@ -1,50 +1,124 @@
-"""Routes by path and method, with an answer for the methods a path does not have."""
+"""Routes by path and method, with an answer for the paths and methods that there are not."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from starlette.requests import Request
-from starlette.routing import Route
 
-from langcache_mockserver.problems import ProblemError, response
+from langcache.engine.embedders import EmbedderError
+from langcache.engine.storage import StorageError
+from langcache_mockserver.problems import (
+    ProblemError,
+    failed_dependency,
+    not_found,
+    response,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from starlette.responses import Response
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+Endpoint: TypeAlias = "Callable[[Request], Awaitable[Response]]"
+"""Answers a request, or raises a `ProblemError`, `StorageError` or `EmbedderError`."""
+
+Route: TypeAlias = "tuple[str, Mapping[str, Endpoint]]"
+"""A path, such as `/v1/caches/{cache_id}/entries`, and what answers its methods."""
 
 
-def routes_of(path: str, **endpoints: Callable[[Request], Awaitable[Response]]) -> list[Route]:
-    """Return the route of a path, for endpoints by method; it refuses all other methods.
-
-    Because it does, a path without parameters keeps the requests that it can't answer from the
-    paths with parameters after it, as OpenAPI wants it.
-    """
-    return [Route(path, _Methods(endpoints))]
+def routes_of(path: str, **endpoints: Endpoint) -> list[Route]:
+    """Return the route of a path, for endpoints by method; GET answers HEAD, too."""
+    if "GET" in endpoints:
+        endpoints["HEAD"] = endpoints["GET"]
+    return [(path, endpoints)]
 
 
-class _Methods:
-    """The ASGI application behind a path.
+class Routing:
+    """The ASGI application that has a request answered by the endpoint of its path and method.
+
+    The segments of a path are looked up one after the other, so it costs nothing to have many
+    routes. A segment that some path spells out is never taken for the value of a parameter, as
+    OpenAPI wants it. Values of parameters are not empty; they stay percent-encoded as they came.
 
     Args:
-        endpoints: What answers each method; GET answers HEAD, too.
+        routes: The routes. Two paths that differ in nothing but the names of parameters can't be
+            told apart.
+        other: What to call for anything but an HTTP request.
     """
 
-    def __init__(self, endpoints: Mapping[str, Callable[[Request], Awaitable[Response]]]) -> None:
-        self._endpoints = dict(endpoints)
-        if "GET" in endpoints:
-            self._endpoints["HEAD"] = endpoints["GET"]
-        self._allowed = ", ".join(sorted(self._endpoints))
+    def __init__(self, routes: Iterable[Route], other: ASGIApp) -> None:
+        self._other = other
+        self._root = _Node()
+        for path, endpoints in routes:
+            node = self._root
+            for segment in path.split("/"):
+                node = node.child(segment)
+            node.endpoints = endpoints
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, with a 405 that names the methods if the path doesn't have this one."""
-        endpoint = self._endpoints.get(scope["method"])
-        if endpoint is None:
-            headers = {"Allow": self._allowed}
-            problem = ProblemError(405, f"the path has {self._allowed}", headers=headers)
-            answer: Response = response(problem, scope["path"])
-        else:
-            answer = await endpoint(Request(scope, receive, send))
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self._other(scope, receive, send)
+            return
+        request = Request(scope, receive, send)
+        try:
+            answer = await self._endpoint(scope)(request)
+        except ProblemError as problem:
+            answer = response(problem, scope["path"])
+        except (StorageError, EmbedderError) as error:
+            answer = failed_dependency(request, error)
         await answer(scope, receive, send)
+
+    def _endpoint(self, scope: Scope) -> Endpoint:
+        """Return what answers a request, whose scope gets the parameters of its path.
+
+        Raises:
+            ProblemError: 404, where no route has the path; 405, where it has other methods only.
+        """
+        node = self._root
+        parameters: dict[str, str] = {}
+        for segment in scope["path"].split("/"):
+            child = node.children.get(segment)
+            if child is None:
+                child = node.parameter
+                if child is None or not segment:
+                    raise not_found()
+                parameters[child.name] = segment
+            node = child
+        if not node.endpoints:
+            raise not_found()
+        scope["path_params"] = parameters
+        endpoint = node.endpoints.get(scope["method"])
+        if endpoint is None:
+            allowed = ", ".join(sorted(node.endpoints))
+            raise ProblemError(405, f"the path has {allowed}", headers={"Allow": allowed})
+        return endpoint
+
+
+class _Node:
+    """What the segments of a path up to here lead to.
+
+    Attributes:
+        name: The name of the parameter that the last segment is the value of, or "".
+        children: Where the segments lead to that paths spell out.
+        parameter: Where any other segment leads to, if it leads anywhere.
+        endpoints: What answers the path that ends here, by method.
+    """
+
+    __slots__ = ("children", "endpoints", "name", "parameter")
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+        self.children: dict[str, _Node] = {}
+        self.parameter: _Node | None = None
+        self.endpoints: Mapping[str, Endpoint] = {}
+
+    def child(self, segment: str) -> _Node:
+        """Return where a segment of a route's path leads to, which is made if need be."""
+        if not segment.startswith("{"):
+            return self.children.setdefault(segment, _Node())
+        if self.parameter is None:
+            self.parameter = _Node(segment[1:-1])
+        return self.parameter

@@ -61,7 +61,7 @@ class Service:
 
 def service_of(request: Request) -> Service:
     """Return the service that a request has come to."""
-    return cast("Service", request.app.state.service)
+    return cast("Service", request.scope["app"].service)
 
 
 async def in_worker(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from langcache_mockserver.controls.effects import HANG_UP
@@ -26,8 +27,8 @@ class StalledBodies:
     def __init__(self, app: ASGIApp, seconds: float) -> None:
         self._app = app
         self._seconds = seconds
-        # Until when each body must be there, in the order of these moments, and what to do if not.
-        self._awaited: dict[object, tuple[float, Callable[..., object]]] = {}
+        # What to do about a body that is not there by a moment, in the order of these moments.
+        self._awaited: dict[Callable[..., object], float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -36,35 +37,37 @@ class StalledBodies:
         if hang_up is None:  # there is no connection
             await self._app(scope, receive, send)
             return
-        token = object()
         begun = False
 
         async def timed_receive() -> Message:
             nonlocal begun
             if not begun:
                 begun = True
-                self._wait_for(token, hang_up)
+                self._wait_for(hang_up)
             message = await receive()
             if not message.get("more_body", False):
-                self._awaited.pop(token, None)
+                self._awaited.pop(hang_up, None)
             return message
 
         try:
             await self._app(scope, timed_receive, send)
         finally:
-            self._awaited.pop(token, None)
+            self._awaited.pop(hang_up, None)
 
-    def _wait_for(self, token: object, hang_up: Callable[..., object]) -> None:
-        loop = asyncio.get_running_loop()
-        self._awaited[token] = (loop.time() + self._seconds, hang_up)
+    def _wait_for(self, hang_up: Callable[..., object]) -> None:
+        self._awaited[hang_up] = time.monotonic() + self._seconds
         if self._timer is None:
-            self._timer = loop.call_later(self._seconds, self._close_the_late, loop)
+            self._start_timer(self._seconds)
 
-    def _close_the_late(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _start_timer(self, seconds: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._close_the_late)
+
+    def _close_the_late(self) -> None:
         self._timer = None
-        for token, (deadline, hang_up) in list(self._awaited.items()):
-            if deadline > loop.time():
-                self._timer = loop.call_at(deadline, self._close_the_late, loop)
+        for hang_up, deadline in list(self._awaited.items()):
+            left = deadline - time.monotonic()
+            if left > 0:
+                self._start_timer(left)
                 break
-            del self._awaited[token]
+            del self._awaited[hang_up]
             hang_up(reset=False)

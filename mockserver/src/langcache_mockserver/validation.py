@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from starlette.requests import Request
+    from starlette.types import Scope
 
 CONTRACT = Path(__file__).with_name("openapi.json").read_bytes()
 """The contract (OpenAPI 3.1, JSON) that the server implements and serves."""
@@ -93,21 +94,21 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
             it is too large.
     """
     _check_media_type(request)
-    for declared in _headers(request, b"content-length"):
+    for declared in header_values(request.scope, b"content-length"):
         # Twenty digits tell enough, and int() refuses some thousands of them.
         if declared.isdigit() and int(declared[:20]) > max_bytes:
             raise _too_large(max_bytes)
     body = bytearray()
-    more_body = True
-    while more_body:
+    while True:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        body += message.get("body", b"")
-        if len(body) > max_bytes:
+        part: bytes = message.get("body", b"")
+        if len(body) + len(part) > max_bytes:
             raise _too_large(max_bytes)
-        more_body = message.get("more_body", False)
-    return bytes(body)
+        if not message.get("more_body", False):
+            return bytes(body) + part if body else part
+        body += part
 
 
 def parse_body(body: bytes, schema: str, schemas: Schemas) -> dict[str, Any]:
@@ -160,6 +161,8 @@ def decode_id(segment: str, parameter: str) -> str:
     Raises:
         ProblemError: 400, where the segment isn't percent-encoded UTF-8.
     """
+    if segment.isascii() and "%" not in segment:
+        return segment
     try:
         if _BAD_ESCAPE.search(segment):
             raise ValueError
@@ -170,28 +173,38 @@ def decode_id(segment: str, parameter: str) -> str:
 
 
 def _check_media_type(request: Request) -> None:
-    content_types = _headers(request, b"content-type")
+    content_types = header_values(request.scope, b"content-type")
     if len(content_types) != 1:
         raise ProblemError(
             415,
             "the Content-Type header must be given once, as application/json, "
             f"is given {len(content_types)} times",
         )
-    media_type, *parameters = (part.strip().lower() for part in content_types[0].split(b";"))
+    if content_types[0] != b"application/json":
+        _check_parameters(content_types[0])
+    for encoding in header_values(request.scope, b"content-encoding"):
+        if encoding.strip().lower() != b"identity":
+            raise ProblemError(415, "the body must not be compressed")
+
+
+def _check_parameters(content_type: bytes) -> None:
+    media_type, *parameters = (part.strip().lower() for part in content_type.split(b";"))
     if media_type != b"application/json":
         raise ProblemError(415, "the body must be application/json")
     for parameter in parameters:
         name, _, value = parameter.partition(b"=")
         if name == b"charset" and value.strip(b'"') not in {b"utf-8", b"utf8"}:
             raise ProblemError(415, "the body must be in UTF-8")
-    for encoding in _headers(request, b"content-encoding"):
-        if encoding.strip().lower() != b"identity":
-            raise ProblemError(415, "the body must not be compressed")
 
 
-def _headers(request: Request, name: bytes) -> list[bytes]:
-    """Return the values of a header, as they came."""
-    return [value for each, value in request.scope["headers"] if each == name]
+def header_values(scope: Scope, name: bytes) -> list[bytes]:
+    """Return the values of a header of a request, as they came.
+
+    Args:
+        scope: The request's.
+        name: The header's name, in lower case.
+    """
+    return [value for each, value in scope["headers"] if each == name]
 
 
 def _too_large(max_bytes: int) -> ProblemError:

@@ -29,6 +29,7 @@ TIE = 2e-6
 one place in memory to another."""
 
 _BLOCK_BYTES = 16 * 2**20
+_SMALL_NUMBERS = 2**19
 _GATHER_SHARE = 0.2
 _LARGEST_TAIL_SHARE = 1 / 16
 _LARGEST_PROBE_SHARE = 1 / 64
@@ -46,12 +47,12 @@ class VectorIndex:
     whole: adding a vector never copies more than one block, and at most an eighth of the memory
     is spare.
 
-    There are two ways to search. A `Scan` scores every row. A `Probe` asks a graph, which a large
-    index has when it has been given somebody to build it, and scores what the graph finds and
-    what it does not have yet.
+    There are two ways to search. A `Scan` scores every row; of a small index, `scores_now` does
+    the same at once. A `Probe` asks a graph, which a large index has when it has been given
+    somebody to build it, and scores what the graph finds and what it does not have yet.
 
     An index is not thread-safe: its caller holds a lock around every call but `Scan.run` and
-    `Probe.run`, which is where the time goes.
+    `Probe.run`, which is where the time goes in a large index.
 
     Args:
         dimensions: Width of every vector.
@@ -168,6 +169,18 @@ class VectorIndex:
         scan = Scan(self, query, list(self._filled()), candidates)
         self._scans.append(scan)
         return scan
+
+    @property
+    def is_small(self) -> bool:
+        """Whether to score every row takes no longer than some steps in Python."""
+        numbers = self._size * self.dimensions
+        return numbers <= _SMALL_NUMBERS and len(self._blocks) == 1 and not self._graphs
+
+    def scores_now(self, query: Vectors, candidates: Mask | None = None) -> Vectors:
+        """Score every row of a small index, which has one block, as `scan` and `scores` do."""
+        scores = np.empty(self._size, np.float32)
+        _score(self._blocks[0][: self._size], query, candidates, scores)
+        return scores
 
     @property
     def has_graph(self) -> bool:
@@ -340,18 +353,9 @@ class Scan:
     def run(self) -> None:
         """Score the rows the index had when the scan began."""
         for start, block in self._blocks:
-            found = self.found[start : start + len(block)]
-            if self._candidates is None:
-                _products(block, self.query, found)
-                continue
-            candidates = self._candidates[start : start + len(block)]
-            if np.count_nonzero(candidates) > _GATHER_SHARE * len(block):
-                _products(block, self.query, found)
-                found[~candidates] = EXCLUDED
-            else:
-                rows = np.flatnonzero(candidates)
-                found.fill(EXCLUDED)
-                found[rows] = _products(block[rows], self.query)
+            part = slice(start, start + len(block))
+            candidates = None if self._candidates is None else self._candidates[part]
+            _score(block, self.query, candidates, self.found[part])
 
 
 class Probe:
@@ -435,6 +439,19 @@ def best_rows(scores: Vectors, updated_at: NDArray[np.float64], limit: int, leas
         rows[start:end] = tied[(-updated_at[tied]).argsort(kind="stable")]
         start = end
     return rows[:limit]
+
+
+def _score(block: Vectors, query: Vectors, candidates: Mask | None, out: Vectors) -> None:
+    """Score the rows of a block; those that are not candidates get `EXCLUDED`."""
+    if candidates is None:
+        _products(block, query, out)
+    elif np.count_nonzero(candidates) > _GATHER_SHARE * len(block):
+        _products(block, query, out)
+        out[~candidates] = EXCLUDED
+    else:
+        rows = candidates.nonzero()[0]
+        out.fill(EXCLUDED)
+        out[rows] = _products(block[rows], query)
 
 
 def row_numbers(rows: Rows) -> list[int]:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.requests import Request
 
 from langcache_mockserver.controls.controls import PREFIX
-from langcache_mockserver.problems import handle_not_found
+from langcache_mockserver.problems import not_found, response
 from langcache_mockserver.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ class LocalOnly:
         """Pass a request on, or answer as if the path didn't exist."""
         app = self._app
         if scope["type"] == "http" and scope["path"].startswith(PREFIX) and not is_local(scope):
-            app = await handle_not_found(Request(scope), LookupError())
+            app = response(not_found(), scope["path"])
         await app(scope, receive, send)
 
 

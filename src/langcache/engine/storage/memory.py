@@ -85,10 +85,10 @@ class InMemoryStorage(StorageBackend):
     it. What the index finds is scored exactly, and all vectors are searched when that does not
     tell what the best are. Still, a few hits in a thousand are missed.
 
-    Storing and deleting take one lock for some microseconds; a search takes it only before and
-    after the work, which is done without it, and sees the storage as it is at its end. Expired
-    entries are skipped from the moment they expire, and their memory is reclaimed little by little
-    by what is done next.
+    Storing and deleting take one lock for some microseconds, and so does a search among some 1,000
+    entries or fewer. Among more, a search takes the lock only before and after the work, which is
+    done without it, and sees the storage as it is at its end. Expired entries are skipped from the
+    moment they expire, and their memory is reclaimed little by little by what is done next.
 
     What an entry takes besides its texts is its vector, 4 bytes per dimension, up to an eighth of
     that to spare, and some 500 bytes, which includes the id. The index takes 1 byte per dimension
@@ -207,6 +207,11 @@ class InMemoryStorage(StorageBackend):
             check_embedding(embedding, scope.index.dimensions if scope else None)
             if not scope:
                 return []
+            if scope.index.is_small:
+                now = self._clock()
+                found = scope.nearest_now(embedding, limit, least, attributes, now)
+                self._reclaim(scope, now)
+                return found
             scan = scope.probe(embedding, limit, attributes, effort) if effort < _ALL else None
             if scan is None:
                 candidates = scope.matching(attributes) if attributes else None
@@ -490,7 +495,8 @@ class _Record:
         self.expires_at = math.inf if entry.expires_at is None else entry.expires_at
 
     def attribute_dict(self) -> dict[str, str]:
-        return dict(zip(self.attributes[::2], self.attributes[1::2], strict=True))
+        values = iter(self.attributes)
+        return dict(zip(values, values, strict=True))
 
     def matches(self, attributes: Mapping[str, str] | None) -> bool:
         return not attributes or has_attributes(self.attribute_dict(), attributes)
@@ -506,7 +512,7 @@ class _Record:
             embedding_model_id=model_id,
             context_hash=context_hash,
             attributes=self.attribute_dict(),
-            metadata=copy.deepcopy(self.metadata),
+            metadata=None if self.metadata is None else copy.deepcopy(self.metadata),
             created_at=self.created_at,
             updated_at=self.updated_at,
             expires_at=None if self.expires_at == math.inf else self.expires_at,
@@ -730,6 +736,19 @@ class _Scope:
         share = float(self.matching(attributes, sample).mean())
         return rows * (1 + _PRODUCT_COST * share) < _ROWS_FILTERED_DURING_PROBE
 
+    def nearest_now(
+        self,
+        embedding: Vectors,
+        limit: int,
+        least: float,
+        attributes: Mapping[str, str] | None,
+        now: float,
+    ) -> list[tuple[_Record, Vectors, float]]:
+        """Return the best of all rows, of which the index has few."""
+        candidates = self.matching(attributes) if attributes else None
+        scores = self.index.scores_now(embedding, candidates)
+        return self._best(scores, limit, least, attributes, now)
+
     def nearest(
         self,
         scan: Scan,
@@ -742,6 +761,17 @@ class _Scope:
         for row in row_numbers(changed):
             if not self.records[row].matches(attributes):
                 scores[row] = EXCLUDED
+        return self._best(scores, limit, least, attributes, now)
+
+    def _best(
+        self,
+        scores: Vectors,
+        limit: int,
+        least: float,
+        attributes: Mapping[str, str] | None,
+        now: float,
+    ) -> list[tuple[_Record, Vectors, float]]:
+        """Return the best rows by their scores, which are changed where a row may not be found."""
         expired = self._expired(now)
         if expired is not None:
             scores[expired] = EXCLUDED
@@ -802,9 +832,10 @@ class _Scope:
         expired = self._expired(now)
         if expired is not None:
             mask &= ~expired
-        rows = np.flatnonzero(mask)
-        latest_first = rows[(-self._updated_at[rows]).argsort(kind="stable")]
-        records = (self.records[row] for row in row_numbers(latest_first))
+        rows = mask.nonzero()[0]
+        if len(rows) > 1:
+            rows = rows[(-self._updated_at[rows]).argsort(kind="stable")]
+        records = (self.records[row] for row in row_numbers(rows))
         found = (
             record
             for record in records
