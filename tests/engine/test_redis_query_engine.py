@@ -88,10 +88,13 @@ class Engine:
             field, kind = each, next(rest)
             options = {}
             if kind == b"VECTOR":
-                assert next(rest) == b"HNSW"
+                algorithm = next(rest)
+                assert algorithm in {b"HNSW", b"FLAT"}
                 flat = [next(rest) for _ in range(int(next(rest)))]
                 options = dict(zip(flat[::2], flat[1::2], strict=True))
                 assert options[b"TYPE"] == b"FLOAT32"
+                assert (b"M" in options) == (algorithm == b"HNSW")
+                options[b"algorithm"] = algorithm
             schema[field] = (kind, options)
         return arguments[4], schema
 
@@ -101,7 +104,7 @@ class Engine:
         for field, (kind, options) in schema.items():
             facts = [b"identifier", field, b"attribute", field, b"type", kind]
             if kind == b"VECTOR":
-                facts += [b"algorithm", b"HNSW", b"data_type", options[b"TYPE"]]
+                facts += [b"algorithm", options[b"algorithm"], b"data_type", options[b"TYPE"]]
                 facts += [b"dim", int(options[b"DIM"])]
                 facts += [b"distance_metric", options[b"DISTANCE_METRIC"]]
             if field == b"updated" and self.protocol == 2:
@@ -376,6 +379,23 @@ def test_one_who_makes_the_index_between_our_look_and_our_try_does_no_harm(make,
 
     engine.answer = late
     assert storage.search(EAST, *SCOPE, 0.9).entry.id == "1"
+
+
+def test_an_index_may_be_flat(make, engine):
+    storage = make(index_algorithm="flat")
+    storage.store(entry())
+    assert storage.search(EAST, *SCOPE, 0.9).entry.id == "1"
+    (info,) = engine.indexes.values()
+    assert b"FLAT" in str(info).encode()
+    with pytest.raises(StorageError, match="of another kind"):
+        make().search(EAST, *SCOPE, 0.9)
+    assert make(overwrite=True).search(EAST, *SCOPE, 0.9).entry.id == "1"
+    assert b"HNSW" in str(list(engine.indexes.values())).encode()
+
+
+def test_an_unknown_algorithm_is_refused(redis_url):
+    with pytest.raises(ValueError, match="index_algorithm: must be 'hnsw' or 'flat'"):
+        RedisStorage(url=redis_url, index_algorithm="ivf")
 
 
 def test_while_the_index_is_built_the_entries_are_compared_here(make, engine):
@@ -660,6 +680,24 @@ def test_the_engine_finds_what_a_comparison_with_all_entries_finds(on_engine):
         own = np.flatnonzero(np.arange(2000) % 10 == number % 10)
         right += nearest.entry.id == str(int(own[(vectors[own] @ query).argmax()]))
     assert right >= 195
+
+
+@pytest.mark.query_engine
+def test_a_flat_index_finds_what_a_comparison_with_all_entries_finds(
+    redis_url, redis_prefix, query_engine
+):
+    random = np.random.default_rng(1)
+    vectors = random.standard_normal((500, 32)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    storage = RedisStorage(
+        url=redis_url, prefix=redis_prefix, search="query-engine", index_algorithm="flat"
+    )
+    for number, vector in enumerate(vectors):
+        storage.store(entry(str(number), vector))
+    for query in vectors[:50] * -1:
+        (nearest,) = storage.search_top(query, *SCOPE, 0.0)
+        assert nearest.entry.id == str(int((vectors @ query).argmax()))
+    storage.close()
 
 
 @pytest.mark.query_engine

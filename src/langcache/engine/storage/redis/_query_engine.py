@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from langcache.engine.storage.redis._keys import Keys
 
 Mode: TypeAlias = Literal["query-engine", "plain"]
+Algorithm: TypeAlias = Literal["hnsw", "flat"]
+
+_HNSW_OPTIONS = (b"M", b"16", b"EF_CONSTRUCTION", b"200", b"EF_RUNTIME", b"64")
 
 _TRANSIENT = (ClusterDownError, MasterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
 # How others begin that say nothing about what the server can do, some of which have a class in
@@ -93,6 +96,7 @@ class QueryEngine:
         connection: Where to send commands.
         keys: The names under the prefix.
         mode: "query-engine" to insist on it, "plain" to do without, None to find out.
+        algorithm: What kind of index to make.
         overwrite: Whether to replace an index of the same name that is made otherwise.
         timeout: How long a search may take, in seconds.
         clock: Returns the present moment, in seconds since the epoch.
@@ -103,6 +107,7 @@ class QueryEngine:
         connection: Connection,
         keys: Keys,
         mode: Mode | None,
+        algorithm: Algorithm,
         overwrite: bool,
         timeout: float,
         clock: Callable[[], float],
@@ -110,6 +115,7 @@ class QueryEngine:
         self._connection = connection
         self._keys = keys
         self._demanded = mode == "query-engine"
+        self._algorithm = algorithm.upper()
         self._overwrite = overwrite
         self._timeout = timeout
         self._clock = clock
@@ -361,6 +367,9 @@ class QueryEngine:
 
     def _create(self, name: bytes, dimensions: int) -> Steps[Any]:
         """Make an index, unless another process has just done so, and return what FT.INFO says."""
+        options = [b"TYPE", b"FLOAT32", b"DIM", b"%d" % dimensions, b"DISTANCE_METRIC", b"COSINE"]
+        if self._algorithm == "HNSW":
+            options.extend(_HNSW_OPTIONS)
         created = yield from self._connection.attempt(
             b"FT.CREATE",
             name,
@@ -385,20 +394,9 @@ class QueryEngine:
             b"NUMERIC",
             vector_field(dimensions),
             b"VECTOR",
-            b"HNSW",
-            b"12",
-            b"TYPE",
-            b"FLOAT32",
-            b"DIM",
-            b"%d" % dimensions,
-            b"DISTANCE_METRIC",
-            b"COSINE",
-            b"M",
-            b"16",
-            b"EF_CONSTRUCTION",
-            b"200",
-            b"EF_RUNTIME",
-            b"64",
+            self._algorithm.encode(),
+            b"%d" % len(options),
+            *options,
         )
         info = yield from self._connection.attempt(b"FT.INFO", name)
         failed = isinstance(info, ResponseError) and isinstance(created, ResponseError)
@@ -427,6 +425,7 @@ class QueryEngine:
                 int(attribute.get(b"dim", dimensions)) != dimensions
                 or _text(attribute.get(b"distance_metric", b"COSINE")).upper() != "COSINE"
                 or _text(attribute.get(b"data_type", b"FLOAT32")).upper() != "FLOAT32"
+                or _text(attribute.get(b"algorithm", self._algorithm)).upper() != self._algorithm
             ):
                 return False
             found[_text(attribute.get(b"identifier", b""))] = kind

@@ -51,7 +51,7 @@ from langcache.engine.storage.redis._mirror import (
     offload,
     warn_of_damage,
 )
-from langcache.engine.storage.redis._query_engine import Mode, QueryEngine, Scope
+from langcache.engine.storage.redis._query_engine import Algorithm, Mode, QueryEngine, Scope
 from langcache.engine.storage.redis._scripts import (
     BYTES,
     CHANGES,
@@ -92,9 +92,10 @@ class RedisStorage(StorageBackend):
 
     There are two ways of searching, and the entries are the same for both:
 
-    - "query-engine": Redis 8, or one with the search module, keeps an HNSW index of the vectors
-      (cosine, float32) and finds the nearest in one round trip. Where only a small part of the
-      entries is in a scope, the engine compares all of them, so small caches are searched exactly.
+    - "query-engine": Redis 8, or one with the search module, keeps an index of the vectors (cosine,
+      float32) and finds the nearest in one round trip. It is an HNSW graph or, for small caches, a
+      flat list that is compared as a whole. Where only a small part of the entries is in a scope,
+      the engine compares all of these in either case.
       At most 10,000 entries are returned, and among more than 2,000 that are equally similar the
       most recently updated may be missed. A server that was started again indexes all entries
       anew; until it has, they are compared as below, or a search of more than 50,000 is an error.
@@ -133,14 +134,16 @@ class RedisStorage(StorageBackend):
         connection_kwargs: More arguments for the clients that are made of the URL.
         prefix: What all keys begin with; without braces.
         search: "query-engine", "plain", or "auto" to take the query engine where there is one.
+        index_algorithm: "hnsw", or "flat" for an index that always finds the nearest; a search of
+            it takes time in proportion to the entries under the prefix, so it is for some 10,000.
         timeout: How long to wait for a connection and for each answer, in seconds.
         overwrite: Whether to replace a search index of the same name that is made otherwise.
         clock: Returns the present moment, in seconds since the epoch.
 
     Raises:
         TypeError: An argument is of a wrong type.
-        ValueError: The URL, the prefix, `search` or `timeout` is not as described, or there are
-            both a URL and a client, or neither.
+        ValueError: The URL, the prefix, `search`, `index_algorithm` or `timeout` is not as
+            described, or there are both a URL and a client, or neither.
     """
 
     def __init__(
@@ -152,12 +155,15 @@ class RedisStorage(StorageBackend):
         connection_kwargs: Mapping[str, Any] | None = None,
         prefix: str = "langcache",
         search: Literal["auto", "query-engine", "plain"] = "auto",
+        index_algorithm: Algorithm = "hnsw",
         timeout: float = 5.0,
         overwrite: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         if search not in ("auto", "query-engine", "plain"):
             raise ValueError("search: must be 'auto', 'query-engine' or 'plain'")
+        if index_algorithm not in ("hnsw", "flat"):
+            raise ValueError("index_algorithm: must be 'hnsw' or 'flat'")
         if not timeout > 0 or math.isinf(timeout):
             raise ValueError(f"timeout: must be a number of seconds above 0, got {timeout}")
         self._keys = Keys(prefix)
@@ -168,6 +174,7 @@ class RedisStorage(StorageBackend):
             self._connection,
             self._keys,
             None if search == "auto" else search,
+            index_algorithm,
             overwrite,
             timeout,
             clock,
