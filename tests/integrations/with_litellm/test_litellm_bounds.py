@@ -57,12 +57,12 @@ def warm(ask):
 
 def test_a_slow_storage_holds_up_no_completion_for_long(warm, ask, minilm, caplog):
     cache = integration.enable(
-        storage=Hanging(0.6), embedding_model=minilm, budget_seconds=0.1, single_flight_seconds=0
+        storage=Hanging(3), embedding_model=minilm, budget_seconds=0.1, single_flight_seconds=0
     )
     for answer in ("first", "second"):
         reply, seconds = timed(ask, QUESTION, answer)
         assert reply == (answer, 0.0, False)
-        assert seconds < 0.5  # a lookup and a store, and LiteLLM itself
+        assert seconds < 2.5  # a lookup and a store are not waited for
     assert cache.statistics.timeouts >= 2
     warnings = [each for each in caplog.records if each.name.startswith("langcache")]
     assert len(warnings) == 1
@@ -73,14 +73,16 @@ def test_the_default_budget_is_a_quarter_of_a_second(warm, ask, minilm):
     integration.enable(storage=Hanging(3), embedding_model=minilm)
     reply, seconds = timed(ask, QUESTION, "first", cache={"no-store": True})
     assert reply.text == "first"
-    assert 0.25 <= seconds < 0.6
+    assert 0.25 <= seconds < 2.5
 
 
 def test_what_was_stored_late_is_stored(warm, ask, minilm):
     cache = integration.enable(storage=Hanging(0.2), embedding_model=minilm, budget_seconds=0.1)
     ask(QUESTION, "first")
-    time.sleep(0.5)
-    assert cache.statistics.stores == 1
+    deadline = time.monotonic() + 10
+    while cache.statistics.stores < 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_a_storage_that_fails_fails_no_completion(ask, minilm, caplog):
@@ -99,7 +101,7 @@ def test_a_service_that_is_down_fails_no_completion(warm, ask):
         cache = integration.enable(storage=client)
         reply, seconds = timed(ask, QUESTION, "first")
     assert reply == ("first", 0.0, False)
-    assert seconds < 1
+    assert seconds < 5
     assert cache.statistics.failures + cache.statistics.timeouts >= 2
 
 
@@ -116,8 +118,8 @@ def test_a_storage_that_hangs_for_good_is_not_waited_for_any_more(minilm):
     messages = [{"role": "user", "content": QUESTION}]
     for _ in range(256):
         cache.get_cache("key", messages=messages)
-    _, seconds = timed(cache.get_cache, "key", messages=messages)
-    assert seconds < 0.002
+    # Some may be interrupted by other processes, but not all.
+    assert min(timed(cache.get_cache, "key", messages=messages)[1] for _ in range(50)) < 0.002
     gate.set()
 
 
@@ -187,7 +189,7 @@ def test_identical_concurrent_misses_ask_the_model_once(enable, concurrently, mo
 
 
 def test_different_concurrent_misses_do_not_wait_for_each_other(cache, loop, model):
-    model.seconds = 0.2
+    model.seconds = 1.5
 
     async def ask(question):
         messages = [{"role": "user", "content": question}]
@@ -198,7 +200,7 @@ def test_different_concurrent_misses_do_not_wait_for_each_other(cache, loop, mod
 
     _, seconds = timed(loop.run_until_complete, ask_both())
     assert len(model.calls) == 2
-    assert seconds < 0.39
+    assert seconds < 2.8
 
 
 def test_when_the_model_fails_the_next_in_line_asks_it(enable, concurrently, model):
@@ -230,10 +232,10 @@ def test_a_call_that_is_cancelled_lets_the_others_go_on(enable, loop, model):
 
 def test_a_wait_for_another_answer_ends_in_time(enable, concurrently, model):
     enable(single_flight_seconds=0.1)
-    model.seconds = 0.5
+    model.seconds = 1.5
     _, seconds = timed(concurrently, 2)
     assert len(model.calls) == 2
-    assert seconds < 1
+    assert seconds < 2.8
 
 
 def test_single_flight_can_be_switched_off(enable, concurrently, model):
