@@ -10,24 +10,11 @@ import time
 import numpy as np
 import pytest
 import redis
+from stored_entries import EAST, SCOPE
+from stored_entries import make_entry as entry
 
-from langcache.engine import CacheEntry, EmbeddingsCache, StorageError, StorageFullError
+from langcache.engine import EmbeddingsCache, StorageError, StorageFullError
 from langcache.engine.storage.redis import RedisStorage
-
-EAST = np.array([1, 0, 0], np.float32)
-SCOPE = ("ns", "model", "")
-
-
-def entry(id="1", embedding=EAST, **changes):
-    fields = {
-        "prompt": f"prompt {id}",
-        "response": f"response {id}",
-        "namespace": "ns",
-        "embedding_model_id": "model",
-        "created_at": 900.0,
-        "updated_at": 900.0,
-    }
-    return CacheEntry(id=id, embedding=embedding, **(fields | changes))
 
 
 def eventually(check, seconds=20):

@@ -19,26 +19,12 @@ import numpy as np
 import pytest
 import redis
 import redis.asyncio
+from stored_entries import EAST, NORTH, SCOPE
+from stored_entries import make_entry as entry
 
-from langcache.engine import CacheEntry, StorageError
+from langcache.engine import StorageError
 from langcache.engine.storage.redis import RedisStorage
 from langcache.engine.testing import StorageConformance
-
-EAST = np.array([1, 0, 0], np.float32)
-NORTH = np.array([0, 1, 0], np.float32)
-SCOPE = ("ns", "model", "")
-
-
-def entry(id="1", embedding=EAST, **changes):
-    fields = {
-        "prompt": f"prompt {id}",
-        "response": f"response {id}",
-        "namespace": "ns",
-        "embedding_model_id": "model",
-        "created_at": 900.0,
-        "updated_at": 900.0,
-    }
-    return CacheEntry(id=id, embedding=embedding, **(fields | changes))
 
 
 class Engine:

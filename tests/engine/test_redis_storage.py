@@ -19,31 +19,18 @@ import redis
 import redis.asyncio
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from stored_entries import EAST, NORTH, SCOPE
+from stored_entries import make_entry as entry
 
-from langcache.engine import CacheEntry, InMemoryStorage, StorageError
+from langcache.engine import InMemoryStorage, StorageError
 from langcache.engine.storage.redis import RedisStorage
 
-EAST = np.array([1, 0, 0], np.float32)
-NORTH = np.array([0, 1, 0], np.float32)
-SCOPE = ("ns", "model", "")
 SLOW = settings(
     max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 ANY_TEXT = st.text(st.characters(exclude_categories=())) | st.text(string.punctuation + " \n")
-
-
-def entry(id="1", embedding=EAST, **changes):
-    fields = {
-        "prompt": f"prompt {id}",
-        "response": f"response {id}",
-        "namespace": "ns",
-        "embedding_model_id": "model",
-        "created_at": 900.0,
-        "updated_at": 900.0,
-    }
-    return CacheEntry(id=id, embedding=embedding, **(fields | changes))
 
 
 def ids(matches):

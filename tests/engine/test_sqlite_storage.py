@@ -21,8 +21,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from stored_entries import EAST, NORTH, SCOPE, make_entry
 
-from langcache.engine import CacheEntry, SQLiteStorage, StorageError
+from langcache.engine import SQLiteStorage, StorageError
 
 
 class Clock:
@@ -31,25 +32,6 @@ class Clock:
 
     def __call__(self):
         return self.now
-
-
-EAST = np.array([1, 0, 0], np.float32)
-NORTH = np.array([0, 1, 0], np.float32)
-SCOPE = ("ns", "model", "")
-
-
-def make_entry(id="1", embedding=EAST, **changes):
-    fields = {
-        "id": id,
-        "prompt": f"prompt {id}",
-        "response": f"response {id}",
-        "embedding": embedding,
-        "namespace": "ns",
-        "embedding_model_id": "model",
-        "created_at": 900.0,
-        "updated_at": 900.0,
-    }
-    return CacheEntry(**(fields | changes))
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stored_entries import EAST, NORTH, SCOPE, make_entry
 
 from langcache.engine.storage import (
     CacheEntry,
@@ -123,25 +124,6 @@ def storage(request):
 def vector(*numbers):
     array = np.array(numbers, np.float32)
     return array / np.linalg.norm(array)
-
-
-EAST = vector(1, 0, 0)
-NORTH = vector(0, 1, 0)
-SCOPE = ("ns", "model", "")
-
-
-def make_entry(id="1", embedding=EAST, **changes):
-    fields = {
-        "id": id,
-        "prompt": f"prompt {id}",
-        "response": f"response {id}",
-        "embedding": embedding,
-        "namespace": "ns",
-        "embedding_model_id": "model",
-        "created_at": 900.0,
-        "updated_at": 900.0,
-    }
-    return CacheEntry(**(fields | changes))
 
 
 any_text = st.text(st.characters(), max_size=40)

@@ -25,6 +25,7 @@ PACKAGES = [
 
 needs_uv = pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not on the PATH")
 TESTS = Path(__file__).parent / "with_litellm"
+SUPPORT = Path(__file__).parent.parent / "support"
 REDIS_TESTS = TESTS / "test_litellm_redis.py"
 
 
@@ -50,7 +51,8 @@ def run_tests(release, tmp_path, *which):
         *(part for requirement in requirements for part in ("--with", requirement)),
         *("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib"),
         *("-W", "error:::langcache", "-c", str(tmp_path / "pytest.ini")),
-        *("--rootdir", str(tmp_path), "--confcutdir", str(TESTS), *which),
+        *("--rootdir", str(tmp_path), "--confcutdir", str(TESTS)),
+        *("-o", f"pythonpath={SUPPORT}", *which),
     ]
     # Else it looks for prices on the web, and waits for an answer.
     environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}

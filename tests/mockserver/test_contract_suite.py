@@ -27,7 +27,8 @@ from langcache_mockserver.contract import (
     check_contract,
 )
 from langcache_mockserver.contract.__main__ import main
-from langcache_mockserver.storages import open_storage
+
+from langcache.engine.storage.create import create_storage
 
 KEY = "a-key-that-nobody-may-see"
 ATTRIBUTES = ("topic", "language")
@@ -111,7 +112,7 @@ def check(url, clock, **options):
 @pytest.mark.parametrize("storage", STORAGES)
 def test_the_server_keeps_the_contract_on_every_storage(storage, minilm, request):
     clock = Clock()
-    used = open_storage(STORAGES[storage](request.getfixturevalue), clock)
+    used = create_storage(STORAGES[storage](request.getfixturevalue), clock=clock)
     with MockServer(embedder=minilm, storage=used, clock=clock) as server:
         report = check(server.url, clock)
         left = entries_left(server.url)
@@ -125,7 +126,7 @@ def test_the_server_keeps_the_contract_on_every_storage(storage, minilm, request
 @pytest.mark.parametrize("storage", STORAGES)
 def test_a_strict_server_keeps_the_contract_on_every_storage(storage, minilm, request):
     clock = Clock()
-    used = open_storage(STORAGES[storage](request.getfixturevalue), clock)
+    used = create_storage(STORAGES[storage](request.getfixturevalue), clock=clock)
     with MockServer(embedder=minilm, storage=used, clock=clock, config=STRICT) as server:
         options = {
             "other_cache_id": CACHES["other"],

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from anyio import CapacityLimiter
 from starlette.responses import Response
 
+from langcache.engine.storage import StorageError
+from langcache.engine.storage.create import create_storage, is_redis_url
 from langcache_mockserver import control_plane, data_plane, health, identity, metrics
 from langcache_mockserver.application import Application
 from langcache_mockserver.auth import Gate
@@ -28,7 +30,6 @@ from langcache_mockserver.remembering import RememberingEmbedder
 from langcache_mockserver.routing import routes_of
 from langcache_mockserver.service import WORKERS, Service
 from langcache_mockserver.settings import Settings
-from langcache_mockserver.storages import is_shared, open_storage
 from langcache_mockserver.validation import CONTRACT, request_schemas
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
     from langcache.engine.embedders import Embedder
     from langcache.engine.storage import StorageBackend
     from langcache_mockserver.configuration import Configuration
+
+
+CANNOT_START = (ImportError, OSError, StorageError, ValueError)
+"""What `create_app` raises for what the settings say, rather than for a fault of its own."""
 
 
 def create_app(
@@ -76,10 +81,10 @@ def create_app(
     settings = settings or Settings()
     if clock is None:
         # What is shared with other processes lives by their time, too.
-        own = storage is None and not is_shared(settings.storage)
+        own = storage is None and not is_redis_url(settings.storage)
         clock = Clock() if own else time.time
     configuration = configuration or configuration_of(settings)
-    used_storage = open_storage(settings.storage, clock) if storage is None else storage
+    used_storage = create_storage(settings.storage, clock=clock) if storage is None else storage
 
     meters = Metrics(used_storage) if settings.metrics == "on" else None
     used_embedder = shared_minilm() if embedder is None else embedder

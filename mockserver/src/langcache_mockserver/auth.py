@@ -76,12 +76,19 @@ async def open_cache(request: Request, needed: Access) -> CacheSettings | None:
     if key.access(call.cache_id) < needed:
         raise ProblemError(403, f"the key has no grant {_MISSING[needed]}")
     cache = gate.registry.cache(call.cache_id)
-    if cache is None and gate.registry.shared:
-        await in_worker(request, gate.registry.refresh)
+    if cache is None:
+        await read_records(request)
         cache = gate.registry.cache(call.cache_id)
     if cache is None:
         raise ProblemError(404, "there is no cache of this id")
     return cache
+
+
+async def read_records(request: Request) -> None:
+    """Read what other processes may have changed of caches and keys, if there are any."""
+    registry = service_of(request).gate.registry
+    if registry.shared:
+        await in_worker(request, registry.refresh)
 
 
 def authenticate(request: Request) -> str:
@@ -123,8 +130,8 @@ def _cache_id(request: Request) -> str:
 
 async def _known_key(request: Request, gate: Gate, token: str) -> Key:
     key = gate.registry.key(token)
-    if key is None and gate.registry.shared:
-        await in_worker(request, gate.registry.refresh)
+    if key is None:
+        await read_records(request)
         key = gate.registry.key(token)
     if key is None:
         raise _refusal("the API key is unknown")

@@ -11,8 +11,7 @@ from dataclasses import fields, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from langcache.engine.storage import StorageError
-from langcache_mockserver.app import create_app
+from langcache_mockserver.app import CANNOT_START, create_app
 from langcache_mockserver.configuration import (
     CONFIGURATION_SCHEMA,
     ConfigurationError,
@@ -20,8 +19,7 @@ from langcache_mockserver.configuration import (
 )
 from langcache_mockserver.limits import LIMITS_FORMS
 from langcache_mockserver.server import Server, listen, url_of
-from langcache_mockserver.settings import LOG_LEVELS, Settings, SettingsError
-from langcache_mockserver.storages import STORAGES
+from langcache_mockserver.settings import LOG_LEVELS, STORAGES, Settings, SettingsError
 from langcache_mockserver.workers import Workers, start_logging
 
 if TYPE_CHECKING:
@@ -108,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1 if workers.failed else 0
     try:
         app = create_app(settings, configuration=configuration)
-    except (ImportError, OSError, StorageError, ValueError) as error:
+    except CANNOT_START as error:
         listener.close()
         sys.stderr.write(f"{_PROGRAM}: error: {error}\n")
         return 1

@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from langcache.engine.embedders import MiniLMEmbedder
-from langcache_mockserver.auth import authenticate_admin
+from langcache_mockserver.answers import JSONAnswer
+from langcache_mockserver.auth import authenticate_admin, read_records
 from langcache_mockserver.bodies import body_of
 from langcache_mockserver.call import call_of
 from langcache_mockserver.problems import FieldError, ProblemError, invalid
@@ -44,18 +45,18 @@ async def _create_cache(request: Request) -> Response:
         created_at=moment(service.clock()),
     )
     await in_worker(request, service.gate.registry.add_cache, cache)
-    return JSONResponse({"cacheId": cache.id}, 201)
+    return JSONAnswer({"cacheId": cache.id}, 201)
 
 
 async def _list_caches(request: Request) -> Response:
     service = service_of(request)
-    await _read_records(request)
+    await read_records(request)
     caches = service.gate.registry.caches()
-    return JSONResponse({"caches": [_as_json(service, cache) for cache in caches]})
+    return JSONAnswer({"caches": [_as_json(service, cache) for cache in caches]})
 
 
 async def _get_cache(request: Request) -> Response:
-    return JSONResponse(_as_json(service_of(request), await _cache_of(request)))
+    return JSONAnswer(_as_json(service_of(request), await _cache_of(request)))
 
 
 async def _update_cache(request: Request) -> Response:
@@ -70,7 +71,7 @@ async def _update_cache(request: Request) -> Response:
         )
 
     cache = await _change_cache(request, change)
-    return JSONResponse({"cacheId": cache.id}, 201)
+    return JSONAnswer({"cacheId": cache.id}, 201)
 
 
 async def _delete_cache(request: Request) -> Response:
@@ -79,7 +80,7 @@ async def _delete_cache(request: Request) -> Response:
     cache = await _change_cache(request, lambda _cache: None)
     if with_entries:
         await in_worker(request, service_of(request).caches.flush, cache.id)
-    return JSONResponse({"cacheId": cache.id})
+    return JSONAnswer({"cacheId": cache.id})
 
 
 async def _flush_cache(request: Request) -> Response:
@@ -89,7 +90,7 @@ async def _flush_cache(request: Request) -> Response:
 
 
 async def _list_embedding_providers(request: Request) -> Response:
-    return JSONResponse({"embeddingProviders": [_embedding(service_of(request))]})
+    return JSONAnswer({"embeddingProviders": [_embedding(service_of(request))]})
 
 
 async def _contract(_request: Request) -> Response:
@@ -102,7 +103,7 @@ async def _cache_of(request: Request) -> CacheSettings:
     Raises:
         ProblemError: 404, where there is none.
     """
-    await _read_records(request)
+    await read_records(request)
     cache = service_of(request).gate.registry.cache(_cache_id(request))
     if cache is None:
         raise _no_cache()
@@ -135,13 +136,6 @@ def _cache_id(request: Request) -> str:
 
 def _no_cache() -> ProblemError:
     return ProblemError(404, "there is no cache of this id")
-
-
-async def _read_records(request: Request) -> None:
-    """Read what other processes may have changed; the control plane has the time."""
-    registry = service_of(request).gate.registry
-    if registry.shared:
-        await in_worker(request, registry.refresh)
 
 
 def _flag(request: Request, name: str) -> bool:

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from langcache_mockserver.call import begin_call
 from langcache_mockserver.observing import Exchange
 from langcache_mockserver.problems import ProblemError, response
+from langcache_mockserver.validation import header_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,10 +130,8 @@ class Envelope:
 
 def _asked_id(scope: Scope) -> str:
     """Return the request id that a request came with, or "" where it has none."""
-    for name, value in scope["headers"]:
-        if name == b"x-request-id":
-            return value.decode("latin-1")
-    return ""
+    given = header_values(scope, b"x-request-id")
+    return given[0].decode("latin-1") if given else ""
 
 
 def _raw_path(scope: Scope) -> str:

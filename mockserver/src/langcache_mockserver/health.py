@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from starlette.responses import JSONResponse
-
+from langcache_mockserver.answers import JSONAnswer
 from langcache_mockserver.routing import routes_of
 from langcache_mockserver.service import in_worker, service_of
 
@@ -23,12 +22,12 @@ async def readiness(request: Request) -> Response:
         await in_worker(request, service_of(request).caches.check)
     except Exception as error:  # noqa: BLE001 - a backend may fail in ways of its own
         _log.warning("the storage can't be used: %s", type(error).__name__)
-        return JSONResponse({"ok": False}, 503)
-    return JSONResponse({"ok": True})
+        return JSONAnswer({"ok": False}, 503)
+    return JSONAnswer({"ok": True})
 
 
 async def _liveness(_request: Request) -> Response:
-    return JSONResponse({"ok": True})
+    return JSONAnswer({"ok": True})
 
 
 ROUTES = [

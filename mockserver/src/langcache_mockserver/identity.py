@@ -7,8 +7,10 @@ import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
+from langcache_mockserver.answers import JSONAnswer
+from langcache_mockserver.auth import read_records
 from langcache_mockserver.bodies import body_of
 from langcache_mockserver.control_plane import admin_operation
 from langcache_mockserver.health import readiness
@@ -36,20 +38,19 @@ async def _create_key(request: Request) -> Response:
         created_at=moment(service.clock()),
     )
     await in_worker(request, service.gate.registry.add_key, key)
-    return JSONResponse(_with_token(key, token), 201)
+    return JSONAnswer(_with_token(key, token), 201)
 
 
 async def _list_keys(request: Request) -> Response:
-    registry = service_of(request).gate.registry
-    if registry.shared:
-        await in_worker(request, registry.refresh)
-    return JSONResponse({"apiKeys": [_as_json(key) for key in registry.minted_keys()]})
+    await read_records(request)
+    keys = service_of(request).gate.registry.minted_keys()
+    return JSONAnswer({"apiKeys": [_as_json(key) for key in keys]})
 
 
 async def _rotate_key(request: Request) -> Response:
     token = _new_token()
     key = await _change_key(request, lambda key: replace(key, digest=digest_of(token)))
-    return JSONResponse(_with_token(key, token))
+    return JSONAnswer(_with_token(key, token))
 
 
 async def _delete_key(request: Request) -> Response:

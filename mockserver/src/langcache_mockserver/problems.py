@@ -6,9 +6,8 @@ import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
-from starlette.responses import JSONResponse
-
 from langcache.engine.storage import StorageError, StorageFullError
+from langcache_mockserver.answers import JSONAnswer
 from langcache_mockserver.call import call_of
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def invalid(fields: Sequence[FieldError]) -> ProblemError:
     return ProblemError(400, f"{fields[0].field}: {fields[0].message}", fields=fields)
 
 
-def response(problem: ProblemError, instance: str) -> JSONResponse:
+def response(problem: ProblemError, instance: str) -> JSONAnswer:
     """Return the answer for a problem.
 
     Args:
@@ -98,7 +97,7 @@ def response(problem: ProblemError, instance: str) -> JSONResponse:
     }
     if problem.fields:
         body["fields"] = [field._asdict() for field in problem.fields]
-    return JSONResponse(body, problem.status, problem.headers)
+    return JSONAnswer(body, problem.status, problem.headers)
 
 
 def _other_kind(status: int) -> tuple[str, str]:
@@ -110,7 +109,7 @@ def _other_kind(status: int) -> tuple[str, str]:
         return f"Status {status}", kind
 
 
-def failed_dependency(request: Request, error: StorageError | EmbedderError) -> JSONResponse:
+def failed_dependency(request: Request, error: StorageError | EmbedderError) -> JSONAnswer:
     """Return the answer for a request that storage or embedder failed.
 
     What they say goes to the log: it may name hosts and files, which are not the caller's affair.

@@ -1,4 +1,4 @@
-"""Serving the application: in this thread for the command line, in one of its own for tests."""
+"""Serving an application with uvicorn."""
 
 from __future__ import annotations
 

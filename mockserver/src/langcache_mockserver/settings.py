@@ -6,8 +6,11 @@ import re
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 
+from langcache.engine.storage.create import is_redis_url, is_storage_name
 from langcache_mockserver.limits import LIMITS_FORMS, is_limits
-from langcache_mockserver.storages import STORAGES, is_shared, is_storage
+
+STORAGES = "memory, sqlite:PATH, redis://HOST[:PORT][/DB]"
+"""The forms that the setting `storage` has, for messages."""
 
 LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
 
@@ -119,12 +122,12 @@ class Settings:
             raise SettingsError("host", "must not be empty", self.host)
         if not 0 <= self.port <= 65535:
             raise SettingsError("port", "must be from 0 to 65535", self.port)
-        if not is_storage(self.storage):
+        if not is_storage_name(self.storage):
             shown = _without_password(self.storage)
             raise SettingsError("storage", f"must be one of {STORAGES}", shown)
         if self.workers < 1:
             raise SettingsError("workers", "must be at least 1", self.workers)
-        if self.workers > 1 and not is_shared(self.storage):
+        if self.workers > 1 and not is_redis_url(self.storage):
             rule = "must be 1 on a storage that each process has for itself (memory, sqlite)"
             raise SettingsError("workers", rule, self.workers)
         if not 0 <= self.default_threshold <= 1:

@@ -11,9 +11,8 @@ from typing_extensions import override
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from langcache.engine.storage import StorageError
 from langcache_mockserver.access_log import start_access_log
-from langcache_mockserver.app import create_app
+from langcache_mockserver.app import CANNOT_START, create_app
 from langcache_mockserver.server import uvicorn_config, without_cancellation
 
 if TYPE_CHECKING:
@@ -73,6 +72,6 @@ def _worker_app(settings: Settings) -> ASGIApp:
     start_logging(settings)
     try:
         return without_cancellation(create_app(settings))
-    except (ImportError, StorageError, ValueError) as error:
+    except CANNOT_START as error:
         _log.critical("the server can't start: %s", error)
         raise SystemExit(STARTUP_FAILURE) from error

@@ -1,8 +1,5 @@
 """Answers in a Redis, which other processes find too."""
 
-import shutil
-import socket
-import subprocess
 import time
 
 import pytest
@@ -13,38 +10,15 @@ QUESTION = "How do I reset my password?"
 PARAPHRASE = "How can I reset my password?"
 
 
-def start_redis(directory, port):
-    process = subprocess.Popen(
-        [
-            *(shutil.which("redis-server"), "--port", str(port), "--bind", "127.0.0.1"),
-            *("--dir", str(directory), "--save", "", "--requirepass", "p@ss"),
-        ],
-        stdout=subprocess.DEVNULL,
-    )
-    with socket.socket() as probe:
-        while process.poll() is None and probe.connect_ex(("127.0.0.1", port)):
-            time.sleep(0.02)
-    return process
+@pytest.fixture
+def redis(start_redis):
+    return start_redis("--requirepass", "p@ss")
 
 
 @pytest.fixture
-def port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
-@pytest.fixture
-def redis(port, tmp_path):
-    process = start_redis(tmp_path, port)
-    yield process
-    process.kill()
-    process.wait()
-
-
-@pytest.fixture
-def on_redis(redis, port, minilm):
+def on_redis(redis, minilm):
     def enable(**settings):
-        defaults = {"host": "127.0.0.1", "port": port, "password": "p@ss"}
+        defaults = {"host": "127.0.0.1", "port": redis.port, "password": "p@ss"}
         return integration.enable(
             **{"embedding_model": minilm, "budget_seconds": 5.0, **defaults, **settings}
         )
@@ -64,11 +38,11 @@ def test_an_answer_is_found_by_another_cache_on_the_same_redis(on_redis, ask):
     assert not ask(QUESTION, "By phone.").is_hit
 
 
-def test_the_environment_names_the_redis(on_redis, port, ask, monkeypatch):
+def test_the_environment_names_the_redis(on_redis, redis, ask, monkeypatch):
     on_redis()
     ask(QUESTION, "By mail.")
     monkeypatch.setenv("REDIS_HOST", "127.0.0.1")
-    monkeypatch.setenv("REDIS_PORT", str(port))
+    monkeypatch.setenv("REDIS_PORT", str(redis.port))
     monkeypatch.setenv("REDIS_PASSWORD", "p@ss")
     on_redis(storage="redis", host=None, port=None, password=None)
     assert ask(QUESTION, "never asked").is_hit
@@ -87,7 +61,6 @@ def test_a_redis_that_is_gone_fails_no_completion(on_redis, redis, ask, caplog):
     cache = on_redis()
     ask(QUESTION, "By mail.")
     redis.kill()
-    redis.wait()
     assert ask(QUESTION, "asked again") == ("asked again", 0.0, False)
     assert cache.statistics.failures + cache.statistics.timeouts >= 1
     assert "p@ss" not in caplog.text

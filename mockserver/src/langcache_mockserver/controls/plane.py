@@ -6,8 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
+from langcache_mockserver.answers import JSONAnswer
 from langcache_mockserver.controls.clock import Clock, ClockError
 from langcache_mockserver.controls.recording import from_json, to_line
 from langcache_mockserver.problems import FieldError, ProblemError, invalid
@@ -76,7 +77,7 @@ async def _seed(request: Request) -> Response:
         ids = await in_worker(request, state.seed, seed["entries"], cache_id)
     except ValueError as error:
         raise _refused(error) from None
-    return JSONResponse({"entryIds": ids}, 201)
+    return JSONAnswer({"entryIds": ids}, 201)
 
 
 async def _dump(request: Request) -> Response:
@@ -85,7 +86,7 @@ async def _dump(request: Request) -> Response:
     cache_ids = request.query_params.getlist("cacheId")
     vectors = query.get("vectors", True)
     dump = await in_worker(request, controls.dump, cache_ids, vectors=vectors)
-    return await in_worker(request, JSONResponse, dump)
+    return await in_worker(request, JSONAnswer, dump)
 
 
 async def _load(request: Request) -> Response:
@@ -94,11 +95,11 @@ async def _load(request: Request) -> Response:
         count = await in_worker(request, _controls(request).load, cast("Any", dump))
     except (ClockError, ValueError) as error:
         raise _refused(error) from None
-    return JSONResponse({"entries": count})
+    return JSONAnswer({"entries": count})
 
 
 async def _faults(request: Request) -> Response:
-    return JSONResponse({"faults": [_fault_json(each) for each in _controls(request).faults]})
+    return JSONAnswer({"faults": [_fault_json(each) for each in _controls(request).faults]})
 
 
 async def _add_fault(request: Request) -> Response:
@@ -112,7 +113,7 @@ async def _add_fault(request: Request) -> Response:
         active = _controls(request).faults.add(**options)
     except ValueError as error:
         raise _refused(error) from None
-    return JSONResponse(_fault_json(active), 201)
+    return JSONAnswer(_fault_json(active), 201)
 
 
 async def _clear_faults(request: Request) -> Response:
@@ -143,7 +144,7 @@ async def _journal(request: Request) -> Response:
     journal = _controls(request).journal
     found = journal.find(**cast("JournalFilter", query))
     shown = found if limit is None else found[max(0, len(found) - limit) :]
-    return JSONResponse(
+    return JSONAnswer(
         {
             "count": len(found),
             "bodies": journal.bodies,
@@ -174,14 +175,14 @@ def _clock_endpoint(
             change(clock, body)
         except (ClockError, ValueError) as error:
             raise _refused(error) from None
-        return JSONResponse({"now": clock(), "frozen": clock.frozen})
+        return JSONAnswer({"now": clock(), "frozen": clock.frozen})
 
     return endpoint
 
 
 async def _recording(request: Request) -> Response:
     recording = _controls(request).recording
-    return JSONResponse({"mode": recording.mode, "count": len(recording.exchanges)})
+    return JSONAnswer({"mode": recording.mode, "count": len(recording.exchanges)})
 
 
 async def _set_recording(request: Request) -> Response:

@@ -10,12 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from langcache.engine import (
-    CacheEntry,
-    InMemoryStorage,
-    SQLiteStorage,
-    StorageBackend,
-)
+from langcache.engine import CacheEntry, StorageBackend
+from langcache.engine.storage.create import create_storage, is_redis_url, is_storage_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +29,6 @@ _REMEMBERED_VECTORS = 256
 _ATTRIBUTE = "scope"
 # Stands for the prompt of an entry that is found by its attribute alone.
 _NO_PROMPT = "exact"
-_REDIS_SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://", "redis+cluster://")
 _MOST_MILLIS = 31_556_952_000
 
 
@@ -192,18 +187,15 @@ def open_storage(storage: str, redis: RedisAddress) -> StorageBackend:
         TypeError: What says which Redis has the wrong type.
         ImportError: The package for Redis is not installed.
     """
-    kind, _, path = storage.partition(":")
     if redis and storage != "redis":
         raise ValueError('storage: must be "redis", or left out, when a Redis is given')
-    if storage == "memory":
-        return InMemoryStorage()
-    if kind == "sqlite" and path:
-        return SQLiteStorage(path)
-    if storage == "redis" or storage.startswith(_REDIS_SCHEMES):
-        url = redis.url() if storage == "redis" else storage
+    if storage == "redis":
+        url = redis.url()
         from langcache.engine import RedisStorage  # needs the extra
 
         return RedisStorage(url=url)
+    if is_storage_name(storage) or is_redis_url(storage):
+        return create_storage(storage)
     raise ValueError(
         'storage: must be "memory", "sqlite:PATH", "redis", the URL of a Redis, a StorageBackend'
         f" or a LangCache client, got a string of {len(storage)} characters"
