@@ -1,15 +1,15 @@
 """Time and memory of the engine: embedding, inserting, searching.
 
-    uv run --with recallm benchmarks/engine_speed.py [--sizes 1000 10000 100000 1000000]
+    uv run --with recallm --with 'usearch<2.26' benchmarks/engine_speed.py [--sizes 1000 10000 ...]
 
 Everything runs in one thread, but for the building of the index in the background. The vectors are
 random, 384 numbers wide, of unit length, which is the hardest case for an approximate index; with
 --like-text, few directions matter much and many little, as with the embeddings of texts. A query
 is one of them with noise, at a similarity of about 0.95. The floor of a search is numpy alone: the
-fastest product of matrix and vector that numpy has, and its largest element. usearch (HNSW,
-float32, its own defaults) takes part up to 100k entries, recallm's InMemoryStorage, when it is
-installed, up to 10k. The contenders take turns, and a ratio is the median of the ratios within a
-round, so that other work on the machine does not count much. A million entries take half an hour.
+fastest product of matrix and vector that numpy has, and its largest element. When they are
+installed, usearch (HNSW, float32, its own defaults) takes part up to 100k entries, and recallm's
+InMemoryStorage up to 10k. The contenders take turns, and a ratio is the median of the ratios within
+a round, so that other work on the machine does not count much.
 """
 
 import argparse
@@ -31,7 +31,13 @@ from typing import Any
 import numpy as np
 from _sdk import median_ratio, print_table, rounds
 
-from langcache.engine import CacheEntry, InMemoryStorage, MiniLMEmbedder, SQLiteStorage, hnsw
+from langcache.engine import (
+    CacheEntry,
+    InMemoryStorage,
+    MiniLMEmbedder,
+    SQLiteStorage,
+    inverted_file,
+)
 
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 DIMENSIONS = 384
@@ -72,22 +78,23 @@ def main() -> None:
         # numpy reads them when it is imported.
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ONE_THREAD})
     recallm = importlib.import_module(RECALLM) if find_spec(RECALLM) else None
-    packages = ["numpy", "onnxruntime", "tokenizers", "usearch", *(["recallm"] if recallm else [])]
+    peers = [name for name in (RECALLM, "usearch") if find_spec(name)]
+    packages = ["numpy", "numkong", "onnxruntime", "tokenizers", *map(distribution, peers)]
     versions = [f"{name} {metadata.version(name)}" for name in packages]
     python = f"Python {platform.python_version()}"
     print(", ".join([cpu(), f"{os.cpu_count()} cores", platform.system(), python, *versions]))
     print()
     embedding()
     memory()
-    if not recallm:
-        print("\nrecallm is not installed, so it does not take part.")
+    for name in {RECALLM, "usearch"} - set(peers):
+        print(f"\n{distribution(name)} is not installed, so it does not take part.")
     inserted: list[list[str]] = []
     built: list[list[str]] = []
     searched: list[list[str]] = []
     for size in options.sizes:
         bench = Bench(size, like_text=options.like_text)
         inserted.append(bench.insert())
-        if size > hnsw.LEAST_ROWS:
+        if size > inverted_file.LEAST_ROWS:
             built.append(bench.build())
         searched.extend(bench.search(recallm))
     print("\n### Insert, vectors given\n")
@@ -99,12 +106,16 @@ def main() -> None:
     if built:
         print("\n### The index, built in the background\n")
         print_table(
-            ["entries", "vectors/s", "bytes per entry", "search meanwhile p50 ms", "p99 ms",
-             "search then p50 ms", "p99 ms", "hits found"],
+            ["entries", "inserts/s meanwhile", "s until built then", "search meanwhile p50 ms",
+             "p99 ms", "search built p50 ms", "p99 ms", "hits found"],
             built,
         )  # fmt: skip
     print("\n### Search\n")
     print_table(["entries", "search", "p50 ms", "x floor", "x no filter"], searched)
+
+
+def distribution(module: str) -> str:
+    return "recallm" if module == RECALLM else module
 
 
 def embedding() -> None:
@@ -133,18 +144,19 @@ def embedding() -> None:
 
 def memory() -> None:
     """What an entry takes beside its vector and texts; its id and its attributes are counted."""
-    vector = np.full(DIMENSIONS, DIMENSIONS**-0.5, np.float32)
+    vectors = unit_vectors(ENTRIES_FOR_MEMORY, seed=0, like_text=False)
     storage = InMemoryStorage()
     gc.collect()
     tracemalloc.start()
-    for number in range(ENTRIES_FOR_MEMORY):
+    for number, vector in enumerate(vectors):
         storage.store(make_entry(number, "prompt", "response", vector))
+    wait_until_built(storage)
     gc.collect()
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    beside = taken / ENTRIES_FOR_MEMORY - vector.nbytes
-    print(f"\nMemory at {ENTRIES_FOR_MEMORY:,} entries: {vector.nbytes:,} bytes of vector")
-    print(f"and {beside:,.0f} bytes beside it and the texts, for each.")
+    beside = taken / ENTRIES_FOR_MEMORY - vectors[0].nbytes
+    print(f"\nMemory at {ENTRIES_FOR_MEMORY:,} entries: {vectors[0].nbytes:,} bytes of vector")
+    print(f"and {beside:,.0f} bytes beside it and the texts, for each, the index included.")
 
 
 def make_entry(number: int, prompt: str, response: str, vector: Any) -> CacheEntry:
@@ -193,7 +205,7 @@ class Bench:
         # From here on, building the index would disturb the others.
         self.storage.close()
         index_rate = "-"
-        if size <= LARGEST_FOR_USEARCH:
+        if size <= LARGEST_FOR_USEARCH and find_spec("usearch"):
             index = importlib.import_module("usearch.index").Index(ndim=DIMENSIONS, metric="ip")
             taken = timed(lambda: index.add(np.arange(size), self.vectors, threads=1))
             index_rate = f"{size / taken:,.0f}"
@@ -206,22 +218,21 @@ class Bench:
         ]
 
     def build(self) -> list[str]:
-        """Wait until the index is built, and compare its answers with those of exact search."""
+        """Have the index built, and compare its answers with those of exact search."""
         self.storage = InMemoryStorage()
-        self.fill(self.storage)
-        graph = self.storage._namespaces["ns"].scopes["model", ""].index._graphs[0]
-        start, before = time.perf_counter(), graph._size
+        filled = self.fill(self.storage)
         meanwhile: list[float] = []
-        while graph.tail_length:
+        start = time.perf_counter()
+        while is_building(self.storage):
             meanwhile.append(self.timed_search(len(meanwhile) % 2000))
             time.sleep(0.01)
-        rate = (graph._size - before) / (time.perf_counter() - start)
+        seconds = time.perf_counter() - start
         afterwards = [self.timed_search(number) for number in range(2000)]
         return [
             f"{self.size:,}",
-            f"{rate:,.0f}",
-            f"{graph._graph.memory_usage / self.size:,.0f}",
-            *(f"{value:.2f}" for value in np.percentile(meanwhile, [50, 99]) * 1e3),
+            f"{self.size / filled:,.0f}",
+            f"{seconds:.1f}",
+            *(f"{value:.2f}" for value in np.percentile(meanwhile or [np.nan], [50, 99]) * 1e3),
             *(f"{value:.2f}" for value in np.percentile(afterwards, [50, 99]) * 1e3),
             f"{self.hits_found():.4f}",
         ]
@@ -276,7 +287,7 @@ class Bench:
             "numpy vecdot": measure(vecdot),
             **{name: search_in(self.storage, attributes) for name, attributes in FILTERS.items()},
         }
-        if size > hnsw.LEAST_ROWS:
+        if size > inverted_file.LEAST_ROWS:
             exact = InMemoryStorage(exact=True)
             self.fill(exact)
             contenders |= {
@@ -303,6 +314,15 @@ class Bench:
             ]
             for name, values in measured.items()
         ]
+
+
+def is_building(storage: InMemoryStorage) -> bool:
+    return bool(storage._builder and storage._builder._thread)
+
+
+def wait_until_built(storage: InMemoryStorage) -> None:
+    while is_building(storage):
+        time.sleep(0.01)
 
 
 def unit_vectors(size: int, *, seed: int, like_text: bool) -> Any:

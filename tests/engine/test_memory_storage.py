@@ -23,8 +23,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from langcache.engine import hnsw, index
+from langcache.engine import index, inverted_file
 from langcache.engine.index import EXCLUDED, VectorIndex, best_rows
+from langcache.engine.quantised import Query
 from langcache.engine.storage import CacheEntry, InMemoryStorage, memory
 from langcache.engine.storage.base import entry_bytes
 
@@ -75,96 +76,16 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(memory, "_MOST_KEYS", 3)
 
 
-@pytest.fixture(params=["scans", "graphs"])
+@pytest.fixture(params=["scans", "lists"])
 def either_search(request, monkeypatch):
-    """Exact search, as of few entries, and a graph's, as of many."""
-    if request.param == "graphs":
-        monkeypatch.setattr(hnsw, "LEAST_ROWS", 3)
-        monkeypatch.setattr(hnsw, "LARGEST_TAIL", 0)
-        monkeypatch.setattr(index, "_TAIL_OF_OLD_GRAPH", 2)
-        monkeypatch.setattr(index, "_LARGEST_TAIL_SHARE", math.inf)
-        monkeypatch.setattr(index, "_LARGEST_PROBE_SHARE", math.inf)
+    """Exact search, as of few entries, and that of an inverted file, as of many."""
+    if request.param == "lists":
+        monkeypatch.setattr(inverted_file, "LEAST_ROWS", 3)
+        monkeypatch.setattr(inverted_file, "_ROWS_PER_LIST", 4)
+        monkeypatch.setattr(inverted_file, "_ROWS_PER_CHUNK", 3)
+        monkeypatch.setattr(inverted_file, "_LISTS", 1000)
+        monkeypatch.setattr(index, "_LARGEST_LIMIT_SHARE", math.inf)
         monkeypatch.setattr(memory, "_ROWS_FILTERED_DURING_PROBE", 0)
-
-
-changes = st.lists(
-    st.one_of(
-        st.tuples(st.just("append"), st.integers(0, 63)),
-        st.tuples(st.just("extend"), st.lists(st.integers(0, 63), max_size=12)),
-        st.tuples(st.just("replace"), st.integers(0, 63), st.integers(0, 63)),
-        st.tuples(st.just("remove"), st.sets(st.integers(0, 63), max_size=12)),
-        st.tuples(st.just("clear")),
-    ),
-    max_size=6,
-)
-
-
-def change(vectors, numbers, action, *arguments):
-    """Change an index, and alike the list of the numbers of the vectors in its rows."""
-    if action == "append":
-        vectors.append(VECTORS[arguments[0]])
-        numbers.append(arguments[0])
-    elif action == "extend":
-        vectors.extend(VECTORS[arguments[0]])
-        numbers.extend(arguments[0])
-    elif action == "replace" and numbers:
-        row = arguments[0] % len(numbers)
-        vectors.replace(row, VECTORS[arguments[1]])
-        numbers[row] = arguments[1]
-    elif action == "remove":
-        rows = sorted(row for row in arguments[0] if row < len(numbers))
-        sources, targets = vectors.remove(np.array(rows, np.intp))
-        for source, target in zip(sources, targets, strict=True):
-            numbers[target] = numbers[source]
-        del numbers[len(vectors) :]
-    elif action == "clear":
-        vectors.clear()
-        numbers.clear()
-
-
-@given(
-    numbers=st.lists(st.integers(0, 63), min_size=1, max_size=5),
-    query=st.integers(0, 63),
-    share=st.sampled_from([None, 1, 2, 3, 7]),
-)
-def test_one_block_can_be_scored_at_once(numbers, query, share):
-    vectors = VectorIndex(DIMENSIONS)
-    vectors.extend(VECTORS[numbers])
-    mask = None if share is None else np.arange(len(numbers)) % share == 0
-    expected = VECTORS[numbers] @ VECTORS[query]
-    if mask is not None:
-        expected[~mask] = EXCLUDED
-    np.testing.assert_allclose(vectors.scores_now(VECTORS[query], mask), expected, atol=1e-6)
-
-
-@given(
-    start=st.lists(st.integers(0, 63), max_size=30),
-    before=changes,
-    after=changes,
-    query=st.integers(0, 63),
-    share=st.sampled_from([None, 1, 2, 3, 7]),
-)
-def test_a_scan_finds_what_the_index_holds_at_its_end(start, before, after, query, share):
-    vectors = VectorIndex(DIMENSIONS)
-    numbers = []
-    for number in start:
-        change(vectors, numbers, "append", number)
-    mask = None if share is None else np.array([each % share == 0 for each in numbers], bool)
-    scan = vectors.scan(VECTORS[query], mask)
-    for each in before:
-        change(vectors, numbers, *each)
-    scan.run()
-    for each in after:
-        change(vectors, numbers, *each)
-    scores, changed = vectors.scores(scan)
-    vectors.end(scan)
-
-    products = VECTORS[numbers] @ VECTORS[query]
-    if mask is not None:
-        excluded = set(np.flatnonzero(~mask)) - set(changed)
-        products[[row for row in excluded if row < len(products)]] = EXCLUDED
-    np.testing.assert_allclose(scores, products, atol=1e-6)
-    np.testing.assert_array_equal(vectors.vectors(), VECTORS[numbers])
 
 
 def test_the_index_gives_back_the_memory_of_what_was_removed():
@@ -172,7 +93,7 @@ def test_the_index_gives_back_the_memory_of_what_was_removed():
     for number in range(23):
         vectors.append(VECTORS[number])
     vectors.remove(np.arange(0, 22))
-    assert sum(len(block) for block in vectors._blocks) <= 5
+    assert sum(len(block.vectors) for block in vectors._blocks) <= 5
     np.testing.assert_array_equal(vectors.vectors(), VECTORS[22:23])
 
 
@@ -191,15 +112,6 @@ def test_best_rows_orders_by_score_and_then_by_time(scores, limit, least, data):
     )
     found = best_rows(np.array(scores, np.float32), np.array(times, float), limit, least)
     assert found.tolist() == expected[:limit]
-
-
-@pytest.mark.parametrize("stall", [-1.0, math.inf], ids=["always stalls", "never stalls"])
-def test_products_are_the_same_whichever_kernel_computes_them(monkeypatch, stall):
-    monkeypatch.setattr(index, "_STALL_SECONDS", stall)
-    products = index._Products()
-    for _ in range(3):
-        found = products(VECTORS, VECTORS[3])
-        np.testing.assert_allclose(found, VECTORS @ VECTORS[3], atol=1e-6)
 
 
 # Bookkeeping
@@ -497,7 +409,7 @@ class StorageMachine(RuleBasedStateMachine):
         assert found == expected[:limit]
 
     @rule()
-    def let_the_graphs_be_built(self):
+    def let_the_lists_be_made(self):
         thread = self.storage._builder._thread
         if thread:
             thread.join(10)
@@ -696,32 +608,32 @@ def test_threads_see_no_lost_stale_foreign_or_half_written_entry(
             assert found is None
         else:
             check(found, key, (stored[key], gone[key]))
-    assert all(not scope.index._scans for scope in storage._namespaces["ns"].scopes.values())
+    assert all(not scope.index._watchers for scope in storage._namespaces["ns"].scopes.values())
     storage.close()
 
 
 def test_a_search_does_not_hold_up_those_who_store(monkeypatch):
-    """The product is computed without the lock: entries are stored while a search is in it."""
+    """Scores are computed without the lock: entries are stored while a search is in them."""
     dimensions = 64
     monkeypatch.setattr(index, "_BLOCK_BYTES", 16 * 2**20)
     storage = InMemoryStorage()
     embeddings = random_vectors(2, dimensions)
     storage.store(make_entry("first", embeddings[0]))
-    in_product, stored = threading.Event(), threading.Event()
-    products = index._products
+    at_work, stored = threading.Event(), threading.Event()
+    scores = Query.scores
 
-    def slow_products(*arguments):
-        in_product.set()
+    def slow_scores(*arguments):
+        at_work.set()
         assert stored.wait(10)
-        return products(*arguments)
+        return scores(*arguments)
 
-    monkeypatch.setattr(index, "_products", slow_products)
+    monkeypatch.setattr(Query, "scores", slow_scores)
     found = []
     searcher = threading.Thread(
         target=lambda: found.append(storage.search(embeddings[1], *SCOPE, 0.9))
     )
     searcher.start()
-    assert in_product.wait(10)
+    assert at_work.wait(10)
     storage.store(make_entry("second", embeddings[1]))
     stored.set()
     searcher.join(10)

@@ -6,16 +6,20 @@ it means as a similarity is for the callers to say.
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from langcache.engine import hnsw
+from langcache.engine import inverted_file
+from langcache.engine.quantised import Codes, Query, encoded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import threading
+    from collections.abc import Iterator, Sequence
+
+    from langcache.engine.index_builder import IndexBuilder
+    from langcache.engine.inverted_file import InvertedFile
 
 Vectors: TypeAlias = NDArray[np.float32]
 Rows: TypeAlias = NDArray[np.intp]
@@ -29,15 +33,11 @@ TIE = 2e-6
 one place in memory to another."""
 
 _BLOCK_BYTES = 16 * 2**20
-_SMALL_NUMBERS = 2**19
-_GATHER_SHARE = 0.2
-_LARGEST_TAIL_SHARE = 1 / 16
-_LARGEST_PROBE_SHARE = 1 / 64
-_TAIL_OF_OLD_GRAPH = 2048
-_MOST_CHANGES = 1024
-_STALL_SECONDS = 0.002
-_SHORTEST_PAUSE_SECONDS = 0.01
-_LONGEST_PAUSE_SECONDS = 1.0
+_SMALL_NUMBERS = 2**20
+_SELECTIVE_SHARE = 1 / 8
+_FIRST_TO_SCORE = 16
+_LARGEST_LIMIT_SHARE = 1 / 128
+_BUILD_BATCH = 128
 
 
 class VectorIndex:
@@ -47,38 +47,37 @@ class VectorIndex:
     whole: adding a vector never copies more than one block, and at most an eighth of the memory
     is spare.
 
-    There are two ways to search. A `Scan` scores every row; of a small index, `scores_now` does
-    the same at once. A `Probe` asks a graph, which a large index has when it has been given
-    somebody to build it, and scores what the graph finds and what it does not have yet.
+    A search finds by the codes of the vectors, 8 bits for each number, which rows may belong to
+    the best, and scores those exactly. There are two ways to do the first step. A `Scan` looks at
+    every row, so nothing is missed. A `Probe` looks at the lists of an inverted file where the best
+    should be, which a large index has when it has been given somebody to build it.
 
-    An index is not thread-safe: its caller holds a lock around every call but `Scan.run` and
-    `Probe.run`, which is where the time goes in a large index.
+    An index is not thread-safe: its caller holds a lock around every call but `build` and the
+    `run` of a search, which is where the time goes in a large index.
 
     Args:
         dimensions: Width of every vector.
-        builder: Who builds the graph, or None for an index without one.
+        builder: Who builds the inverted file, or None for an index that always scans.
     """
 
-    def __init__(self, dimensions: int, builder: hnsw.GraphBuilder | None = None) -> None:
+    def __init__(self, dimensions: int, builder: IndexBuilder | None = None) -> None:
         self.dimensions = dimensions
         self._block_rows = max(1, _BLOCK_BYTES // (4 * dimensions))
-        self._blocks: list[Vectors] = []
+        self._blocks: list[_Block] = []
         self._size = 0
-        self._scans: list[Scan | Probe] = []
+        self._error = 0.0
+        self._watchers: list[Watcher] = []
         self._builder = builder
-        # The one to ask, and perhaps the one that will take its place.
-        self._graphs: list[hnsw.Graph] = []
+        # The one to search, and the one that is being filled to take its place.
+        self._lists: InvertedFile | None = None
+        self._unfinished: InvertedFile | None = None
 
     def __len__(self) -> int:
         return self._size
 
     def append(self, vector: Vectors) -> None:
         """Add a vector of shape (dimensions,) as the last row; it is copied."""
-        self._reserve()
-        row = self._size
-        self._size += 1
-        self._write(row, vector)
-        self._appended(row, 1)
+        self.extend(vector[np.newaxis])
 
     def extend(self, vectors: Vectors) -> None:
         """Add vectors of shape (rows, dimensions) as the last rows; they are copied."""
@@ -86,46 +85,53 @@ class VectorIndex:
         while added < len(vectors):
             self._reserve(len(vectors) - added)
             number, offset = divmod(self._size, self._block_rows)
-            room = self._blocks[number][offset:]
-            part = vectors[added : added + len(room)]
-            room[: len(part)] = part
-            row = self._size
-            for scan in self._scans:
-                scan.changed.update(range(row, row + len(part)))
+            part = vectors[added : added + len(self._blocks[number].vectors) - offset]
             self._size += len(part)
             added += len(part)
-            self._appended(row, len(part))
-
-    def _appended(self, row: int, count: int) -> None:
-        for graph in self._graphs:
-            graph.append(row, count)
-        self._keep_graphs()
+            self._write(self._size - len(part), part)
+        self._keep_lists()
 
     def replace(self, row: int, vector: Vectors) -> None:
         """Put another vector, of shape (dimensions,), in a row; it is copied."""
-        # An entry that gets a new response or TTL keeps its vector, and its place in the graph.
-        if self._graphs and not np.array_equal(self.vector(row), vector):
-            for graph in self._graphs:
-                graph.replace(row)
-            self._keep_graphs()
-        self._write(row, vector)
+        # An entry that gets a new response or TTL keeps its vector.
+        if np.array_equal(self.vector(row), vector):
+            self._note(row)
+            return
+        self._take_from_lists(row)
+        self._write(row, vector[np.newaxis])
 
-    def _write(self, row: int, vector: Vectors) -> None:
-        block, offset = divmod(row, self._block_rows)
-        self._blocks[block][offset] = vector
-        for scan in self._scans:
-            scan.changed.add(row)
+    def _write(self, row: int, vectors: Vectors) -> None:
+        """Write vectors to rows of one block, from a row on, which are in no list."""
+        codes, scales, error = encoded(vectors)
+        self._error = max(self._error, error)
+        number, offset = divmod(row, self._block_rows)
+        self._blocks[number].write(offset, vectors, codes, scales)
+        for watcher in self._watchers:
+            watcher.changed.update(range(row, row + len(vectors)))
+        for lists in self._all_lists():
+            for place, list_number in enumerate(lists.numbers_of(codes)):
+                lists.add(row + place, codes[place], float(scales[place]), list_number)
+
+    def _note(self, row: int) -> None:
+        for watcher in self._watchers:
+            watcher.changed.add(row)
+
+    def _take_from_lists(self, row: int) -> None:
+        for lists in self._all_lists():
+            moved = lists.remove(row)
+            if moved is not None:
+                self._note(moved)
 
     def vector(self, row: int) -> Vectors:
         """Return a copy of one vector, shape (dimensions,)."""
         block, offset = divmod(row, self._block_rows)
-        return self._blocks[block][offset].copy()
+        return self._blocks[block].vectors[offset].copy()
 
     def vectors(self) -> Vectors:
         """Return a copy of all vectors, shape (rows, dimensions)."""
         copy = np.empty((self._size, self.dimensions), np.float32)
-        for start, block in self._filled():
-            copy[start : start + len(block)] = block
+        for start, vectors in self._filled():
+            copy[start : start + len(vectors)] = vectors
         return copy
 
     def remove(self, rows: Rows) -> tuple[Rows, Rows]:
@@ -143,265 +149,437 @@ class VectorIndex:
         stays[rows[rows >= kept] - kept] = False
         sources = np.flatnonzero(stays) + kept
         targets = rows[rows < kept]
+        for row in row_numbers(rows):
+            self._take_from_lists(row)
         for source, target in zip(row_numbers(sources), row_numbers(targets), strict=True):
-            block, offset = divmod(source, self._block_rows)
-            self._write(target, self._blocks[block][offset])
-        self._size = kept
+            number, offset = divmod(source, self._block_rows)
+            target_number, target_offset = divmod(target, self._block_rows)
+            self._blocks[target_number].copy_row(target_offset, self._blocks[number], offset)
+            for lists in self._all_lists():
+                lists.move(source, target)
+            self._note(target)
+        self._cut(kept)
         del self._blocks[-(-kept // self._block_rows) :]
-        for graph in self._graphs:
-            graph.remove(rows, sources, targets)
-        self._keep_graphs()
+        self._keep_lists()
         return sources, targets
 
     def clear(self) -> None:
         """Remove all rows."""
-        self._size = 0
+        self._cut(0)
         self._blocks = []
-        self._graphs = []
+        self._error = 0.0
+        self._lists = self._unfinished = None
 
-    def scan(self, query: Vectors, candidates: Mask | None = None) -> Scan:
-        """Begin to score every row against a vector.
-
-        Args:
-            query: Vector of shape (dimensions,).
-            candidates: One flag for each row, or None for all; the others score `EXCLUDED`.
-        """
-        scan = Scan(self, query, list(self._filled()), candidates)
-        self._scans.append(scan)
-        return scan
+    def _cut(self, size: int) -> None:
+        self._size = size
+        for watcher in self._watchers:
+            watcher.shrunk = True
 
     @property
     def is_small(self) -> bool:
-        """Whether to score every row takes no longer than some steps in Python."""
-        numbers = self._size * self.dimensions
-        return numbers <= _SMALL_NUMBERS and len(self._blocks) == 1 and not self._graphs
-
-    def scores_now(self, query: Vectors, candidates: Mask | None = None) -> Vectors:
-        """Score every row of a small index, which has one block, as `scan` and `scores` do."""
-        scores = np.empty(self._size, np.float32)
-        _score(self._blocks[0][: self._size], query, candidates, scores)
-        return scores
+        """Whether to scan it takes no longer than some steps in Python."""
+        return self._size * self.dimensions <= _SMALL_NUMBERS and self._lists is None
 
     @property
-    def has_graph(self) -> bool:
-        """Whether there is a graph, which need not be complete."""
-        return bool(self._graphs)
+    def has_lists(self) -> bool:
+        """Whether there is an inverted file to probe."""
+        return self._lists is not None
 
-    def probe(self, query: Vectors, count: int) -> Probe | None:
-        """Begin to look for the rows nearest to a vector; None when a scan is the way to do it.
+    def scan(self, vector: Vectors, candidates: Mask | None = None) -> Scan:
+        """Begin to look at every row.
 
         Args:
-            query: Vector of shape (dimensions,).
-            count: How many rows to ask the graph for.
+            vector: Vector of shape (dimensions,), of length 1.
+            candidates: One flag for each row, or None for all: only the others may be found.
         """
-        if not self._graphs:
-            return None
-        graph = self._graphs[0]
-        self._request_work()
-        if graph.tail_length > _LARGEST_TAIL_SHARE * self._size:
-            return None
-        count += count * graph.gone(self._size) // self._size
-        if count > _LARGEST_PROBE_SHARE * self._size:
-            return None
-        probe = Probe(graph, query, count, self._blocks.copy(), self._block_rows)
-        self._scans.append(probe)
-        return probe
+        few = None
+        if candidates is not None:
+            rows = candidates.nonzero()[0]
+            if len(rows) <= _SELECTIVE_SHARE * self._size:
+                few = rows
+        query = Query(vector)
+        error = query.error(self._error)
+        return Scan(query, error, self._blocks, self._block_rows, self._size, candidates, few)
 
-    def end(self, scan: Scan | Probe) -> None:
-        """Stop to record changes for a scan or a probe."""
-        self._scans.remove(scan)
+    def probe(self, vector: Vectors, least: float, limit: int, *, filtered: bool) -> Probe | None:
+        """Begin to look where the best rows should be; None when a scan is the way to do it.
 
-    def scores(self, scan: Scan) -> tuple[Vectors, Rows]:
-        """Return what a scan has found, brought up to date.
+        Args:
+            vector: Vector of shape (dimensions,), of length 1.
+            least: The least score of interest.
+            limit: How many rows are wanted.
+            filtered: Whether some rows may not be found, so that more must be looked at.
+        """
+        if self._lists is None or limit > _LARGEST_LIMIT_SHARE * self._size:
+            return None
+        query = Query(vector)
+        wanted = None if filtered else limit
+        return Probe(query, query.error(self._error), self._lists, least, wanted)
+
+    def watch(self, watcher: Watcher) -> None:
+        """Begin to note in a search what changes, until `unwatch`."""
+        self._watchers.append(watcher)
+
+    def unwatch(self, watcher: Watcher) -> None:
+        """Stop to note in a search what changes."""
+        self._watchers.remove(watcher)
+
+    def candidates(self, search: Scan | Probe, least: float) -> Candidates | None:
+        """Return what a search has found, brought up to date.
+
+        Args:
+            search: A search that has run.
+            least: The least score of interest.
 
         Returns:
-            (scores, changed): the score of every row as the index is at this moment, and the rows
-            that changed since the scan began. Those are scored whether or not they are
-            candidates, as only the caller can tell.
+            Every row that may score so much, once; None when only another search can tell.
         """
-        scores = scan.found
-        if not scan.changed and len(scores) == self._size:
-            return scores, np.empty(0, np.intp)
-        changed = np.array(sorted(row for row in scan.changed if row < self._size), np.intp)
-        if len(scores) != self._size:
-            # Every row beyond the length of the scan has been added since, so is in `changed`.
-            found = scores[: self._size]
-            scores = np.empty(self._size, np.float32)
-            scores[: len(found)] = found
-        for start, block in self._filled():
-            first, last = np.searchsorted(changed, (start, start + len(block)))
-            rows = changed[first:last]
-            scores[rows] = _products(block[rows - start], scan.query)
-        return scores, changed
-
-    def candidates(self, probe: Probe) -> tuple[Rows, Vectors, float] | None:
-        """Return what a probe has found, brought up to date.
-
-        Returns:
-            (rows, scores, edge): distinct rows and their scores, and the score that all other rows
-            are below, as far as the graph knows. None when only a scan can tell.
-        """
-        # Nobody has told a graph that is no longer in use what has changed.
-        if probe.found is None or probe.graph not in self._graphs:
-            return None
-        slots, edge = probe.found
-        rows = probe.graph.rows(slots)
-        if probe.changed:
-            if len(probe.changed) > _MOST_CHANGES:
+        floor = least - search.error
+        if isinstance(search, Probe):
+            # Nobody has told lists that are no longer in use what has changed.
+            if search.lists is not self._lists:
                 return None
-            changed = [row for row in probe.changed if row < self._size]
-            rows = np.union1d(rows, np.array(changed, np.intp))
-        scores = _products(self._gathered(rows), probe.query)
-        if len(probe.tail):
-            kept = probe.tail < self._size
-            kept[probe.tail.searchsorted(rows[np.isin(rows, probe.tail)])] = False
-            rows = np.concatenate((rows, probe.tail[kept]))
-            scores = np.concatenate((scores, probe.tail_scores[kept]))
-        return rows, scores, edge
+            chunks, places = (search.scores >= floor).nonzero()
+            rows = search.lists.rows(search.chunks)[chunks, places].astype(np.intp)
+            scores = search.scores[chunks, places]
+            known = rows >= 0
+            if not known.all():
+                rows, scores = rows[known], scores[known]
+        else:
+            rows = places = (search.scores >= floor).nonzero()[0]
+            if search.few is not None:
+                rows = search.few[places]
+            elif search.mask is not None:
+                rows = places = rows[search.mask[rows]]
+            scores = search.scores[places]
+        checked = isinstance(search, Scan)
+        if not search.changed and not search.shrunk:
+            return Candidates(rows, scores, len(rows) if checked else 0)
+        # A row beyond the end has been removed; one that was added, or moved, has changed.
+        changed = np.array([row for row in search.changed if row < self._size], np.intp)
+        same = ~np.isin(rows, changed) & (rows < self._size)
+        rows, scores = rows[same], scores[same]
+        return Candidates(
+            np.concatenate((rows, changed)),
+            np.concatenate((scores, np.full(len(changed), np.inf, np.float32))),
+            len(rows) if checked else 0,
+        )
 
-    def next_batch(self) -> tuple[hnsw.Graph, Rows, Vectors, int] | None:
-        """Return what to add next: the graph, slots, their vectors, and where its tail starts then.
+    def best(
+        self,
+        search: Scan | Probe,
+        candidates: Candidates,
+        updated_at: NDArray[np.float64],
+        limit: int,
+        least: float,
+    ) -> tuple[Rows, Vectors]:
+        """Return the best of the candidates, best first, and their exact scores.
 
-        None when there is nothing to add.
+        Args:
+            search: The search that has found them.
+            candidates: The candidates that may be found.
+            updated_at: For each row of the index, any unit.
+            limit: How many rows to return at most.
+            least: The least score to return.
         """
-        if not self._graphs:
-            return None
-        newest = self._graphs[-1]
-        if newest.tail_length <= hnsw.LARGEST_TAIL:
-            self._graphs = [newest]
-        graph = self._graphs[0]
-        if graph.tail_length <= _TAIL_OF_OLD_GRAPH:
-            graph = newest
-        if not graph.tail_length:
-            return None
-        slots, rows, end = graph.next_batch()
-        return graph, slots, self._gathered(rows), end
+        rows, approximate, _ = candidates
+        vector = search.query.vector
+        if len(rows) == 1:
+            # By far the most common case.
+            number, offset = divmod(int(rows[0]), self._block_rows)
+            score = self._blocks[number].vectors[offset].dot(vector)
+            found = slice(0, 1 if score >= least else 0)
+            return rows[found], np.array([score])[found]
+        first = max(_FIRST_TO_SCORE, 2 * limit)
+        if len(rows) <= first:
+            scores = _products(self._blocks, self._block_rows, rows, vector)
+        else:
+            # The best by their codes tell which others can be among the best, mostly none.
+            order = approximate.argpartition(len(rows) - first)
+            ahead, behind = order[-first:], order[:-first]
+            scores = _products(self._blocks, self._block_rows, rows[ahead], vector)
+            kth = max(least, float(np.partition(scores, -limit)[-limit]))
+            behind = behind[approximate[behind] >= kth - TIE - search.error]
+            more = _products(self._blocks, self._block_rows, rows[behind], vector)
+            rows = np.concatenate((rows[ahead], rows[behind]))
+            scores = np.concatenate((scores, more))
+        places = best_rows(scores, updated_at[rows], limit, least)
+        return rows[places], scores[places]
 
-    def _keep_graphs(self) -> None:
-        """Have graphs as the number of rows demands, and somebody at work on them if needed."""
+    def build(self, lock: threading.Lock) -> Iterator[None]:
+        """Make an inverted file for the rows there are, and use it; the caller has no lock.
+
+        Args:
+            lock: Held by the caller around all other calls.
+
+        Yields:
+            After each step of some milliseconds.
+        """
+        lists: InvertedFile | None = None
+        try:
+            with lock:
+                if not self.wants_lists:
+                    return
+                size = self._size
+            sample: list[Codes] = []
+            chosen = np.random.default_rng(0).permutation(size)[: inverted_file.sample_size(size)]
+            for start in range(0, len(chosen), _BUILD_BATCH):
+                with lock:
+                    rows = chosen[start : start + _BUILD_BATCH]
+                    vectors = self._gathered(rows[rows < self._size])
+                sample.append(encoded(vectors).codes)
+                yield
+            codes = np.concatenate(sample)
+            count = min(inverted_file.lists_for(size), len(codes))
+            if count == 0:
+                return
+            centroids = yield from inverted_file.training(codes, count)
+            del sample, codes
+            with lock:
+                lists = self._unfinished = inverted_file.InvertedFile(centroids, self._size)
+            while self._fill(lists, lock):
+                yield
+        finally:
+            with lock:
+                if lists is not None and self._unfinished is lists:
+                    self._unfinished = None
+
+    def _fill(self, lists: InvertedFile, lock: threading.Lock) -> bool:
+        """Put some rows in lists; when all are in them, use these and return False."""
+        with lock:
+            if self._unfinished is not lists:
+                return False
+            rows = lists.unplaced(self._size, _BUILD_BATCH)
+            if not len(rows):
+                self._use(lists)
+                return False
+            vectors = self._gathered(rows)
+            watcher = Watcher()
+            self.watch(watcher)
+        try:
+            codes, scales, _ = encoded(vectors)
+            numbers = lists.numbers_of(codes)
+            with lock:
+                for place, row in enumerate(row_numbers(rows)):
+                    if row < self._size and row not in watcher.changed:
+                        lists.add(row, codes[place], float(scales[place]), numbers[place])
+        finally:
+            with lock:
+                self.unwatch(watcher)
+        return True
+
+    def _use(self, lists: InvertedFile) -> None:
+        self._lists, self._unfinished = lists, None
+        # The lists have the codes, and no scan of all rows is to be expected.
+        for block in self._blocks:
+            block.coded = None
+
+    def _all_lists(self) -> list[InvertedFile]:
+        return [lists for lists in (self._lists, self._unfinished) if lists is not None]
+
+    @property
+    def wants_lists(self) -> bool:
+        """Whether there should be an inverted file made for about so many rows, and is none."""
+        if self._size <= inverted_file.LEAST_ROWS:
+            return False
+        made_for = self._lists.rows_when_made if self._lists else 0
+        return not made_for / 4 < self._size < made_for * 2
+
+    def _keep_lists(self) -> None:
+        """See that there is an inverted file if the number of rows demands it."""
         if self._builder is None:
             return
-        if not self._graphs:
-            if self._size <= hnsw.LEAST_ROWS:
-                return
-            self._graphs = [hnsw.Graph(self.dimensions, self._size)]
-        elif self._size < hnsw.LEAST_ROWS // 2:
-            self._graphs = []
-        elif self._graphs[-1].gone(self._size) > self._size // 2:
-            keeps_old = self._graphs[0].gone(self._size) <= 2 * self._size
-            fresh = hnsw.Graph(self.dimensions, self._size)
-            self._graphs = [self._graphs[0], fresh] if keeps_old else [fresh]
-        self._request_work()
-
-    def _request_work(self) -> None:
-        if self._builder and any(graph.tail_length > hnsw.LARGEST_TAIL for graph in self._graphs):
+        if self._size < inverted_file.LEAST_ROWS // 2 and self._lists is not None:
+            self._lists = self._unfinished = None
+            for number, (_, vectors) in enumerate(self._filled()):
+                block = _new_block(len(self._blocks[number].vectors), self.dimensions, coded=True)
+                codes, scales, _ = encoded(vectors)
+                block.write(0, vectors, codes, scales)
+                self._blocks[number] = block
+        elif self.wants_lists:
+            # Asked for with each row: in a forked process nobody is at work on it any more.
             self._builder.request(self)
 
     def _gathered(self, rows: Rows) -> Vectors:
-        """Return the vectors of some rows, shape (rows, dimensions)."""
-        vectors = np.empty((len(rows), self.dimensions), np.float32)
-        for place, row in enumerate(row_numbers(rows)):
-            block, offset = divmod(row, self._block_rows)
-            vectors[place] = self._blocks[block][offset]
-        return vectors
+        return _gathered(self._blocks, self._block_rows, rows, self.dimensions)
 
     def _filled(self) -> Iterator[tuple[int, Vectors]]:
-        """Yield (first row, filled part) of every block."""
+        """Yield (first row, vectors) of every block, as far as it is filled."""
         for number, block in enumerate(self._blocks):
             start = number * self._block_rows
-            yield start, block[: self._size - start]
+            yield start, block.vectors[: self._size - start]
 
-    def _reserve(self, count: int = 1) -> None:
+    def _reserve(self, count: int) -> None:
         """Make room for one more row at least, and for `count` if they fit in one block."""
         number, offset = divmod(self._size, self._block_rows)
-        if number < len(self._blocks):
-            block = self._blocks[number]
-            if offset < len(block):
-                return
-            rows = min(self._block_rows, offset + max(count, growth(self._size)))
-            grown = np.empty((rows, self.dimensions), np.float32)
-            grown[:offset] = block
-            # A scan may be reading the old block: it stays as it is, and goes with its last reader.
-            self._blocks[number] = grown
-        else:
+        coded = self._lists is None
+        if number == len(self._blocks):
             rows = min(self._block_rows, max(count, growth(self._size)))
-            self._blocks.append(np.empty((rows, self.dimensions), np.float32))
+            self._blocks.append(_new_block(rows, self.dimensions, coded=coded))
+        elif offset == len(self._blocks[number].vectors):
+            rows = min(self._block_rows, offset + max(count, growth(self._size)))
+            grown = _new_block(rows, self.dimensions, coded=coded)
+            grown.copy_from(self._blocks[number])
+            self._blocks[number] = grown
 
 
-class Scan:
-    """One pass over an index, made by `VectorIndex.scan`.
+class Watcher:
+    """Collects what changes while somebody works without the lock.
 
-    `run` reads the vectors without the caller's lock. A row that is written meanwhile may be
-    read half old and half new, so the index notes every row it changes while a scan is open, and
-    `VectorIndex.scores` scores those again. The result is what a search under the lock would
-    find at that moment, and nobody waits for the product.
+    Attributes:
+        changed: Rows that have been written, or moved within the lists.
+        shrunk: Whether rows have been removed.
     """
 
-    def __init__(
-        self,
-        index: VectorIndex,
-        query: Vectors,
-        blocks: list[tuple[int, Vectors]],
-        candidates: Mask | None,
-    ) -> None:
-        self.query = query
+    def __init__(self) -> None:
         self.changed: set[int] = set()
-        self.found: NDArray[np.float32] = np.empty(len(index), np.float32)
-        self._blocks = blocks
-        self._candidates = candidates
-
-    def run(self) -> None:
-        """Score the rows the index had when the scan began."""
-        for start, block in self._blocks:
-            part = slice(start, start + len(block))
-            candidates = None if self._candidates is None else self._candidates[part]
-            _score(block, self.query, candidates, self.found[part])
+        self.shrunk = False
 
 
-class Probe:
-    """A look at the graph of an index, made by `VectorIndex.probe`.
+class Scan(Watcher):
+    """A look at all rows of an index, or at all that are candidates, made by `VectorIndex.scan`.
 
-    `run` works without the caller's lock, as does `Scan.run`, and what is written meanwhile is
-    noted and scored in the same way.
+    `run` works on the vectors as they are when it reads them, without the caller's lock. If others
+    may change the index meanwhile, the scan must be given to `VectorIndex.watch` before the lock is
+    released: what is written then is noted and scored afterwards.
+
+    Attributes:
+        query: What is searched for.
+        error: By how much the scores may be off.
+        mask: One flag for each row, set for candidates, or None when all are.
+        few: The candidates when they are so few that only these are scored, else None.
+        scores: Of every row, or of these few.
     """
 
     def __init__(
         self,
-        graph: hnsw.Graph,
-        query: Vectors,
-        count: int,
-        blocks: list[Vectors],
+        query: Query,
+        error: float,
+        blocks: list[_Block],
         block_rows: int,
+        size: int,
+        mask: Mask | None,
+        few: Rows | None,
     ) -> None:
-        self.graph = graph
+        super().__init__()
         self.query = query
-        self.changed: set[int] = set()
-        self.found: tuple[Rows, float] | None = None
-        self.tail: Rows = graph.tail()
-        self.tail_scores: Vectors = np.empty(0, np.float32)
-        self._count = count
-        self._blocks = blocks
+        self.error = error
+        self.mask = mask
+        self.few = few
+        self._blocks = blocks.copy()
         self._block_rows = block_rows
+        self._size = size
+        self.scores: Vectors = np.empty(0, np.float32)
 
     def run(self) -> None:
-        """Ask the graph, and score what it did not have when the probe began."""
-        self.found = self.graph.search(self.query, self._count)
-        self.tail = self.tail[self.tail != hnsw.GONE]
-        if not self.found or not len(self.tail):
-            return
-        self.tail.sort(kind="stable")
-        self.tail_scores = np.empty(len(self.tail), np.float32)
-        numbers, offsets = np.divmod(self.tail, self._block_rows)
-        ends = [*row_numbers(np.flatnonzero(numbers[1:] != numbers[:-1]) + 1), len(numbers)]
-        start = 0
-        for end in ends:
-            block = self._blocks[int(numbers[start])]
-            first, last = int(offsets[start]), int(offsets[end - 1])
-            # What has been added last mostly lies side by side, and need not be copied then.
-            dense = last - first == end - start - 1
-            part = block[first : last + 1] if dense else block[offsets[start:end]]
-            _products(part, self.query, self.tail_scores[start:end])
-            start = end
+        """Score the rows."""
+        blocks = self._blocks
+        if self.few is not None:
+            self.scores = _products(blocks, self._block_rows, self.few, self.query.vector)
+        elif len(blocks) == 1:
+            self.scores = blocks[0].scores(self.query, self._size)
+        elif blocks:
+            *full, last = blocks
+            scores = [block.scores(self.query, self._block_rows) for block in full]
+            scores.append(last.scores(self.query, self._size - len(full) * self._block_rows))
+            self.scores = np.concatenate(scores)
+
+
+class Probe(Watcher):
+    """A look at some lists of an index's inverted file, made by `VectorIndex.probe`.
+
+    `run` works without the caller's lock, as does `Scan.run`.
+
+    Attributes:
+        query: What is searched for.
+        error: By how much the scores may be off.
+        lists: The inverted file.
+        chunks: The chunks of the file that were looked at, shape (chunks,).
+        scores: Of the places in them, shape (chunks, places).
+    """
+
+    def __init__(
+        self, query: Query, error: float, lists: InvertedFile, least: float, limit: int | None
+    ) -> None:
+        super().__init__()
+        self.query = query
+        self.error = error
+        self.lists = lists
+        self._least = least
+        self._limit = limit
+        self.chunks: Rows = np.empty(0, np.intp)
+        self.scores: Vectors = np.empty((0, 0), np.float32)
+
+    def run(self) -> None:
+        """Score what the lists have."""
+        self.chunks, self.scores = self.lists.search(self.query, self._least, self._limit)
+
+
+class Candidates(NamedTuple):
+    """The rows that may be among the best.
+
+    Attributes:
+        rows: Distinct rows, shape (rows,).
+        scores: About their scores, as far as they are known, shape (rows,).
+        checked: How many of them, from the first one on, are known to be candidates of the search.
+    """
+
+    rows: Rows
+    scores: Vectors
+    checked: int
+
+    def only(self, kept: Mask) -> Candidates:
+        """Return those that are flagged."""
+        checked = int(np.count_nonzero(kept[: self.checked]))
+        return Candidates(self.rows[kept], self.scores[kept], checked)
+
+
+class _Block:
+    """Some rows of an index.
+
+    Attributes:
+        vectors: Shape (rows, dimensions).
+        coded: Their codes and scales, or None when lists have these.
+    """
+
+    __slots__ = ("coded", "vectors")
+
+    def __init__(self, vectors: Vectors, coded: tuple[Codes, Vectors] | None) -> None:
+        self.vectors = vectors
+        self.coded = coded
+
+    def write(self, offset: int, vectors: Vectors, codes: Codes, scales: Vectors) -> None:
+        rows = slice(offset, offset + len(vectors))
+        self.vectors[rows] = vectors
+        if self.coded:
+            self.coded[0][rows] = codes
+            self.coded[1][rows] = scales
+
+    def copy_from(self, block: _Block) -> None:
+        """Copy all rows of a smaller block, which is coded if this one is."""
+        rows = len(block.vectors)
+        self.vectors[:rows] = block.vectors
+        if self.coded and block.coded:
+            self.coded[0][:rows], self.coded[1][:rows] = block.coded
+
+    def copy_row(self, offset: int, block: _Block, row: int) -> None:
+        """Copy one row of a block, which is coded if this one is."""
+        self.vectors[offset] = block.vectors[row]
+        if self.coded and block.coded:
+            self.coded[0][offset] = block.coded[0][row]
+            self.coded[1][offset] = block.coded[1][row]
+
+    def scores(self, query: Query, rows: int) -> Vectors:
+        """Score the first rows, by their codes if it has them."""
+        if self.coded is None:
+            return _dots(self.vectors[:rows], query.vector)
+        codes, scales = self.coded
+        return query.scores(codes[:rows], scales[:rows])
+
+
+def _new_block(rows: int, dimensions: int, *, coded: bool) -> _Block:
+    codes = np.empty((rows, dimensions), np.int8), np.zeros(rows, np.float32)
+    return _Block(np.empty((rows, dimensions), np.float32), codes if coded else None)
 
 
 def best_rows(scores: Vectors, updated_at: NDArray[np.float64], limit: int, least: float) -> Rows:
@@ -441,17 +619,44 @@ def best_rows(scores: Vectors, updated_at: NDArray[np.float64], limit: int, leas
     return rows[:limit]
 
 
-def _score(block: Vectors, query: Vectors, candidates: Mask | None, out: Vectors) -> None:
-    """Score the rows of a block; those that are not candidates get `EXCLUDED`."""
-    if candidates is None:
-        _products(block, query, out)
-    elif np.count_nonzero(candidates) > _GATHER_SHARE * len(block):
-        _products(block, query, out)
-        out[~candidates] = EXCLUDED
-    else:
-        rows = candidates.nonzero()[0]
-        out.fill(EXCLUDED)
-        out[rows] = _products(block[rows], query)
+def _gathered(blocks: Sequence[_Block], block_rows: int, rows: Rows, dimensions: int) -> Vectors:
+    """Return the vectors of some rows, shape (rows, dimensions)."""
+    if len(blocks) == 1:
+        return blocks[0].vectors.take(rows, axis=0)
+    vectors = np.empty((len(rows), dimensions), np.float32)
+    numbers, offsets = np.divmod(rows, block_rows)
+    for number in row_numbers(np.unique(numbers)):
+        places = (numbers == number).nonzero()[0]
+        vectors[places] = blocks[number].vectors.take(offsets[places], axis=0)
+    return vectors
+
+
+def _products(blocks: Sequence[_Block], block_rows: int, rows: Rows, vector: Vectors) -> Vectors:
+    """Return the exact scores of some rows, shape (rows,)."""
+    if len(rows) <= _FIRST_TO_SCORE:
+        return _dots(_gathered(blocks, block_rows, rows, len(vector)), vector)
+    scores = np.empty(len(rows), np.float32)
+    numbers, offsets = np.divmod(rows, block_rows)
+    for number in row_numbers(np.unique(numbers)):
+        places = (numbers == number).nonzero()[0]
+        vectors = blocks[number].vectors[: int(offsets[places].max()) + 1]
+        if len(places) > len(vectors) / 4:
+            # To score them all takes less time than to copy so many.
+            scores[places] = _dots(vectors, vector)[offsets[places]]
+        else:
+            scores[places] = _dots(vectors.take(offsets[places], axis=0), vector)
+    return scores
+
+
+def _dots(vectors: Vectors, vector: Vectors) -> Vectors:
+    """Return the products of vectors, shape (vectors, dimensions), with one, in this thread.
+
+    BLAS would share them among threads, which wait for each other for milliseconds when other work
+    has the other cores.
+    """
+    if hasattr(np, "vecdot"):
+        return np.vecdot(vectors, vector)
+    return np.einsum("ij,j->i", vectors, vector)  # numpy 1.26
 
 
 def row_numbers(rows: Rows) -> list[int]:
@@ -462,44 +667,3 @@ def row_numbers(rows: Rows) -> list[int]:
 def growth(size: int) -> int:
     """Return how many rows to add room for when `size` rows are full."""
     return max(1, min(size, 8), size // 8)
-
-
-def _single_thread_products(block: Vectors, query: Vectors, out: Vectors) -> None:
-    if hasattr(np, "vecdot"):
-        np.vecdot(block, query, out=out)
-    else:  # numpy 1.26
-        np.einsum("ij,j->i", block, query, out=out)
-
-
-class _Products:
-    """Computes `block @ query` with the kernel that is fastest at the moment.
-
-    BLAS shares a large product among threads, which is up to three times as fast as one thread
-    while there are idle cores. When there are none, its threads wait for each other for whole
-    slices of the scheduler: 8 ms and more, seen where one thread needs 0.2 ms. So after a product
-    that took that long, the next ones are computed in the caller's thread alone: for 10 ms, and
-    for twice as long, up to a second, each time that BLAS stalls again soon after.
-    """
-
-    def __init__(self) -> None:
-        self._pause = _SHORTEST_PAUSE_SECONDS
-        self._resume_at = 0.0
-
-    def __call__(self, block: Vectors, query: Vectors, out: Vectors | None = None) -> Vectors:
-        if out is None:
-            out = np.empty(len(block), np.float32)
-        started = time.perf_counter()
-        if started < self._resume_at:
-            _single_thread_products(block, query, out)
-            return out
-        np.matmul(block, query, out=out)
-        ended = time.perf_counter()
-        if ended - started > _STALL_SECONDS:
-            soon = started - self._resume_at < 10 * self._pause
-            longer = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)
-            self._pause = longer if soon else _SHORTEST_PAUSE_SECONDS
-            self._resume_at = ended + self._pause
-        return out
-
-
-_products = _Products()

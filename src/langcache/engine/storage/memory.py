@@ -13,20 +13,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, cast
 import numpy as np
 from typing_extensions import override
 
-from langcache.engine.hnsw import QUANTISED, GraphBuilder
 from langcache.engine.index import (
-    EXCLUDED,
-    TIE,
     Mask,
     Probe,
     Rows,
     Scan,
     VectorIndex,
     Vectors,
-    best_rows,
     growth,
     row_numbers,
 )
+from langcache.engine.index_builder import IndexBuilder
 from langcache.engine.storage.base import (
     CacheEntry,
     Match,
@@ -62,14 +59,10 @@ _NO_KEY = 0
 _OVERFLOW_KEY = 1
 _FIRST_KEY = 2
 _MOST_KEYS = 16
-_FEWEST_CANDIDATES = 16
-_FEWEST_FILTERED = 64
-_MORE_CANDIDATES = 256
-_ALL = 2
 _LOWEST = -2.0
 _SAMPLE = 1024
-# To score a row takes so much longer than to compare its attributes; and while a graph answers, the
-# attributes of so many rows can be compared.
+# To score a row takes so much longer than to compare its attributes; and while lists are searched,
+# the attributes of so many rows can be compared.
 _PRODUCT_COST = 20
 _ROWS_FILTERED_DURING_PROBE = 256_000
 _RECLAIM_BATCH = 256
@@ -79,20 +72,19 @@ _ROWS_PER_CALL = 1024
 class InMemoryStorage(StorageBackend):
     """Entries in memory: the fastest backend, gone with the process.
 
-    Search is exact, over all vectors of the scope, as long as the scope has 30,000 entries or
-    fewer. A larger one gets an index of the kind HNSW, built by a thread in the background, which
-    neither storing nor searching waits for: what the index does not have yet is searched beside
-    it. What the index finds is scored exactly, and all vectors are searched when that does not
-    tell what the best are. Still, a few hits in a thousand are missed.
+    Search is exact, over all vectors of the scope, as long as the scope has 50,000 entries or
+    fewer. A larger one gets an inverted file: lists of vectors that are alike, of which a search
+    looks at those that its answer should be in. A thread in the background makes the lists, anew
+    whenever the entries have doubled, and neither storing nor searching waits for it. What is
+    found is scored exactly. Still, a few hits in a thousand are missed.
 
     Storing and deleting take one lock for some microseconds, and so does a search among some 1,000
     entries or fewer. Among more, a search takes the lock only before and after the work, which is
     done without it, and sees the storage as it is at its end. Expired entries are skipped from the
     moment they expire, and their memory is reclaimed little by little by what is done next.
 
-    What an entry takes besides its texts is its vector, 4 bytes per dimension, up to an eighth of
-    that to spare, and some 500 bytes, which includes the id. The index takes 1 byte per dimension
-    and some 800 bytes more.
+    What an entry takes besides its texts is its vector, 5 bytes per dimension, up to an eighth of
+    that to spare, and some 500 bytes, which includes the id.
 
     Storing copies embedding, attributes and metadata, and what is returned is a copy again, so
     nobody can change an entry that is stored.
@@ -105,7 +97,7 @@ class InMemoryStorage(StorageBackend):
     def __init__(self, *, clock: Callable[[], float] = time.time, exact: bool = False) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._builder = None if exact else GraphBuilder(self._lock)
+        self._builder = None if exact else IndexBuilder(self._lock)
         self._namespaces: dict[str, _Namespace] = {}
         self._scopes: deque[_Scope] = deque()
         self._calls_to_skip = 0
@@ -194,52 +186,45 @@ class InMemoryStorage(StorageBackend):
         attributes: Mapping[str, str] | None = None,
         *,
         wanted: float | None = None,
-        effort: int = 0,
     ) -> list[tuple[_Record, Vectors, float]]:
         """Return record, vector and cosine of the best entries whose cosine is at least `least`.
 
         There may be better ones than those returned below the cosine `wanted`, `least` if None.
-        From the effort `_ALL` on, every vector is looked at.
         """
-        with self._lock:
-            holder = self._find(namespace)
-            scope = holder and holder.scopes.get(key)
-            check_embedding(embedding, scope.index.dimensions if scope else None)
-            if not scope:
-                return []
-            if scope.index.is_small:
-                now = self._clock()
-                found = scope.nearest_now(embedding, limit, least, attributes, now)
-                self._reclaim(scope, now)
+        while True:
+            with self._lock:
+                holder = self._find(namespace)
+                scope = holder and holder.scopes.get(key)
+                check_embedding(embedding, scope.index.dimensions if scope else None)
+                if not scope:
+                    return []
+                sure_from = least if wanted is None else wanted
+                search = scope.search(embedding, limit, sure_from, attributes)
+                if scope.index.is_small:
+                    search.run()
+                    return self._found(scope, search, limit, least, attributes) or []
+                scope.index.watch(search)
+            try:
+                search.run()
+                with self._lock:
+                    found = self._found(scope, search, limit, least, attributes)
+            finally:
+                with self._lock:
+                    scope.index.unwatch(search)
+            if found is not None:
                 return found
-            scan = scope.probe(embedding, limit, attributes, effort) if effort < _ALL else None
-            if scan is None:
-                candidates = scope.matching(attributes) if attributes else None
-                scan = scope.index.scan(embedding, candidates)
-        try:
-            scan.run()
-            with self._lock:
-                now = self._clock()
-                if isinstance(scan, Scan):
-                    found = scope.nearest(scan, limit, least, attributes, now)
-                else:
-                    sure_from = least if wanted is None else wanted
-                    found = scope.nearest_known(scan, limit, least, sure_from, attributes, now)
-                self._reclaim(scope, now)
-        finally:
-            with self._lock:
-                scope.index.end(scan)
-        if found is None:
-            return self._nearest(
-                embedding,
-                namespace,
-                key,
-                limit,
-                least,
-                attributes,
-                wanted=wanted,
-                effort=effort + 1,
-            )
+
+    def _found(
+        self,
+        scope: _Scope,
+        search: Scan | Probe,
+        limit: int,
+        least: float,
+        attributes: Mapping[str, str] | None,
+    ) -> list[tuple[_Record, Vectors, float]] | None:
+        now = self._clock()
+        found = scope.best(search, limit, least, attributes, now)
+        self._reclaim(scope, now)
         return found
 
     @override
@@ -522,7 +507,7 @@ class _Record:
 class _Namespace:
     """The records of a namespace by id, in the order they were first stored, and its scopes."""
 
-    def __init__(self, name: str, builder: GraphBuilder | None) -> None:
+    def __init__(self, name: str, builder: IndexBuilder | None) -> None:
         self.name = name
         self.records: dict[str, _Record] = {}
         self.scopes: dict[_ScopeKey, _Scope] = {}
@@ -719,15 +704,15 @@ class _Scope:
             mask[place] = self.records[row].matches(attributes)
         return mask
 
-    def probe(
-        self, embedding: Vectors, limit: int, attributes: Mapping[str, str] | None, effort: int
-    ) -> Probe | None:
-        """Begin to look for the best rows in the index's graph, if that is the way to do it."""
-        if not self.index.has_graph or (attributes and self._is_quick_to_filter(attributes)):
-            return None
-        fewest = _FEWEST_FILTERED if attributes else _FEWEST_CANDIDATES
-        count = max(fewest, 2 * limit) if effort == 0 else max(_MORE_CANDIDATES, 8 * limit)
-        return self.index.probe(embedding, count)
+    def search(
+        self, embedding: Vectors, limit: int, least: float, attributes: Mapping[str, str] | None
+    ) -> Scan | Probe:
+        """Begin to look for the best rows, in the way that is the quickest."""
+        if not (self.index.has_lists and attributes and self._is_quick_to_filter(attributes)):
+            probe = self.index.probe(embedding, least, limit, filtered=bool(attributes))
+            if probe:
+                return probe
+        return self.index.scan(embedding, self.matching(attributes) if attributes else None)
 
     def _is_quick_to_filter(self, attributes: Mapping[str, str]) -> bool:
         """Return whether to score all rows that have the attributes is as quick as a probe."""
@@ -736,91 +721,36 @@ class _Scope:
         share = float(self.matching(attributes, sample).mean())
         return rows * (1 + _PRODUCT_COST * share) < _ROWS_FILTERED_DURING_PROBE
 
-    def nearest_now(
+    def best(
         self,
-        embedding: Vectors,
+        search: Scan | Probe,
         limit: int,
         least: float,
-        attributes: Mapping[str, str] | None,
-        now: float,
-    ) -> list[tuple[_Record, Vectors, float]]:
-        """Return the best of all rows, of which the index has few."""
-        candidates = self.matching(attributes) if attributes else None
-        scores = self.index.scores_now(embedding, candidates)
-        return self._best(scores, limit, least, attributes, now)
-
-    def nearest(
-        self,
-        scan: Scan,
-        limit: int,
-        least: float,
-        attributes: Mapping[str, str] | None,
-        now: float,
-    ) -> list[tuple[_Record, Vectors, float]]:
-        scores, changed = self.index.scores(scan)
-        for row in row_numbers(changed):
-            if not self.records[row].matches(attributes):
-                scores[row] = EXCLUDED
-        return self._best(scores, limit, least, attributes, now)
-
-    def _best(
-        self,
-        scores: Vectors,
-        limit: int,
-        least: float,
-        attributes: Mapping[str, str] | None,
-        now: float,
-    ) -> list[tuple[_Record, Vectors, float]]:
-        """Return the best rows by their scores, which are changed where a row may not be found."""
-        expired = self._expired(now)
-        if expired is not None:
-            scores[expired] = EXCLUDED
-        while True:
-            rows = row_numbers(best_rows(scores, self._updated_at, limit, least))
-            wrong = [row for row in rows if not self.records[row].matches(attributes)]
-            if not wrong:
-                return [
-                    (self.records[row], self.index.vector(row), float(scores[row])) for row in rows
-                ]
-            scores[wrong] = EXCLUDED
-
-    def nearest_known(
-        self,
-        probe: Probe,
-        limit: int,
-        least: float,
-        sure_from: float,
         attributes: Mapping[str, str] | None,
         now: float,
     ) -> list[tuple[_Record, Vectors, float]] | None:
-        """Return the best of what a probe has found.
-
-        None when that may not be all that belongs to the best: from the cosine `sure_from` on
-        there must be no doubt.
-        """
-        candidates = self.index.candidates(probe)
+        """Return the best of what a search has found; None when only another search can tell."""
+        candidates = self.index.candidates(search, least)
         if candidates is None:
             return None
-        rows, scores, edge = candidates
-        scores[self._expires_at[rows] <= now] = EXCLUDED
-        if attributes:
-            scores[~self.matching(attributes, rows)] = EXCLUDED
-        updated_at = self._updated_at[rows]
+        if now >= self.next_expiry:
+            candidates = candidates.only(self._expires_at[candidates.rows] > now)
+        if attributes and candidates.checked < len(candidates.rows):
+            matching = np.ones(len(candidates.rows), np.bool_)
+            unchecked = candidates.rows[candidates.checked :]
+            matching[candidates.checked :] = self.matching(attributes, unchecked)
+            candidates = candidates.only(matching)
         while True:
-            places = best_rows(scores, updated_at, limit, least)
-            records = [self.records[row] for row in row_numbers(rows[places])]
-            wrong = [not record.matches(attributes) for record in records]
-            if not any(wrong):
-                break
-            scores[places[wrong]] = EXCLUDED
-        cosines = cast("list[float]", scores[places].tolist())
-        needed = max(cosines[-1] - TIE, sure_from) if len(records) == limit else least
-        if needed <= edge + QUANTISED:
-            return None
-        return [
-            (record, self.index.vector(record.row), cosine)
-            for record, cosine in zip(records, cosines, strict=True)
-        ]
+            found, scores = self.index.best(search, candidates, self._updated_at, limit, least)
+            rows = row_numbers(found)
+            wrong = [row for row in rows if not self.records[row].matches(attributes)]
+            if not wrong:
+                cosines = cast("list[float]", scores.tolist())
+                return [
+                    (self.records[row], self.index.vector(row), cosine)
+                    for row, cosine in zip(rows, cosines, strict=True)
+                ]
+            candidates = candidates.only(~np.isin(candidates.rows, wrong))
 
     def exact(
         self, prompt: str, limit: int, attributes: Mapping[str, str] | None, now: float

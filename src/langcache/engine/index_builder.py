@@ -1,0 +1,118 @@
+"""The thread that builds the inverted files of large indexes."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from langcache.engine.index import VectorIndex
+
+_logger = logging.getLogger(__name__)
+
+
+class IndexBuilder:
+    """Builds the inverted files of a storage's indexes, in a thread that lives while there is work.
+
+    Args:
+        lock: Held by the storage around every call to an index.
+    """
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock = lock
+        self._indexes: deque[VectorIndex] = deque()
+        self._work: Iterator[None] | None = None  # on the first index
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def request(self, index: VectorIndex) -> None:
+        """Ask for an index to be worked on; the caller holds the lock."""
+        if self._closed:
+            return
+        if index not in self._indexes:
+            self._indexes.append(index)
+        # In a forked process the thread of its parent is not alive.
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(
+                target=_build, args=(weakref.ref(self),), name="langcache-index", daemon=True
+            )
+            try:
+                self._thread.start()
+            except RuntimeError:
+                # The process ends, or may not have more threads. Search stays exact.
+                self._thread = None
+
+    def close(self) -> None:
+        """Stop, and wait for the thread; the caller does not hold the lock."""
+        with self._lock:
+            self._closed = True
+            self._indexes.clear()
+            thread = self._thread
+        if thread and thread is not threading.current_thread():
+            thread.join()
+
+    def step(self) -> bool:
+        """Do some milliseconds of work; return whether there may be more."""
+        with self._lock:
+            index = self._indexes[0] if self._indexes else None
+            if index is None:
+                # Under the lock, so that nobody relies on a thread that is about to end.
+                self._thread = None
+        if index is None:
+            self._work = None
+            return False
+        try:
+            if self._work is None:
+                self._work = index.build(self._lock)
+            next(self._work)
+        except StopIteration:
+            self._work = None
+            with self._lock:
+                # Its rows may have doubled meanwhile, and nobody asks for what is being done.
+                if self._indexes and not index.wants_lists:
+                    self._indexes.popleft()
+        except Exception:
+            _logger.exception("cannot build an index, so searches stay exact and slow")
+            self._work = None
+            with self._lock:
+                self._closed = True
+                self._indexes.clear()
+                self._thread = None
+            return False
+        return True
+
+
+def _build(builder: weakref.ref[IndexBuilder]) -> None:
+    """Work as long as there is work and a builder; keep neither alive between two steps."""
+    while True:
+        with _building:
+            present = None if _ended else builder()
+            if present is None or not present.step():
+                return
+            del present
+
+
+# Held during a step: one thread of the process builds at a time, and none when it forks or ends,
+# as a child would find the locks taken, and a thread that is in native code at the end could crash.
+_building = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_building.acquire,
+        after_in_parent=_building.release,
+        after_in_child=_building.release,
+    )
+_ended = False
+
+
+@atexit.register
+def _end() -> None:
+    global _ended  # noqa: PLW0603 - the process ends once
+    with _building:
+        _ended = True

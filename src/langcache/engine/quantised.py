@@ -1,0 +1,100 @@
+"""Vectors with 8 bits for each number: a quarter of the memory, and twice as fast to score.
+
+A vector is its code, an array of int8, times its scale. Scores of codes are a little off, by no
+more than is known; so whoever wants the best rows finds by their codes those that may be among
+them, and scores these few with the whole numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
+
+import numkong
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from langcache.engine.index import Vectors
+
+Codes: TypeAlias = NDArray[np.int8]
+
+_LARGEST = 127.0
+_ROUNDING = 1e-5
+
+
+class Encoded(NamedTuple):
+    """What vectors are when encoded.
+
+    Attributes:
+        codes: Shape (vectors, dimensions).
+        scales: Shape (vectors,).
+        error: The largest distance between a vector and its code times its scale.
+    """
+
+    codes: Codes
+    scales: Vectors
+    error: float
+
+
+def encoded(vectors: Vectors) -> Encoded:
+    """Encode vectors of shape (vectors, dimensions), none of which is all zeros."""
+    if len(vectors) == 1:
+        # By far the most common call. It gives what the other way does.
+        scale = _scale_of(vectors[0])
+        codes = _rounded(vectors * (1.0 / scale))
+        scales = np.array([scale], np.float32)
+        difference = (vectors - codes * scales)[0]
+        return Encoded(codes, scales, math.sqrt(difference.dot(difference)))
+    scales = np.abs(vectors).max(axis=1, keepdims=True, initial=0.0) / np.float32(_LARGEST)
+    codes = _rounded(vectors / scales)
+    differences = codes * scales
+    np.subtract(vectors, differences, out=differences)
+    squares = np.einsum("ij,ij->i", differences, differences)
+    return Encoded(codes, scales[:, 0], math.sqrt(float(squares.max(initial=0.0))))
+
+
+def _scale_of(vector: Vectors) -> float:
+    low, _, high, _ = cast("tuple[float, int, float, int]", numkong.minmax(vector))
+    return max(high, -low) / _LARGEST
+
+
+def _rounded(numbers: Vectors) -> Codes:
+    return np.rint(numbers).astype(np.int8)
+
+
+class Query:
+    """A vector of length 1 to score others against.
+
+    Attributes:
+        vector: Shape (dimensions,).
+        code: Shape (1, dimensions).
+        scale: Of the code.
+    """
+
+    __slots__ = ("code", "scale", "vector")
+
+    def __init__(self, vector: Vectors) -> None:
+        self.vector = vector
+        self.scale = _scale_of(vector)
+        self.code = _rounded(vector * (1.0 / self.scale))[np.newaxis]
+
+    def multiply(self, codes: Codes, out: NDArray[np.int32]) -> None:
+        """Write the product of each code, shape (codes, dimensions), with that of the query."""
+        numkong.cdist(codes, self.code, "dot", out=out[:, np.newaxis])
+
+    def scores(self, codes: Codes, scales: Vectors) -> Vectors:
+        """Return the approximate products with vectors given by codes and scales."""
+        products = np.empty(len(codes), np.int32)
+        self.multiply(codes, products)
+        return self.scaled(products, scales)
+
+    def scaled(self, products: NDArray[np.int32], scales: Vectors) -> Vectors:
+        """Return what products of codes stand for; both arrays have the same shape."""
+        scales = scales * np.float32(self.scale)
+        return np.multiply(products, scales, dtype=np.float32, casting="unsafe")
+
+    def error(self, error: float) -> float:
+        """Return by how much a score may be off, if vectors differ so much from their codes."""
+        own = self.scale / 2 * math.sqrt(len(self.vector))
+        return error + (1.0 + error) * own + _ROUNDING
