@@ -419,7 +419,7 @@ def test_the_nearest_entry_is_reported_though_what_is_nearer_has_expired():
     assert found.best_score == pytest.approx((1 + cosine) / 2, abs=1e-6)
 
 
-def test_lists_are_made_anew_when_the_rows_have_doubled(monkeypatch):
+def test_lists_are_made_anew_when_there_are_half_as_many_rows_more(monkeypatch):
     lower_limits(monkeypatch, least_rows=20)
     storage = InMemoryStorage()
     made = []
@@ -429,7 +429,7 @@ def test_lists_are_made_anew_when_the_rows_have_doubled(monkeypatch):
         lists = index_of(storage)._lists
         if lists and lists not in made:
             made.append(lists)
-    assert [lists.rows_when_made for lists in made] == [21, 42, 84]
+    assert [lists.rows_when_made for lists in made] == [21, 32, 48, 72]
     for number in range(96):
         assert storage.search(VECTORS[number], *SCOPE, 0.99).entry.id == str(number)
     storage.delete("ns", [str(number) for number in range(9, 96)])

@@ -32,18 +32,19 @@ TIE = 2e-6
 """Scores this close are equal: the same two vectors give sums that differ in the last bits from
 one place in memory to another."""
 
-_BLOCK_BYTES = 16 * 2**20
+_BLOCK_BYTES = 8 * 2**20
 _SMALL_NUMBERS = 2**20
 _SELECTIVE_SHARE = 1 / 8
 _FIRST_TO_SCORE = 16
 _LARGEST_LIMIT_SHARE = 1 / 128
 _BUILD_BATCH = 128
+_LARGEST_GROWTH = 1.5
 
 
 class VectorIndex:
     """Vectors of one width, numbered by row from 0, without gaps.
 
-    The vectors lie in blocks of 16 MiB, of which only the last one grows, by an eighth of the
+    The vectors lie in blocks of 8 MiB, of which only the last one grows, by an eighth of the
     whole: adding a vector never copies more than one block, and at most an eighth of the memory
     is spare.
 
@@ -383,7 +384,7 @@ class VectorIndex:
         if self._size <= inverted_file.LEAST_ROWS:
             return False
         made_for = self._lists.rows_when_made if self._lists else 0
-        return not made_for / 4 < self._size < made_for * 2
+        return not made_for / 3 < self._size < made_for * _LARGEST_GROWTH
 
     def _keep_lists(self) -> None:
         """See that there is an inverted file if the number of rows demands it."""

@@ -25,12 +25,12 @@ GONE = -1
 """Stands for the row of a place where there is none, and for the place of a row that has none."""
 
 _ROWS_PER_LIST = 96
-_ROWS_PER_CHUNK = 64
-_LEAST_BLOCK_BYTES = 16 * 2**20
+_ROWS_PER_CHUNK = 32
+_LEAST_BLOCK_BYTES = 4 * 2**20
 _SAMPLE_PER_LIST = 16
 _TRAINING_ROUNDS = 5
 _TRAINING_BATCH = 1024
-_SCAN_BATCH = 64
+_SCAN_BATCH = 128
 # So many lists are searched among 100,000 vectors, and more among more, as what is near to a query
 # is spread over more lists then.
 _LISTS = 128
@@ -44,7 +44,7 @@ class InvertedFile:
     """Codes of vectors in lists: each vector is in the list of the centroid it is most alike.
 
     A search looks at the lists whose centroids are most alike the query. The lists are made of
-    *chunks* of 64 places, so that they can grow without being copied, and a search copies together
+    *chunks* of 32 places, so that they can grow without being copied, and a search copies together
     the chunks it looks at: thus the scores take few calls, each of which gives way to other
     threads, and the copy costs no more than the look at memory that far apart would.
 
@@ -219,12 +219,12 @@ class InvertedFile:
         return chunk
 
     def _add_block(self) -> None:
-        """Add room for half as many rows as there were at first; at first, for all of them."""
+        """Add room for an eighth as many rows as there were at first; at first, for all of them."""
         chunks = len(self._rows)
         lists = len(self._chunks_of_list)
         wanted = self.rows_when_made // _ROWS_PER_CHUNK + lists
         chunk_bytes = _ROWS_PER_CHUNK * self._dimensions
-        more = max(wanted // 2 if chunks else wanted, _LEAST_BLOCK_BYTES // chunk_bytes, 1)
+        more = max(wanted // 8 if chunks else wanted, _LEAST_BLOCK_BYTES // chunk_bytes, 1)
         self._blocks.append(np.empty((more, _ROWS_PER_CHUNK, self._dimensions), np.int8))
         self._starts.append(chunks)
         scales = np.zeros((chunks + more, _ROWS_PER_CHUNK), np.float32)
