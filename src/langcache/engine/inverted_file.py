@@ -36,7 +36,7 @@ _SCAN_BATCH = 128
 _LISTS = 128
 _GROWTH_OF_LISTS = 0.35
 # What is less alike than this is spread over more lists still.
-_LEAST_ALIKE = 0.79
+_LEAST_ALIKE = 0.65
 _TIMES_AS_MANY = 4
 
 
