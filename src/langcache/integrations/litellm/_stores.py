@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from langcache.engine import CacheEntry, StorageBackend
+from langcache.engine import CacheEntry, InMemoryStorage, StorageBackend
 from langcache.engine.storage.create import create_storage, is_redis_url, is_storage_name
 
 if TYPE_CHECKING:
@@ -54,6 +54,11 @@ class Store(ABC):
     def find(self, request: Request, threshold: float) -> Found | None:
         """Return the answer to the request, or to one like it."""
 
+    def find_at_once(self, request: Request) -> Found | None:
+        """Return the answer to the very same request, if to look for it takes microseconds."""
+        del request
+        return None
+
     @abstractmethod
     def keep(self, request: Request, text: str, ttl: float | None) -> None:
         """Store an answer, for `ttl` seconds or, if that is None, for good."""
@@ -76,18 +81,25 @@ class EngineStore(Store):
         self._storage = storage
         self._embedder = embedder
         self._namespace = namespace
+        # A class derived from it may wait for something.
+        self._is_in_memory = type(storage) is InMemoryStorage
         # A miss asks for the vector of a question, and the answer comes with the same question.
         self._vector = lru_cache(_REMEMBERED_VECTORS)(self._embed)
 
     def _embed(self, question: str) -> NDArray[np.float32]:
         return self._embedder.embed([question])[0]
 
-    def find(self, request: Request, threshold: float) -> Found | None:
+    def find_at_once(self, request: Request) -> Found | None:
+        return self._same(request) if self._is_in_memory else None
+
+    def _same(self, request: Request) -> Found | None:
         same = self._storage.get(self._namespace, request.id)
-        if same:
-            return Found(same.response, 1.0, exact=True)
-        if request.question is None:
-            return None
+        return Found(same.response, 1.0, exact=True) if same else None
+
+    def find(self, request: Request, threshold: float) -> Found | None:
+        same = self._same(request)
+        if same or request.question is None:
+            return same
         result = self._storage.search(
             self._vector(request.question),
             self._namespace,

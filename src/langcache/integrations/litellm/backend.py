@@ -253,7 +253,8 @@ class LangCacheSemanticCache(BaseCache):
             if found:
                 self._counters.add("shared_answers")
                 return found
-        found = yield partial(self._find, request)
+        # The most common hit need not pay for the way to another thread and back.
+        found = _answer(self._store.find_at_once(request)) or (yield partial(self._find, request))
         if not found:
             self._counters.add("misses")
             return None
@@ -275,8 +276,7 @@ class LangCacheSemanticCache(BaseCache):
         return None
 
     def _find(self, request: Request) -> Found | None:
-        found = self._store.find(request, self._threshold)
-        return found if found and is_answer(parsed(found.text)) else None
+        return _answer(self._store.find(request, self._threshold))
 
     def _set(self, request: Request | None, value: Any, kwargs: Mapping[str, Any]) -> _Steps[None]:
         text = text_of(value)
@@ -324,6 +324,11 @@ class LangCacheSemanticCache(BaseCache):
         except Exception as error:  # noqa: BLE001 - no cache is worth a completion
             self.failed(error)
             return None
+
+
+def _answer(found: Found | None) -> Found | None:
+    """Return what was found if it is an answer that LiteLLM can read."""
+    return found if found and is_answer(parsed(found.text)) else None
 
 
 def _may_share(arguments: Mapping[str, Any]) -> bool:
