@@ -23,6 +23,7 @@ from stored_entries import EAST, NORTH, SCOPE
 from stored_entries import make_entry as entry
 
 from langcache.engine import InMemoryStorage, StorageError
+from langcache.engine.storage.create import create_storage, is_redis_url, is_storage_name
 from langcache.engine.storage.redis import RedisStorage
 
 SLOW = settings(
@@ -787,3 +788,21 @@ def test_no_repr_or_error_shows_a_password(redis_prefix):
     assert "hunter2" not in str(caught.value) + repr(storage)
     assert "\n" not in str(caught.value)
     storage.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis+sentinel://127.0.0.1:1/cache",
+        "rediss+sentinel://127.0.0.1:1/cache",
+        "redis+cluster://127.0.0.1:1",
+        "rediss+cluster://127.0.0.1:1",
+        "redis://127.0.0.1:1",
+        "rediss://127.0.0.1:1",
+        "unix:///nowhere",
+    ],
+)
+def test_every_kind_of_url_names_a_storage(url):
+    assert is_storage_name(url)
+    assert is_redis_url(url)
+    create_storage(url).close()

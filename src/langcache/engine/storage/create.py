@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 __all__ = ["create_storage", "is_redis_url", "is_storage_name"]
 
 _SQLITE = "sqlite:"
-_REDIS = ("redis://", "rediss://", "unix://", "redis+sentinel://", "redis+cluster://")
+_REDIS = (
+    *("redis://", "redis+sentinel://", "redis+cluster://"),
+    *("rediss://", "rediss+sentinel://", "rediss+cluster://"),
+    "unix://",
+)
 
 
 def is_redis_url(name: str) -> bool:
