@@ -30,6 +30,7 @@ _LEAST_BLOCK_BYTES = 4 * 2**20
 _SAMPLE_PER_LIST = 16
 _TRAINING_ROUNDS = 5
 _TRAINING_BATCH = 1024
+_MOST_AT_ONCE = 256  # so that the scores of so many vectors take some megabytes
 _SCAN_BATCH = 128
 # So many lists are searched among 100,000 vectors, and more among more, as what is near to a query
 # is spread over more lists then.
@@ -248,7 +249,11 @@ class Centroids:
 
     def nearest(self, codes: Codes) -> Rows:
         """Return the number of the centroid most alike each code, shape (codes,)."""
-        return self._scores(codes).argmax(axis=1)
+        numbers = np.empty(len(codes), np.intp)
+        for start in range(0, len(codes), _MOST_AT_ONCE):
+            part = slice(start, start + _MOST_AT_ONCE)
+            numbers[part] = self._scores(codes[part]).argmax(axis=1)
+        return numbers
 
     def most_alike(self, query: Query, limit: int) -> Rows:
         """Return the numbers of the centroids most alike a query, the most alike first."""

@@ -75,8 +75,8 @@ class InMemoryStorage(StorageBackend):
     Search is exact, over all vectors of the scope, as long as the scope has 50,000 entries or
     fewer. A larger one gets an inverted file: lists of vectors that are alike, of which a search
     looks at those that its answer should be in. A thread in the background makes the lists, anew
-    whenever there are half as many entries more, and neither storing nor searching waits for it. What is
-    found is scored exactly. Still, a few hits in a thousand are missed.
+    whenever there are half as many entries more, and neither storing nor searching waits for it.
+    What is found is scored exactly. Still, a few hits in a thousand are missed.
 
     Storing and deleting take one lock for some microseconds, and so does a search among some 1,000
     entries or fewer. Among more, a search takes the lock only before and after the work, which is
