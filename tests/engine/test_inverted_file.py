@@ -404,6 +404,17 @@ def test_of_many_equal_vectors_the_latest_wins():
     assert [match.entry.id for match in found] == ["150", "198", "196"]
 
 
+def test_there_are_no_more_lists_than_different_vectors():
+    """Of equal centroids one would have the vectors, and a search might look at the others."""
+    codes = encoded(VECTORS[np.arange(400) % 5]).codes
+    steps = inverted_file.training(codes, 40)
+    with pytest.raises(StopIteration) as ended:
+        while True:
+            next(steps)
+    lists = InvertedFile(ended.value.value, 400)
+    assert sorted(set(lists.numbers_of(codes))) == list(range(len(ended.value.value)))
+
+
 @pytest.mark.usefixtures("early_lists")
 def test_the_nearest_entry_is_reported_though_what_is_nearer_has_expired():
     now = 0.0

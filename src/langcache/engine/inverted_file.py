@@ -283,17 +283,20 @@ def training(codes: Codes, count: int) -> Generator[None, None, Vectors]:
 
     Args:
         codes: Codes of a sample, shape (vectors, dimensions), at least `count` of them.
-        count: How many lists.
+        count: How many lists there may be.
 
     Yields:
         After each step of some milliseconds.
 
     Returns:
-        Centroids, shape (count, dimensions).
+        Centroids, shape (lists, dimensions). No two are equal.
     """
     random = np.random.default_rng(0)
     centroids = codes[random.choice(len(codes), count, replace=False)].astype(np.float32)
+    idle = np.zeros(count, np.bool_)
     for _ in range(_TRAINING_ROUNDS):
+        # A centroid that nothing is near to gets a new chance elsewhere.
+        centroids[idle] = codes[random.choice(len(codes), int(idle.sum()))]
         known = Centroids(centroids)
         sums = np.zeros_like(centroids)
         sizes = np.zeros(count, np.intp)
@@ -305,11 +308,11 @@ def training(codes: Codes, count: int) -> Generator[None, None, Vectors]:
             sums[present] += np.add.reduceat(batch[order].astype(np.float32), firsts, axis=0)
             sizes += np.bincount(numbers, minlength=count)
             yield
-        # A centroid that nothing is near to gets a new chance elsewhere.
         idle = (sizes == 0) | ~sums.any(axis=1)
-        sums[idle] = codes[random.choice(len(codes), int(idle.sum()))]
         centroids = sums
-    return centroids
+    # Of equal ones only the first has vectors, and a search might take one of the others for it.
+    kept = centroids[~idle]
+    return kept if len(kept) else codes[:1].astype(np.float32)
 
 
 def _lists_to_search(rows: int) -> int:

@@ -78,7 +78,7 @@ class InMemoryStorage(StorageBackend):
     whenever there are half as many entries more, and neither storing nor searching waits for it.
     What is found is scored exactly. Still, a few hits in a thousand are missed.
 
-    Storing and deleting take one lock for some microseconds, and so does a search among some 1,000
+    Storing and deleting take one lock for some microseconds, and so does a search among some 2,500
     entries or fewer. Among more, a search takes the lock only before and after the work, which is
     done without it, and sees the storage as it is at its end. Expired entries are skipped from the
     moment they expire, and their memory is reclaimed little by little by what is done next.
