@@ -125,6 +125,12 @@ def test_a_dripping_answer_comes_in_pieces(server, http):
     assert http.post("/v1/caches/cache-3/flush").status_code == 204
 
 
+def test_the_head_of_a_dripping_answer_comes_before_its_first_piece(server, http):
+    server.faults.add(operation="search", drip_bytes=10_000, drip_interval=3, times=1)
+    with http.stream("POST", "/v1/caches/cache/entries/search", json=PROMPT, timeout=2) as answer:
+        assert answer.status_code == 200
+
+
 def test_latency_runs_into_a_read_timeout(server, http):
     server.faults.add(latency=1, times=1)
     with pytest.raises(httpx.ReadTimeout):

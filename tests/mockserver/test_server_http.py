@@ -1,5 +1,6 @@
 import json
 import logging
+import re
 import socket
 import threading
 from urllib.parse import urlsplit
@@ -42,6 +43,37 @@ def send_raw(server, method, target, body=b""):
         f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     )
     return exchange(server, head.encode("latin-1") + body)
+
+
+def test_requests_that_come_at_once_are_answered_one_after_the_other(mock_server):
+    head = b" HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\n"
+    requests = [
+        b"POST /v1/caches/at-once/flush" + head + b"content-length: 0\r\n\r\n",
+        b"HEAD /health" + head + b"\r\n",
+        b"GET /nowhere" + head + b"\r\n",
+        b"GET /health" + head + b"connection: close\r\n\r\n",
+    ]
+    address = urlsplit(mock_server.url)
+    with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
+        connection.sendall(b"".join(requests))
+        answers = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert re.findall(rb"HTTP/1.1 (...)", answers) == [b"204", b"200", b"404", b"200"]
+    assert answers.endswith(b'\r\n\r\n{"ok":true}')
+
+
+def test_a_body_is_asked_for_before_its_answer_is_made(mock_server):
+    body = b'{"prompt": "Shall I go on?", "response": "Yes."}'
+    head = (
+        b"POST /v1/caches/asked/entries HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\n"
+        b"content-type: application/json\r\nexpect: 100-continue\r\n"
+        b"content-length: %d\r\n\r\n" % len(body)
+    )
+    address = urlsplit(mock_server.url)
+    with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
+        connection.sendall(head)
+        assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(body)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 201 ")
 
 
 @pytest.mark.parametrize(

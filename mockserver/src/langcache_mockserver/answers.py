@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from starlette.responses import JSONResponse
-from typing_extensions import override
+from pydantic_core import to_json
+from starlette.responses import Response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# To make an encoder takes as long as to encode an answer, so there is one for all of them.
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
+class JSONAnswer(Response):
+    """What Starlette's `JSONResponse` is, in less time.
 
-class JSONAnswer(JSONResponse):
-    """A `JSONResponse` as Starlette makes it, in less time."""
+    Args:
+        content: What to write in JSON; infinities and NaN become null.
+        status_code: The HTTP status.
+        headers: More headers, by name.
+    """
 
-    @override
-    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+    media_type = "application/json"
+
+    def __init__(
+        self, content: object, status_code: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self.status_code = status_code
+        self.background = None
+        self.body = to_json(content, inf_nan_mode="null")
         if headers is not None:
-            super().init_headers(headers)
-            return
-        self.raw_headers = [
-            (b"content-length", str(len(self.body)).encode()),
-            (b"content-type", b"application/json"),
-        ]
-
-    @override
-    def render(self, content: object) -> bytes:
-        return _encode(content).encode()
+            self.init_headers(headers)
+        else:
+            self.raw_headers = [
+                (b"content-length", str(len(self.body)).encode()),
+                (b"content-type", b"application/json"),
+            ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
+import random
 import re
 import time
 import traceback
@@ -18,7 +18,7 @@ from langcache_mockserver.problems import ProblemError, response
 from langcache_mockserver.validation import header_values
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Iterable, Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -69,32 +69,30 @@ class Envelope:
         if asked_id and _REQUEST_ID.fullmatch(asked_id):
             request_id = asked_id
         else:
-            request_id = os.urandom(16).hex()
+            request_id = random.randbytes(16).hex()  # noqa: S311 - to be unique is enough
         path = _raw_path(scope)
         scope["path"] = path
-        call = begin_call(scope, request_id)
-        status = bytes_in = bytes_out = 0
+        client = scope.get("client")
+        exchange = Exchange(
+            begin_call(scope, request_id),
+            scope["method"],
+            path,
+            asked_id,
+            client[0] if client else "",
+        )
 
         async def counted_receive() -> Message:
-            nonlocal bytes_in
             message = await receive()
-            bytes_in += len(message.get("body", b""))
+            exchange.bytes_in += len(message.get("body", b""))
             return message
 
-        async def complete_send(message: Message) -> None:
-            nonlocal status, bytes_out
+        def complete_send(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
-                status = message["status"]
-                headers = message.get("headers", ())
-                present = {name for name, _ in headers}
-                message["headers"] = [
-                    *headers,
-                    *[each for each in _SECURITY_HEADERS if each[0] not in present],
-                    (b"x-request-id", request_id.encode()),
-                ]
+                exchange.status = message["status"]
+                message["headers"] = _completed(message.get("headers", ()), request_id)
             else:
-                bytes_out += len(message.get("body", b""))
-            await send(message)
+                exchange.bytes_out += len(message.get("body", b""))
+            return send(message)
 
         try:
             await self._app(scope, counted_receive, complete_send)
@@ -107,25 +105,25 @@ class Envelope:
                 type(error).__name__,
                 "".join(traceback.format_tb(error.__traceback__)),
             )
-            if not status:
+            if not exchange.status:
                 problem = ProblemError(500, f"the server failed; its log says more of {request_id}")
                 await response(problem, path)(scope, receive, complete_send)
         finally:
-            if self._observers:
-                client = scope.get("client")
-                exchange = Exchange(
-                    call=call,
-                    method=scope["method"],
-                    path=path,
-                    asked_id=asked_id,
-                    client=client[0] if client else "",
-                    status=status,
-                    seconds=time.perf_counter() - started_at,
-                    bytes_in=bytes_in,
-                    bytes_out=bytes_out,
-                )
-                for observer in self._observers:
-                    observer(exchange)
+            exchange.seconds = time.perf_counter() - started_at
+            for observer in self._observers:
+                observer(exchange)
+
+
+def _completed(
+    headers: Iterable[tuple[bytes, bytes]], request_id: str
+) -> list[tuple[bytes, bytes]]:
+    """Return the headers of an answer with those that every answer has."""
+    present = dict(headers)
+    return [
+        *headers,
+        *[each for each in _SECURITY_HEADERS if each[0] not in present],
+        (b"x-request-id", request_id.encode()),
+    ]
 
 
 def _asked_id(scope: Scope) -> str:

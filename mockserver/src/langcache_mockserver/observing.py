@@ -20,7 +20,7 @@ class Exchange:
         path: The path, percent-encoded as it came, without the query.
         asked_id: The `x-request-id` that the request came with, as it was, or "".
         client: The address that the request came from, or "".
-        status: The HTTP status of the answer, or 0 where the client left before it.
+        status: The HTTP status of the answer, or 0 where there is none: the client left before it.
         seconds: How long it took, from the headers of the request to the end of the answer.
         bytes_in: How much of the request's body was read, in bytes.
         bytes_out: The size of the answer's body, in bytes.
@@ -31,10 +31,10 @@ class Exchange:
     path: str
     asked_id: str
     client: str
-    status: int
-    seconds: float
-    bytes_in: int
-    bytes_out: int
+    status: int = 0
+    seconds: float = 0.0
+    bytes_in: int = 0
+    bytes_out: int = 0
 
 
 Observer: TypeAlias = Callable[[Exchange], object]

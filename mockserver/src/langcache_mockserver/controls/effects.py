@@ -57,6 +57,9 @@ async def distort(
         await send(part)
         await _hang_up(scope, receive, reset=False)
         return
+    if fault.drip_bytes:
+        # The head would wait for the first piece, otherwise.
+        await send({"type": "http.response.body", "body": b"", "more_body": True})
     step = fault.drip_bytes or len(body) or 1
     for at in range(0, len(body), step):
         if fault.drip_bytes:
