@@ -271,7 +271,7 @@ def change(vectors, numbers, building, action, *arguments):
     elif action == "clear":
         vectors.clear()
         numbers.clear()
-    elif action == "build":
+    elif action == "build" and building:
         for _ in range(arguments[0]):
             building.step()
 
@@ -330,6 +330,24 @@ def test_a_search_finds_the_best_that_the_index_holds_at_its_end(
     np.testing.assert_allclose(scores, expected[: len(scores)], atol=1e-5)
     assert len(scores) >= min(limit, np.count_nonzero(products >= least + 1e-6))
     np.testing.assert_array_equal(vectors.vectors(), VECTORS[numbers])
+
+
+@given(start=st.lists(vector_numbers, max_size=40), steps=changes, queries=st.data())
+def test_searches_of_a_small_index_see_every_change(start, steps, queries):
+    """It packs its codes when it has been searched twice without a change."""
+    vectors = VectorIndex(DIMENSIONS)
+    numbers = []
+    for step in [("extend", start), *steps]:
+        change(vectors, numbers, None, *step)
+        for _ in range(queries.draw(st.integers(0, 3))):
+            query = VECTORS[queries.draw(vector_numbers)]
+            search = vectors.scan(query)
+            search.run()
+            candidates = vectors.candidates(search, -1.0)
+            times = np.zeros(len(numbers))
+            _, scores = vectors.best(search, candidates, times, 3, -1.0)
+            expected = np.sort(VECTORS[numbers] @ query)[::-1][:3]
+            np.testing.assert_allclose(scores, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("exact", [True, False])
@@ -404,15 +422,23 @@ def test_of_many_equal_vectors_the_latest_wins():
     assert [match.entry.id for match in found] == ["150", "198", "196"]
 
 
+def returned_by(generator):
+    returned = []
+
+    def run():
+        returned.append((yield from generator))
+
+    for _ in run():
+        pass
+    return returned[0]
+
+
 def test_there_are_no_more_lists_than_different_vectors():
     """Of equal centroids one would have the vectors, and a search might look at the others."""
     codes = encoded(VECTORS[np.arange(400) % 5]).codes
-    steps = inverted_file.training(codes, 40)
-    with pytest.raises(StopIteration) as ended:
-        while True:
-            next(steps)
-    lists = InvertedFile(ended.value.value, 400)
-    assert sorted(set(lists.numbers_of(codes))) == list(range(len(ended.value.value)))
+    centroids = returned_by(inverted_file.training(codes, 40))
+    lists = InvertedFile(centroids, 400)
+    assert sorted(set(lists.numbers_of(codes))) == list(range(len(centroids)))
 
 
 @pytest.mark.usefixtures("early_lists")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langcache.engine import inverted_file
-from langcache.engine.quantised import Codes, Query, encoded
+from langcache.engine.quantised import Codes, Packed, Query, encoded
 
 if TYPE_CHECKING:
     import threading
@@ -68,6 +68,9 @@ class VectorIndex:
         self._size = 0
         self._error = 0.0
         self._watchers: list[Watcher] = []
+        # Of a small index that has not changed between two searches.
+        self._packed: Packed | None = None
+        self._is_steady = False
         self._builder = builder
         # The one to search, and the one that is being filled to take its place.
         self._lists: InvertedFile | None = None
@@ -107,6 +110,7 @@ class VectorIndex:
         self._error = max(self._error, error)
         number, offset = divmod(row, self._block_rows)
         self._blocks[number].write(offset, vectors, codes, scales)
+        self._unpack()
         for watcher in self._watchers:
             watcher.changed.update(range(row, row + len(vectors)))
         for lists in self._all_lists():
@@ -173,6 +177,7 @@ class VectorIndex:
 
     def _cut(self, size: int) -> None:
         self._size = size
+        self._unpack()
         for watcher in self._watchers:
             watcher.shrunk = True
 
@@ -200,7 +205,22 @@ class VectorIndex:
                 few = rows
         query = Query(vector)
         error = query.error(self._error)
-        return Scan(query, error, self._blocks, self._block_rows, self._size, candidates, few)
+        packed = self._pack() if few is None and self.is_small else None
+        scan = Scan(query, error, self._blocks, self._block_rows, self._size, candidates, few)
+        scan.packed = packed
+        return scan
+
+    def _pack(self) -> Packed | None:
+        """Return the codes, packed, if it is to be expected that they are searched again."""
+        if not self._is_steady:
+            self._is_steady = True
+        elif self._packed is None and len(self._blocks) == 1:
+            self._packed = self._blocks[0].packed(self._size)
+        return self._packed
+
+    def _unpack(self) -> None:
+        self._packed = None
+        self._is_steady = False
 
     def probe(self, vector: Vectors, least: float, limit: int, *, filtered: bool) -> Probe | None:
         """Begin to look where the best rows should be; None when a scan is the way to do it.
@@ -449,6 +469,7 @@ class Scan(Watcher):
         error: By how much the scores may be off.
         mask: One flag for each row, set for candidates, or None when all are.
         few: The candidates when they are so few that only these are scored, else None.
+        packed: The codes of all rows, packed, or None.
         scores: Of every row, or of these few.
     """
 
@@ -470,6 +491,7 @@ class Scan(Watcher):
         self._blocks = blocks.copy()
         self._block_rows = block_rows
         self._size = size
+        self.packed: Packed | None = None
         self.scores: Vectors = np.empty(0, np.float32)
 
     def run(self) -> None:
@@ -477,6 +499,8 @@ class Scan(Watcher):
         blocks = self._blocks
         if self.few is not None:
             self.scores = _products(blocks, self._block_rows, self.few, self.query.vector)
+        elif self.packed is not None:
+            self.scores = self.query.scores_of_packed(self.packed)
         elif len(blocks) == 1:
             self.scores = blocks[0].scores(self.query, self._size)
         elif blocks:
@@ -569,6 +593,13 @@ class _Block:
         if self.coded and block.coded:
             self.coded[0][offset] = block.coded[0][row]
             self.coded[1][offset] = block.coded[1][row]
+
+    def packed(self, rows: int) -> Packed | None:
+        """Return the codes of the first rows, packed, if it has them."""
+        if self.coded is None:
+            return None
+        codes, scales = self.coded
+        return Packed(codes[:rows], scales[:rows])
 
     def scores(self, query: Query, rows: int) -> Vectors:
         """Score the first rows, by their codes if it has them."""

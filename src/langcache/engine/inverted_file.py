@@ -5,10 +5,9 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-import numkong
 import numpy as np
 
-from langcache.engine.quantised import Codes, encoded
+from langcache.engine.quantised import Codes, Packed, encoded
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -244,28 +243,24 @@ class Centroids:
 
     def __init__(self, vectors: Vectors) -> None:
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        codes, self._scales, _ = encoded(vectors / lengths)
-        self._packed = numkong.dots_pack(codes)
+        codes, scales, _ = encoded(vectors / lengths)
+        self._packed = Packed(codes, scales)
 
     def nearest(self, codes: Codes) -> Rows:
         """Return the number of the centroid most alike each code, shape (codes,)."""
         numbers = np.empty(len(codes), np.intp)
         for start in range(0, len(codes), _MOST_AT_ONCE):
             part = slice(start, start + _MOST_AT_ONCE)
-            numbers[part] = self._scores(codes[part]).argmax(axis=1)
+            numbers[part] = self._packed.products(codes[part]).argmax(axis=1)
         return numbers
 
     def most_alike(self, query: Query, limit: int) -> Rows:
         """Return the numbers of the centroids most alike a query, the most alike first."""
-        scores = -self._scores(query.code)[0]
+        scores = -self._packed.products(query.code)[0]
         if limit >= len(scores):
             return scores.argsort()
         numbers = scores.argpartition(limit)[:limit]
         return numbers[scores[numbers].argsort()]
-
-    def _scores(self, codes: Codes) -> Vectors:
-        products = np.asarray(numkong.dots_packed(codes, self._packed))
-        return np.multiply(products, self._scales, dtype=np.float32, casting="unsafe")
 
 
 def lists_for(rows: int) -> int:

@@ -8,7 +8,7 @@ them, and scores these few with the whole numbers.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import numkong
 import numpy as np
@@ -63,6 +63,27 @@ def _rounded(numbers: Vectors) -> Codes:
     return np.rint(numbers).astype(np.int8)
 
 
+class Packed:
+    """Codes of vectors in the order that the processor likes: to score them takes half the time.
+
+    Args:
+        codes: Shape (vectors, dimensions).
+        scales: Shape (vectors,).
+    """
+
+    __slots__ = ("_packed", "_scales")
+
+    def __init__(self, codes: Codes, scales: Vectors) -> None:
+        self._packed = numkong.dots_pack(codes)
+        self._scales: Vectors = np.array(scales, np.float32)
+
+    def products(self, codes: Codes) -> Vectors:
+        """Return the products of codes with what these stand for, shape (codes, vectors)."""
+        tensor: Any = numkong.dots_packed(codes, self._packed)
+        products = cast("NDArray[np.int32]", np.asarray(tensor))
+        return np.multiply(products, self._scales, dtype=np.float32, casting="unsafe")
+
+
 class Query:
     """A vector of length 1 to score others against.
 
@@ -88,6 +109,10 @@ class Query:
         products = np.empty(len(codes), np.int32)
         self.multiply(codes, products)
         return self.scaled(products, scales)
+
+    def scores_of_packed(self, packed: Packed) -> Vectors:
+        """Return the approximate products with vectors that are packed."""
+        return packed.products(self.code)[0] * np.float32(self.scale)
 
     def scaled(self, products: NDArray[np.int32], scales: Vectors) -> Vectors:
         """Return what products of codes stand for; both arrays have the same shape."""

@@ -595,6 +595,7 @@ class _Scope:
         # Row 0: the keys of the prompts. Then those of the first attributes, the second ones, and
         # so on: to compare them all is faster than sets of rows, and they take no upkeep.
         self._keys = np.empty((1, 0), np.uint32)
+        self._overflows = False  # whether there was ever a record with more attributes than keys
         self.next_expiry = math.inf
 
     def size(self, now: float) -> int:
@@ -649,6 +650,7 @@ class _Scope:
         keys = traits.keys
         self._keys[: len(keys), row] = keys
         self._keys[len(keys) :, row] = _NO_KEY
+        self._overflows |= _OVERFLOW_KEY in keys
         self.next_expiry = min(self.next_expiry, record.expires_at)
 
     def remove(self, rows: Rows) -> None:
@@ -699,9 +701,10 @@ class _Scope:
         mask = np.ones(keys.shape[1], np.bool_)
         for attribute in attributes.items():
             mask &= (keys == _key(attribute)).any(axis=0)
-        for place in row_numbers((keys[:1] == _OVERFLOW_KEY).any(axis=0).nonzero()[0]):
-            row = place if rows is None else rows[place]
-            mask[place] = self.records[row].matches(attributes)
+        if self._overflows:
+            for place in row_numbers((keys[0] == _OVERFLOW_KEY).nonzero()[0]):
+                row = place if rows is None else rows[place]
+                mask[place] = self.records[row].matches(attributes)
         return mask
 
     def search(
