@@ -292,7 +292,7 @@ def test_a_search_finds_the_best_that_the_index_holds_at_its_end(
 ):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(index, "_BLOCK_BYTES", 5 * 4 * DIMENSIONS)
-        patch.setattr(index, "_FIRST_TO_SCORE", 3)
+        patch.setattr(index, "_FEW_ROWS", 3)
         lower_limits(patch)
         vectors = VectorIndex(DIMENSIONS, NoBuilder())
         building = Building(vectors)

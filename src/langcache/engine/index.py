@@ -35,8 +35,8 @@ one place in memory to another."""
 _BLOCK_BYTES = 8 * 2**20
 _SMALL_NUMBERS = 2**20
 _SELECTIVE_SHARE = 1 / 8
-_FIRST_TO_SCORE = 16
 _LARGEST_LIMIT_SHARE = 1 / 128
+_FEW_ROWS = 64
 _BUILD_BATCH = 128
 _LARGEST_GROWTH = 1.5
 
@@ -282,7 +282,7 @@ class VectorIndex:
         rows, scores = rows[same], scores[same]
         return Candidates(
             np.concatenate((rows, changed)),
-            np.concatenate((scores, np.full(len(changed), np.inf, np.float32))),
+            np.concatenate((scores, self._products(changed, search.query.vector))),
             len(rows) if checked else 0,
         )
 
@@ -304,6 +304,10 @@ class VectorIndex:
             least: The least score to return.
         """
         rows, approximate, _ = candidates
+        if len(rows) > limit:
+            last = approximate.max() if limit == 1 else np.partition(approximate, -limit)[-limit]
+            # Both that one and the others may be off.
+            rows = rows[approximate >= float(last) - 2 * search.error - TIE]
         vector = search.query.vector
         if len(rows) == 1:
             # By far the most common case.
@@ -311,19 +315,7 @@ class VectorIndex:
             score = self._blocks[number].vectors[offset].dot(vector)
             found = slice(0, 1 if score >= least else 0)
             return rows[found], np.array([score])[found]
-        first = max(_FIRST_TO_SCORE, 2 * limit)
-        if len(rows) <= first:
-            scores = _products(self._blocks, self._block_rows, rows, vector)
-        else:
-            # The best by their codes tell which others can be among the best, mostly none.
-            order = approximate.argpartition(len(rows) - first)
-            ahead, behind = order[-first:], order[:-first]
-            scores = _products(self._blocks, self._block_rows, rows[ahead], vector)
-            kth = max(least, float(np.partition(scores, -limit)[-limit]))
-            behind = behind[approximate[behind] >= kth - TIE - search.error]
-            more = _products(self._blocks, self._block_rows, rows[behind], vector)
-            rows = np.concatenate((rows[ahead], rows[behind]))
-            scores = np.concatenate((scores, more))
+        scores = self._products(rows, vector)
         places = best_rows(scores, updated_at[rows], limit, least)
         return rows[places], scores[places]
 
@@ -420,6 +412,9 @@ class VectorIndex:
         elif self.wants_lists:
             # Asked for with each row: in a forked process nobody is at work on it any more.
             self._builder.request(self)
+
+    def _products(self, rows: Rows, vector: Vectors) -> Vectors:
+        return _products(self._blocks, self._block_rows, rows, vector)
 
     def _gathered(self, rows: Rows) -> Vectors:
         return _gathered(self._blocks, self._block_rows, rows, self.dimensions)
@@ -665,7 +660,7 @@ def _gathered(blocks: Sequence[_Block], block_rows: int, rows: Rows, dimensions:
 
 def _products(blocks: Sequence[_Block], block_rows: int, rows: Rows, vector: Vectors) -> Vectors:
     """Return the exact scores of some rows, shape (rows,)."""
-    if len(rows) <= _FIRST_TO_SCORE:
+    if len(rows) <= _FEW_ROWS:
         return _dots(_gathered(blocks, block_rows, rows, len(vector)), vector)
     scores = np.empty(len(rows), np.float32)
     numbers, offsets = np.divmod(rows, block_rows)
