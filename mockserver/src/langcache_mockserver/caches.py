@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from langcache_mockserver.remembering import RememberingEmbedder
 
 _NEAR_MISS = 0.05  # how far below the threshold the best similarity of a near miss may be
-_FEW_ENTRIES = 2000  # a search among so many takes less time than handing it to a thread
+_FEW_ENTRIES = 20_000  # a search among so many costs no more than handing it to a thread
 
 P = ParamSpec("P")
 T = TypeVar("T")

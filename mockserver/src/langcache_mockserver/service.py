@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 WORKERS = max(2, min(8, os.cpu_count() or 1))
 """How many threads embed, search and store: one per processor, from 2 to 8.
 
-The event loop does none of that work itself but what takes microseconds (`Caches.is_quick`), so it
-stays free to take requests.
+The event loop does none of that work itself but what takes no longer than handing it over
+(`Caches.is_quick`), so it stays free to take requests.
 """
 
 P = ParamSpec("P")
