@@ -100,15 +100,21 @@ class Query:
         self.scale = _scale_of(vector)
         self.code = _rounded(vector * (1.0 / self.scale))[np.newaxis]
 
-    def multiply(self, codes: Codes, out: NDArray[np.int32]) -> None:
-        """Write the product of each code, shape (codes, dimensions), with that of the query."""
+    def multiply(self, codes: Codes, out: NDArray[np.int32] | Vectors) -> None:
+        """Write the product of each code, shape (codes, dimensions), with that of the query.
+
+        Of codes in the processor's caches, numkong makes products of int32 in two thirds of the
+        time that it takes to make them of float32; of others, in twice the time.
+        """
         numkong.cdist(codes, self.code, "dot", out=out[:, np.newaxis])
 
     def scores(self, codes: Codes, scales: Vectors) -> Vectors:
         """Return the approximate products with vectors given by codes and scales."""
-        products = np.empty(len(codes), np.int32)
-        self.multiply(codes, products)
-        return self.scaled(products, scales)
+        scores = np.empty(len(codes), np.float32)
+        self.multiply(codes, scores)
+        scores *= scales
+        scores *= np.float32(self.scale)
+        return scores
 
     def scores_of_packed(self, packed: Packed) -> Vectors:
         """Return the approximate products with vectors that are packed."""
