@@ -33,7 +33,7 @@ _MOST_AT_ONCE = 256  # so that the scores of so many vectors take some megabytes
 _SCAN_BATCH = 128
 # So many lists are searched among 100,000 vectors, and more among more, as what is near to a query
 # is spread over more lists then.
-_LISTS = 128
+_LISTS = 112
 _GROWTH_OF_LISTS = 0.35
 # What is less alike than this is spread over more lists still.
 _LEAST_ALIKE = 0.65
