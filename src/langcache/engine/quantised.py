@@ -96,9 +96,9 @@ class Query:
     __slots__ = ("code", "scale", "vector")
 
     def __init__(self, vector: Vectors) -> None:
-        self.vector = vector
-        self.scale = _scale_of(vector)
-        self.code = _rounded(vector * (1.0 / self.scale))[np.newaxis]
+        self.vector: Vectors = vector
+        self.scale: float = _scale_of(vector)
+        self.code: Codes = _rounded(vector * (1.0 / self.scale))[np.newaxis]
 
     def multiply(self, codes: Codes, out: NDArray[np.int32] | Vectors) -> None:
         """Write the product of each code, shape (codes, dimensions), with that of the query.
