@@ -6,7 +6,6 @@ import dataclasses
 import gc
 import itertools
 import logging
-import math
 import multiprocessing
 import subprocess
 import sys
@@ -19,62 +18,24 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from short_lists import shorten_lists
+from stored_entries import SCOPE, make_entry, random_vectors, unit
 
 from langcache.engine import index, inverted_file
 from langcache.engine.index import EXCLUDED, VectorIndex
 from langcache.engine.inverted_file import InvertedFile
 from langcache.engine.quantised import Query, encoded
-from langcache.engine.storage import CacheEntry, InMemoryStorage, SQLiteStorage, memory
+from langcache.engine.storage import InMemoryStorage, SQLiteStorage, memory
 from langcache.engine.testing import StorageConformance
 
-SCOPE = ("ns", "model", "")
 DIMENSIONS = 16
-
-
-def unit(array):
-    array = np.asarray(array, np.float32)
-    return array / np.linalg.norm(array, axis=-1, keepdims=True)
-
-
-def random_vectors(count, dimensions=DIMENSIONS, seed=0):
-    return unit(np.random.default_rng(seed).standard_normal((count, dimensions)))
-
-
-VECTORS = random_vectors(96)
-
-
-def make_entry(number, embedding, **changes):
-    fields = {
-        "id": str(number),
-        "prompt": f"prompt {number}",
-        "response": f"response {number}",
-        "embedding": embedding,
-        "namespace": "ns",
-        "embedding_model_id": "model",
-        "created_at": 1.0,
-        "updated_at": 1.0,
-    }
-    return CacheEntry(**(fields | changes))
-
-
-def lower_limits(patch, *, least_rows=3):
-    """Short lists in chunks of three for more than so many rows, of which a search takes all."""
-    patch.setattr(inverted_file, "LEAST_ROWS", least_rows)
-    patch.setattr(inverted_file, "_ROWS_PER_LIST", 4)
-    patch.setattr(inverted_file, "_ROWS_PER_CHUNK", 3)
-    patch.setattr(inverted_file, "_LEAST_BLOCK_BYTES", 0)
-    patch.setattr(inverted_file, "_TRAINING_BATCH", 7)
-    patch.setattr(inverted_file, "_SCAN_BATCH", 2)
-    patch.setattr(inverted_file, "_LISTS", 1000)
-    patch.setattr(index, "_BUILD_BATCH", 5)
-    patch.setattr(index, "_LARGEST_LIMIT_SHARE", math.inf)
-    patch.setattr(memory, "_ROWS_FILTERED_DURING_PROBE", 0)
+VECTORS = random_vectors(96, DIMENSIONS)
 
 
 @pytest.fixture
 def early_lists(monkeypatch):
     """An index of more than three rows has an inverted file, which is searched if possible."""
-    lower_limits(monkeypatch)
+    shorten_lists(monkeypatch)
 
 
 @pytest.fixture
@@ -185,7 +146,7 @@ def test_the_largest_products_of_codes_do_not_overflow(dimensions):
 )
 def test_an_inverted_file_knows_where_its_rows_are(steps):
     with pytest.MonkeyPatch.context() as patch:
-        lower_limits(patch)
+        shorten_lists(patch)
         lists = InvertedFile(VECTORS[:4], 8)
         codes, scales, _ = encoded(VECTORS)
         rows = {}
@@ -293,7 +254,7 @@ def test_a_search_finds_the_best_that_the_index_holds_at_its_end(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(index, "_BLOCK_BYTES", 5 * 4 * DIMENSIONS)
         patch.setattr(index, "_FEW_ROWS", 3)
-        lower_limits(patch)
+        shorten_lists(patch)
         vectors = VectorIndex(DIMENSIONS, NoBuilder())
         building = Building(vectors)
         numbers = []
@@ -352,8 +313,8 @@ def test_searches_of_a_small_index_see_every_change(start, steps, queries):
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_of_many_vectors_that_are_all_but_equal_the_best_are_found(monkeypatch, exact):
-    lower_limits(monkeypatch, least_rows=100)
-    vectors = unit(VECTORS[0] + 0.003 * random_vectors(500, seed=1))
+    shorten_lists(monkeypatch, least_rows=100)
+    vectors = unit(VECTORS[0] + 0.003 * random_vectors(500, DIMENSIONS, seed=1))
     storage = filled(vectors, exact=exact)
     for query in vectors[::50]:
         for limit in (1, 7):
@@ -383,9 +344,9 @@ def test_hits_are_those_of_exact_search(monkeypatch, scans):
 
 
 def test_what_is_less_alike_is_searched_for_in_more_lists(monkeypatch):
-    lower_limits(monkeypatch, least_rows=100)
+    shorten_lists(monkeypatch, least_rows=100)
     monkeypatch.setattr(inverted_file, "_LISTS", 40)
-    vectors = random_vectors(1000)
+    vectors = random_vectors(1000, DIMENSIONS)
     lists = index_of(filled(vectors))._lists
     query = Query(unit(vectors[0] + 0.2 * VECTORS[0]))
     near, _ = lists.search(query, 0.9, 1)
@@ -400,8 +361,8 @@ def test_what_is_less_alike_is_searched_for_in_more_lists(monkeypatch):
 @pytest.mark.parametrize("wanted", [{"tenth": "7"}, {"odd": "1"}, {"odd": "1", "tenth": "7"}])
 @pytest.mark.parametrize("threshold", [0.0, 0.75, 0.9])
 def test_a_filter_leaves_out_nothing_that_belongs_to_the_answer(limit, wanted, threshold):
-    vectors = random_vectors(300)
-    queries = unit(vectors[::20] + 0.3 * random_vectors(15, seed=1))
+    vectors = random_vectors(300, DIMENSIONS)
+    queries = unit(vectors[::20] + 0.3 * random_vectors(15, DIMENSIONS, seed=1))
     storage, exact = filled(vectors), filled(vectors, exact=True)
     for query in queries:
         arguments = (query, *SCOPE, threshold)
@@ -457,7 +418,7 @@ def test_the_nearest_entry_is_reported_though_what_is_nearer_has_expired():
 
 
 def test_lists_are_made_anew_when_there_are_half_as_many_rows_more(monkeypatch):
-    lower_limits(monkeypatch, least_rows=20)
+    shorten_lists(monkeypatch, least_rows=20)
     storage = InMemoryStorage()
     made = []
     for number in range(96):

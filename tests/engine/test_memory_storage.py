@@ -22,39 +22,14 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from short_lists import shorten_lists
+from stored_entries import SCOPE, make_entry, random_vectors, unit
 
-from langcache.engine import index, inverted_file
+from langcache.engine import index
 from langcache.engine.index import EXCLUDED, VectorIndex, best_rows
 from langcache.engine.quantised import Query
-from langcache.engine.storage import CacheEntry, InMemoryStorage, memory
+from langcache.engine.storage import InMemoryStorage, memory
 from langcache.engine.storage.base import entry_bytes
-
-
-def unit(array):
-    array = np.asarray(array, np.float32)
-    return array / np.linalg.norm(array, axis=-1, keepdims=True)
-
-
-def random_vectors(count, dimensions, seed=0):
-    return unit(np.random.default_rng(seed).standard_normal((count, dimensions)))
-
-
-def make_entry(id, embedding, **changes):
-    fields = {
-        "id": id,
-        "prompt": f"prompt {id}",
-        "response": f"response {id}",
-        "embedding": embedding,
-        "namespace": "ns",
-        "embedding_model_id": "model",
-        "created_at": 1.0,
-        "updated_at": 1.0,
-    }
-    return CacheEntry(**(fields | changes))
-
-
-SCOPE = ("ns", "model", "")
-
 
 # The index
 
@@ -80,12 +55,7 @@ def small_blocks(monkeypatch):
 def either_search(request, monkeypatch):
     """Exact search, as of few entries, and that of an inverted file, as of many."""
     if request.param == "lists":
-        monkeypatch.setattr(inverted_file, "LEAST_ROWS", 3)
-        monkeypatch.setattr(inverted_file, "_ROWS_PER_LIST", 4)
-        monkeypatch.setattr(inverted_file, "_ROWS_PER_CHUNK", 3)
-        monkeypatch.setattr(inverted_file, "_LISTS", 1000)
-        monkeypatch.setattr(index, "_LARGEST_LIMIT_SHARE", math.inf)
-        monkeypatch.setattr(memory, "_ROWS_FILTERED_DURING_PROBE", 0)
+        shorten_lists(monkeypatch)
 
 
 def test_the_index_gives_back_the_memory_of_what_was_removed():

@@ -9,6 +9,16 @@ NORTH = np.array([0, 1, 0], np.float32)
 SCOPE = ("ns", "model", "")
 
 
+def unit(array):
+    """Return vectors of length 1 in the directions of some."""
+    array = np.asarray(array, np.float32)
+    return array / np.linalg.norm(array, axis=-1, keepdims=True)
+
+
+def random_vectors(count, dimensions, seed=0):
+    return unit(np.random.default_rng(seed).standard_normal((count, dimensions)))
+
+
 def make_entry(id="1", embedding=EAST, **changes):
     """Return an entry of the scope, whose texts follow from its id."""
     fields = {
@@ -19,4 +29,4 @@ def make_entry(id="1", embedding=EAST, **changes):
         "created_at": 900.0,
         "updated_at": 900.0,
     }
-    return CacheEntry(id=id, embedding=embedding, **(fields | changes))
+    return CacheEntry(id=str(id), embedding=embedding, **(fields | changes))

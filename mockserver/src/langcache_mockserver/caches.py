@@ -7,8 +7,9 @@ import json
 import time
 from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
-from langcache.engine.storage import CacheEntry, InMemoryStorage
+from langcache.engine.storage import CacheEntry
 from langcache.engine.storage.base import reaches
+from langcache.engine.storage.memory import is_in_memory
 from langcache_mockserver.reformulate import reformulate
 
 if TYPE_CHECKING:
@@ -115,8 +116,7 @@ class Caches:
             prompt: The prompt that has to be embedded, or None for none.
         """
         return (
-            # Not of a subclass, which may write to a file.
-            type(self._storage) is InMemoryStorage
+            is_in_memory(self._storage)
             and (prompt is None or self._embedder.knows(prompt))
             and self._storage.namespace_size(cache_id) <= _FEW_ENTRIES
         )

@@ -206,9 +206,8 @@ class VectorIndex:
         query = Query(vector)
         error = query.error(self._error)
         packed = self._pack() if few is None and self.is_small else None
-        scan = Scan(query, error, self._blocks, self._block_rows, self._size, candidates, few)
-        scan.packed = packed
-        return scan
+        blocks, block_rows = self._blocks, self._block_rows
+        return Scan(query, error, blocks, block_rows, self._size, candidates, few, packed)
 
     def _pack(self) -> Packed | None:
         """Return the codes, packed, if it is to be expected that they are searched again."""
@@ -477,16 +476,17 @@ class Scan(Watcher):
         size: int,
         mask: Mask | None,
         few: Rows | None,
+        packed: Packed | None,
     ) -> None:
         super().__init__()
         self.query = query
         self.error = error
         self.mask = mask
         self.few = few
+        self.packed = packed
         self._blocks = blocks.copy()
         self._block_rows = block_rows
         self._size = size
-        self.packed: Packed | None = None
         self.scores: Vectors = np.empty(0, np.float32)
 
     def run(self) -> None:
@@ -650,12 +650,10 @@ def _gathered(blocks: Sequence[_Block], block_rows: int, rows: Rows, dimensions:
     """Return the vectors of some rows, shape (rows, dimensions)."""
     if len(blocks) == 1:
         return blocks[0].vectors.take(rows, axis=0)
-    vectors = np.empty((len(rows), dimensions), np.float32)
-    numbers, offsets = np.divmod(rows, block_rows)
-    for number in row_numbers(np.unique(numbers)):
-        places = (numbers == number).nonzero()[0]
-        vectors[places] = blocks[number].vectors.take(offsets[places], axis=0)
-    return vectors
+    gathered = np.empty((len(rows), dimensions), np.float32)
+    for vectors, places, offsets in _by_block(blocks, block_rows, rows):
+        gathered[places] = vectors.take(offsets, axis=0)
+    return gathered
 
 
 def _products(blocks: Sequence[_Block], block_rows: int, rows: Rows, vector: Vectors) -> Vectors:
@@ -663,16 +661,24 @@ def _products(blocks: Sequence[_Block], block_rows: int, rows: Rows, vector: Vec
     if len(rows) <= _FEW_ROWS:
         return _dots(_gathered(blocks, block_rows, rows, len(vector)), vector)
     scores = np.empty(len(rows), np.float32)
+    for vectors, places, offsets in _by_block(blocks, block_rows, rows):
+        filled = vectors[: int(offsets.max()) + 1]
+        if len(places) > len(filled) / 4:
+            # To score them all takes less time than to copy so many.
+            scores[places] = _dots(filled, vector)[offsets]
+        else:
+            scores[places] = _dots(filled.take(offsets, axis=0), vector)
+    return scores
+
+
+def _by_block(
+    blocks: Sequence[_Block], block_rows: int, rows: Rows
+) -> Iterator[tuple[Vectors, Rows, Rows]]:
+    """Yield a block's vectors, the places in `rows` of its rows, and their offsets in the block."""
     numbers, offsets = np.divmod(rows, block_rows)
     for number in row_numbers(np.unique(numbers)):
         places = (numbers == number).nonzero()[0]
-        vectors = blocks[number].vectors[: int(offsets[places].max()) + 1]
-        if len(places) > len(vectors) / 4:
-            # To score them all takes less time than to copy so many.
-            scores[places] = _dots(vectors, vector)[offsets[places]]
-        else:
-            scores[places] = _dots(vectors.take(offsets[places], axis=0), vector)
-    return scores
+        yield blocks[number].vectors, places, offsets[places]
 
 
 def _dots(vectors: Vectors, vector: Vectors) -> Vectors:

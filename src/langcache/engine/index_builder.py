@@ -75,7 +75,7 @@ class IndexBuilder:
         except StopIteration:
             self._work = None
             with self._lock:
-                # Its rows may have doubled meanwhile, and nobody asks for what is being done.
+                # It may have grown much meanwhile, and nobody asks for what is being done.
                 if self._indexes and not index.wants_lists:
                     self._indexes.popleft()
         except Exception:

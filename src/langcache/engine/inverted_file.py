@@ -62,8 +62,7 @@ class InvertedFile:
         self._centroids = Centroids(centroids)
         self._chunks_of_list: list[list[int]] = [[] for _ in centroids]
         self._rows_of_list = np.zeros(len(centroids), np.intp)
-        self._blocks: list[Codes] = []
-        self._starts: list[int] = []  # the first chunk of each block
+        self._blocks: list[tuple[int, Codes]] = []  # number of the first chunk, all chunks
         self._list_of_chunk: list[int] = []
         self._free: list[int] = []
         self._scales = np.zeros((0, _ROWS_PER_CHUNK), np.float32)
@@ -77,14 +76,15 @@ class InvertedFile:
 
     def unplaced(self, rows: int, limit: int) -> Rows:
         """Return some of so many rows that have no place yet; none if all have one."""
-        start = self._first_unplaced
-        # Rows that have a place are skipped by many at once.
-        ahead = self._places[start : min(rows, start + 64 * limit)]
-        found = np.flatnonzero(ahead == GONE)[:limit] + start
-        self._first_unplaced = int(found[0]) if len(found) else start + len(ahead)
-        if len(found) or self._first_unplaced >= rows:
-            return found
-        return self.unplaced(rows, limit)
+        while (start := self._first_unplaced) < rows:
+            # Rows that have a place are skipped by many at once.
+            ahead = self._places[start : min(rows, start + 64 * limit)]
+            found = np.flatnonzero(ahead == GONE)[:limit] + start
+            if len(found):
+                self._first_unplaced = int(found[0])
+                return found
+            self._first_unplaced = start + len(ahead)
+        return np.empty(0, np.intp)
 
     def add(self, row: int, code: Codes, scale: float, number: int) -> None:
         """Give a row, which has no place, the next one in a list."""
@@ -94,8 +94,7 @@ class InvertedFile:
         if offset == 0:
             chunks.append(self._new_chunk(number))
         chunk = chunks[-1]
-        block = self._block_of(chunk)
-        self._blocks[block][chunk - self._starts[block], offset] = code
+        self._codes(chunk)[offset] = code
         self._scales[chunk, offset] = scale
         self._rows[chunk, offset] = row
         self._rows_of_list[number] = filled + 1
@@ -181,31 +180,20 @@ class InvertedFile:
         products = np.empty(len(chunks) * _ROWS_PER_CHUNK, np.int32)
         buffer = np.empty((_SCAN_BATCH, _ROWS_PER_CHUNK, self._dimensions), np.int8)
         # Taken after the chunks, so that none is beyond the last block.
-        blocks = [*zip(self._blocks, self._starts, strict=False)]
-        ends = [*chunks.searchsorted([start for _, start in blocks[1:]]), len(chunks)][
-            : len(blocks)
-        ]
-        first = 0
-        for (block, start), end in zip(blocks, ends, strict=True):
+        for start, block in self._blocks.copy():
+            first, end = chunks.searchsorted((start, start + len(block))).tolist()
             for at in range(first, end, _SCAN_BATCH):
                 part = chunks[at : min(at + _SCAN_BATCH, end)]
                 codes = buffer[: len(part)]
                 block.take(part - start, axis=0, out=codes, mode="clip")
                 places = slice(at * _ROWS_PER_CHUNK, (at + len(part)) * _ROWS_PER_CHUNK)
                 query.multiply(np.reshape(codes, (-1, self._dimensions)), products[places])
-            first = end
         scores = query.scaled(np.reshape(products, (-1, _ROWS_PER_CHUNK)), self._scales[chunks])
         return chunks, scores
 
     def _codes(self, chunk: int) -> Codes:
-        block = self._block_of(chunk)
-        return self._blocks[block][chunk - self._starts[block]]
-
-    def _block_of(self, chunk: int) -> int:
-        block = len(self._starts) - 1
-        while self._starts[block] > chunk:
-            block -= 1
-        return block
+        start, block = next(each for each in reversed(self._blocks) if each[0] <= chunk)
+        return block[chunk - start]
 
     def _new_chunk(self, number: int) -> int:
         if self._free:
@@ -225,13 +213,11 @@ class InvertedFile:
         wanted = self.rows_when_made // _ROWS_PER_CHUNK + lists
         chunk_bytes = _ROWS_PER_CHUNK * self._dimensions
         more = max(wanted // 8 if chunks else wanted, _LEAST_BLOCK_BYTES // chunk_bytes, 1)
-        self._blocks.append(np.empty((more, _ROWS_PER_CHUNK, self._dimensions), np.int8))
-        self._starts.append(chunks)
-        scales = np.zeros((chunks + more, _ROWS_PER_CHUNK), np.float32)
-        rows = np.full((chunks + more, _ROWS_PER_CHUNK), GONE, np.int32)
-        scales[:chunks] = self._scales
-        rows[:chunks] = self._rows
-        self._scales, self._rows = scales, rows
+        codes = np.empty((more, _ROWS_PER_CHUNK, self._dimensions), np.int8)
+        self._blocks.append((chunks, codes))
+        room = (more, _ROWS_PER_CHUNK)
+        self._scales = np.concatenate((self._scales, np.zeros(room, np.float32)))
+        self._rows = np.concatenate((self._rows, np.full(room, GONE, np.int32)))
 
 
 class Centroids:

@@ -59,6 +59,10 @@ def _scale_of(vector: Vectors) -> float:
     return max(high, -low) / _LARGEST
 
 
+def _scaled(products: NDArray[np.int32], scales: Vectors) -> Vectors:
+    return np.multiply(products, scales, dtype=np.float32, casting="unsafe")
+
+
 def _rounded(numbers: Vectors) -> Codes:
     return np.rint(numbers).astype(np.int8)
 
@@ -80,8 +84,7 @@ class Packed:
     def products(self, codes: Codes) -> Vectors:
         """Return the products of codes with what these stand for, shape (codes, vectors)."""
         tensor: Any = numkong.dots_packed(codes, self._packed)
-        products = cast("NDArray[np.int32]", np.asarray(tensor))
-        return np.multiply(products, self._scales, dtype=np.float32, casting="unsafe")
+        return _scaled(cast("NDArray[np.int32]", np.asarray(tensor)), self._scales)
 
 
 class Query:
@@ -122,8 +125,7 @@ class Query:
 
     def scaled(self, products: NDArray[np.int32], scales: Vectors) -> Vectors:
         """Return what products of codes stand for; both arrays have the same shape."""
-        scales = scales * np.float32(self.scale)
-        return np.multiply(products, scales, dtype=np.float32, casting="unsafe")
+        return _scaled(products, scales * np.float32(self.scale))
 
     def error(self, error: float) -> float:
         """Return by how much a score may be off, if vectors differ so much from their codes."""

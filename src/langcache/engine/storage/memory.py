@@ -445,6 +445,11 @@ class InMemoryStorage(StorageBackend):
             self._scopes.clear()
 
 
+def is_in_memory(storage: StorageBackend) -> bool:
+    """Return whether a storage backend waits for nothing: a subclass may write to a file."""
+    return type(storage) is InMemoryStorage
+
+
 class _Record:
     """An entry without its vector, which is in a row of a scope's index.
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from langcache.engine import CacheEntry, InMemoryStorage, StorageBackend
+from langcache.engine import CacheEntry, StorageBackend
 from langcache.engine.storage.create import create_storage, is_redis_url, is_storage_name
+from langcache.engine.storage.memory import is_in_memory
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,8 +82,7 @@ class EngineStore(Store):
         self._storage = storage
         self._embedder = embedder
         self._namespace = namespace
-        # A class derived from it may wait for something.
-        self._is_in_memory = type(storage) is InMemoryStorage
+        self._is_in_memory = is_in_memory(storage)
         # A miss asks for the vector of a question, and the answer comes with the same question.
         self._vector = lru_cache(_REMEMBERED_VECTORS)(self._embed)
 
