@@ -28,7 +28,7 @@ from stored_entries import SCOPE, make_entry, random_vectors, unit
 from langcache.engine import index
 from langcache.engine.index import EXCLUDED, VectorIndex, best_rows
 from langcache.engine.quantised import Query
-from langcache.engine.storage import InMemoryStorage, memory
+from langcache.engine.storage import InMemoryStorage, TopSearch, memory
 from langcache.engine.storage.base import entry_bytes
 
 # The index
@@ -504,6 +504,17 @@ def test_threads_see_no_lost_stale_foreign_or_half_written_entry(
             assert result.best_score == pytest.approx(1.0, abs=1e-5)
             check(result.entry, key, certain)
 
+    def search_together(generator):
+        keys = generator.sample(range(count), 8)
+        certain = [(stored[key], gone[key]) for key in keys]
+        searches = [TopSearch(embeddings[key], *SCOPE, 0.99) for key in keys]
+        for key, sure, found in zip(
+            keys, certain, storage.search_top_together(searches), strict=True
+        ):
+            assert key >= resident or found, "lost"
+            for match in found:
+                check(match.entry, key, sure)
+
     def search_top(generator):
         key = generator.randrange(count)
         certain = stored[key], gone[key]
@@ -568,7 +579,8 @@ def test_threads_see_no_lost_stale_foreign_or_half_written_entry(
         storage.search(embeddings[0], "foreign", "model", "", 0.5)
 
     crowd = Crowd(seconds=2)
-    for step in (write(0), write(1), search, search, search_top, read, invalidate):
+    steps = (search, search, search_together, search_top, read, invalidate)
+    for step in (write(0), write(1), *steps):
         crowd.repeat(step)
     crowd.finish()
 

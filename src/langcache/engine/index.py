@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from langcache.engine import inverted_file
 from langcache.engine.quantised import Codes, Packed, Query, encoded
+from langcache.engine.shared_scan import SharedScan
+from langcache.engine.watcher import Watcher
 
 if TYPE_CHECKING:
     import threading
@@ -236,6 +238,22 @@ class VectorIndex:
         wanted = None if filtered else limit
         return Probe(query, query.error(self._error), self._lists, least, wanted)
 
+    def scan_together(self, vectors: Vectors, leasts: Sequence[float]) -> SharedScan | None:
+        """Begin to look at every row for several vectors at once; None when there are lists.
+
+        Args:
+            vectors: Shape (vectors, dimensions), each of length 1.
+            leasts: For each vector, the least score of interest.
+        """
+        coded = [block.coded for block in self._blocks if block.coded]
+        if self._lists is not None or len(coded) < len(self._blocks):
+            return None
+        if coded:
+            codes, scales = coded[-1]
+            rows = self._size - (len(coded) - 1) * self._block_rows
+            coded[-1] = codes[:rows], scales[:rows]
+        return SharedScan(vectors, leasts, self._error, coded)
+
     def watch(self, watcher: Watcher) -> None:
         """Begin to note in a search what changes, until `unwatch`."""
         self._watchers.append(watcher)
@@ -317,6 +335,16 @@ class VectorIndex:
         scores = self._products(rows, vector)
         places = best_rows(scores, updated_at[rows], limit, least)
         return rows[places], scores[places]
+
+    def scored(self, rows: Sequence[int], vectors: Vectors) -> tuple[Vectors, Vectors]:
+        """Return a copy of the vectors of rows, and their exact scores.
+
+        Args:
+            rows: As many rows as there are vectors.
+            vectors: What each row is scored against, shape (vectors, dimensions).
+        """
+        gathered = self._gathered(np.array(rows, np.intp))
+        return gathered, np.einsum("ij,ij->i", gathered, vectors)
 
     def build(self, lock: threading.Lock) -> Iterator[None]:
         """Make an inverted file for the rows there are, and use it; the caller has no lock.
@@ -436,19 +464,6 @@ class VectorIndex:
             grown = _new_block(rows, self.dimensions, coded=coded)
             grown.copy_from(self._blocks[number])
             self._blocks[number] = grown
-
-
-class Watcher:
-    """Collects what changes while somebody works without the lock.
-
-    Attributes:
-        changed: Rows that have been written, or moved within the lists.
-        shrunk: Whether rows have been removed.
-    """
-
-    def __init__(self) -> None:
-        self.changed: set[int] = set()
-        self.shrunk = False
 
 
 class Scan(Watcher):

@@ -46,7 +46,7 @@ def encoded(vectors: Vectors) -> Encoded:
         scales = np.array([scale], np.float32)
         difference = (vectors - codes * scales)[0]
         return Encoded(codes, scales, math.sqrt(difference.dot(difference)))
-    scales = np.abs(vectors).max(axis=1, keepdims=True, initial=0.0) / np.float32(_LARGEST)
+    scales = _scales_of(vectors)
     codes = _rounded(vectors / scales)
     differences = codes * scales
     np.subtract(vectors, differences, out=differences)
@@ -57,6 +57,11 @@ def encoded(vectors: Vectors) -> Encoded:
 def _scale_of(vector: Vectors) -> float:
     low, _, high, _ = cast("tuple[float, int, float, int]", numkong.minmax(vector))
     return max(high, -low) / _LARGEST
+
+
+def _scales_of(vectors: Vectors) -> Vectors:
+    """Return the scales of vectors, shape (vectors, 1)."""
+    return np.abs(vectors).max(axis=1, keepdims=True, initial=0.0) / np.float32(_LARGEST)
 
 
 def _scaled(products: NDArray[np.int32], scales: Vectors) -> Vectors:
@@ -129,5 +134,47 @@ class Query:
 
     def error(self, error: float) -> float:
         """Return by how much a score may be off, if vectors differ so much from their codes."""
-        own = self.scale / 2 * math.sqrt(len(self.vector))
-        return error + (1.0 + error) * own + _ROUNDING
+        return _largest_error(error, self.scale, len(self.vector))
+
+
+class Queries:
+    """Vectors of length 1 to score others against, all of them at once.
+
+    Attributes:
+        vectors: Shape (queries, dimensions).
+        codes: Shape (queries, dimensions).
+        scales: Of the codes, shape (queries,).
+    """
+
+    __slots__ = ("codes", "scales", "vectors")
+
+    def __init__(self, vectors: Vectors) -> None:
+        self.vectors = vectors
+        scales = _scales_of(vectors)
+        self.scales: Vectors = scales[:, 0]
+        self.codes: Codes = _rounded(vectors / scales)
+
+    def multiply(self, codes: Codes, scales: Vectors) -> Vectors:
+        """Return the products of vectors, given by codes and scales, with the queries' codes.
+
+        Returns:
+            Shape (codes, queries). What they come to is multiplied by the scale of the query.
+        """
+        products = np.empty((len(codes), len(self.codes)), np.int32)
+        numkong.cdist(codes, self.codes, "dot", out=products)
+        return _scaled(products, scales[:, np.newaxis])
+
+    def error(self, error: float) -> float:
+        """Return by how much a score may be off, if vectors differ so much from their codes."""
+        return _largest_error(error, float(self.scales.max()), self.vectors.shape[1])
+
+
+def _largest_error(error: float, scale: float, dimensions: int) -> float:
+    """Return by how much a product of two vectors of length 1 may be off.
+
+    Args:
+        error: The distance between one of them and its code.
+        scale: That of the other one's code.
+        dimensions: The length of both.
+    """
+    return error + (1.0 + error) * scale / 2 * math.sqrt(dimensions) + _ROUNDING

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from langcache.engine.storage.base import CacheEntry, Match, SearchResult, StorageBackend
 from langcache.engine.storage.errors import StorageError, StorageFullError
-from langcache.engine.storage.memory import InMemoryStorage
+from langcache.engine.storage.memory import InMemoryStorage, TopSearch
 from langcache.engine.storage.sqlite import SQLiteStorage
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ __all__ = [
     "StorageBackend",
     "StorageError",
     "StorageFullError",
+    "TopSearch",
 ]
 
 

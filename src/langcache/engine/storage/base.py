@@ -545,3 +545,13 @@ def check_embedding(embedding: NDArray[np.float32], dimensions: int | None = Non
     if not abs(squared_length - 1.0) <= _LENGTH_TOLERANCE:
         length = math.sqrt(squared_length)
         raise ValueError(f"embedding: must be finite and of length 1, got length {length:.6g}")
+
+
+def check_embeddings(embeddings: NDArray[np.float32], dimensions: int) -> None:
+    """Check that the rows of an array, at least one, are as `check_embedding` asks.
+
+    Raises:
+        ValueError: One of them is something else.
+    """
+    squared_lengths = np.einsum("ij,ij->i", embeddings, embeddings)
+    check_embedding(embeddings[np.abs(squared_lengths - 1.0).argmax()], dimensions)

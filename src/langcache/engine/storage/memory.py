@@ -7,29 +7,33 @@ import math
 import threading
 import time
 from collections import deque
-from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, cast
+from itertools import chain, compress, islice
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeGuard, TypeVar, cast
 
 import numpy as np
 from typing_extensions import override
 
 from langcache.engine.index import (
+    TIE,
     Mask,
     Probe,
     Rows,
     Scan,
     VectorIndex,
     Vectors,
+    best_rows,
     growth,
     row_numbers,
 )
 from langcache.engine.index_builder import IndexBuilder
+from langcache.engine.shared_scan import MOST_SEARCHES, SharedScan
 from langcache.engine.storage.base import (
     CacheEntry,
     Match,
     SearchResult,
     StorageBackend,
     check_embedding,
+    check_embeddings,
     check_entry,
     check_limit,
     entry_bytes,
@@ -54,6 +58,32 @@ if TYPE_CHECKING:
 _ScopeKey: TypeAlias = tuple[str, str]
 """Embedding model's id, context hash."""
 
+_Nearest: TypeAlias = "tuple[_Record, Vectors, float]"
+"""A record that a search has found, its vector and its cosine."""
+
+
+class TopSearch(NamedTuple):
+    """One of the searches of `InMemoryStorage.search_top_together`.
+
+    Attributes:
+        embedding: Vector of length 1, shape (dimensions,).
+        namespace: The scope's namespace.
+        embedding_model_id: The scope's embedding model.
+        context_hash: The scope's context hash.
+        threshold: The least similarity of a match, (1 + cosine) / 2, in [0, 1].
+        limit: How many matches to return at most.
+        attributes: Only entries that have all of these match; None or empty for all.
+    """
+
+    embedding: NDArray[np.float32]
+    namespace: str
+    embedding_model_id: str
+    context_hash: str
+    threshold: float
+    limit: int = 1
+    attributes: Mapping[str, str] | None = None
+
+
 # A key is a hash of a prompt or an attribute, for a first, fast comparison.
 _NO_KEY = 0
 _OVERFLOW_KEY = 1
@@ -65,6 +95,7 @@ _SAMPLE = 1024
 # the attributes of so many rows can be compared.
 _PRODUCT_COST = 20
 _ROWS_FILTERED_DURING_PROBE = 256_000
+_FEW_TOGETHER = 4  # in a small index, fewer searches are quicker alone
 _RECLAIM_BATCH = 256
 _ROWS_PER_CALL = 1024
 
@@ -169,12 +200,95 @@ class InMemoryStorage(StorageBackend):
         least = least_cosine(threshold)
         check_limit(limit)
         key = (embedding_model_id, context_hash)
-        return [
-            Match(record.entry(vector), similarity_of(cosine))
-            for record, vector, cosine in self._nearest(
-                embedding, namespace, key, limit, least, attributes
-            )
-        ]
+        return _as_matches(self._nearest(embedding, namespace, key, limit, least, attributes))
+
+    def search_top_together(self, searches: Sequence[TopSearch]) -> list[list[Match]]:
+        """Do several searches, in less time than one after the other.
+
+        Those of one scope share the look at its vectors, as long as all of them are looked at. It
+        pays for whoever has many searches to do at once, as a server does.
+
+        Returns:
+            For each search, what `search_top` would return.
+
+        Raises:
+            ValueError: As `search_top` does, for any of them.
+        """
+        groups: dict[tuple[str | int, ...], list[int]] = {}
+        for number, search in enumerate(searches):
+            scope = search.namespace, search.embedding_model_id, search.context_hash
+            groups.setdefault((*scope, *search.embedding.shape), []).append(number)
+        found: dict[int, list[Match]] = {}
+        for numbers in groups.values():
+            for start in range(0, len(numbers), MOST_SEARCHES):
+                some = numbers[start : start + MOST_SEARCHES]
+                of_scope = self._search_scope([searches[each] for each in some])
+                found.update(zip(some, of_scope, strict=True))
+        return [found[number] for number in range(len(searches))]
+
+    def _search_scope(self, searches: Sequence[TopSearch]) -> Iterator[list[Match]]:
+        """Yield what each of some searches of one scope finds."""
+        found = self._nearest_together(searches) if len(searches) > 1 else None
+        for number, search in enumerate(searches):
+            nearest = found[number] if found else None
+            if nearest is None:
+                embedding, namespace, model_id, context_hash, threshold, limit, attributes = search
+                yield self.search_top(
+                    embedding,
+                    namespace,
+                    model_id,
+                    context_hash,
+                    threshold,
+                    limit=limit,
+                    attributes=attributes,
+                )
+            else:
+                yield _as_matches(nearest)
+
+    def _nearest_together(
+        self, searches: Sequence[TopSearch]
+    ) -> Sequence[list[_Nearest] | None] | None:
+        """Return what `_nearest` would for each search; None where it has to be asked."""
+        first = searches[0]
+        leasts: list[float] = []
+        for search in searches:
+            leasts.append(least_cosine(search.threshold))
+            check_limit(search.limit)
+        with self._lock:
+            holder = self._find(first.namespace)
+            scope = holder and holder.scopes.get((first.embedding_model_id, first.context_hash))
+            if not scope:
+                return None
+            vectors = np.array([search.embedding for search in searches])
+            check_embeddings(vectors, scope.index.dimensions)
+            is_small = scope.index.is_small
+            few = is_small and len(searches) < _FEW_TOGETHER
+            scan = None if few else scope.index.scan_together(vectors, leasts)
+            if scan is None:
+                return None
+            if is_small:
+                scan.run()
+                return self._found_together(scope, scan, searches, leasts)
+            scope.index.watch(scan)
+        try:
+            scan.run()
+            with self._lock:
+                return self._found_together(scope, scan, searches, leasts)
+        finally:
+            with self._lock:
+                scope.index.unwatch(scan)
+
+    def _found_together(
+        self,
+        scope: _Scope,
+        scan: SharedScan,
+        searches: Sequence[TopSearch],
+        leasts: Sequence[float],
+    ) -> Sequence[list[_Nearest] | None]:
+        now = self._clock()
+        found = scope.best_together(scan, searches, leasts, now)
+        self._reclaim(scope, now)
+        return found
 
     def _nearest(
         self,
@@ -186,7 +300,7 @@ class InMemoryStorage(StorageBackend):
         attributes: Mapping[str, str] | None = None,
         *,
         wanted: float | None = None,
-    ) -> list[tuple[_Record, Vectors, float]]:
+    ) -> list[_Nearest]:
         """Return record, vector and cosine of the best entries whose cosine is at least `least`.
 
         There may be better ones than those returned below the cosine `wanted`, `least` if None.
@@ -221,7 +335,7 @@ class InMemoryStorage(StorageBackend):
         limit: int,
         least: float,
         attributes: Mapping[str, str] | None,
-    ) -> list[tuple[_Record, Vectors, float]] | None:
+    ) -> list[_Nearest] | None:
         now = self._clock()
         found = scope.best(search, limit, least, attributes, now)
         self._reclaim(scope, now)
@@ -371,10 +485,7 @@ class InMemoryStorage(StorageBackend):
                 groups.setdefault(scope, []).append((record, _traits(entry), entry.embedding))
             for scope, group in groups.items():
                 vectors = np.stack([vector for _, _, vector in group])
-                squared_lengths = np.einsum("ij,ij->i", vectors, vectors)
-                check_embedding(
-                    vectors[np.abs(squared_lengths - 1.0).argmax()], scope.index.dimensions
-                )
+                check_embeddings(vectors, scope.index.dimensions)
                 scope.extend([(record, traits) for record, traits, _ in group], vectors)
 
     def _has_room(self, entry: CacheEntry) -> bool:
@@ -445,9 +556,15 @@ class InMemoryStorage(StorageBackend):
             self._scopes.clear()
 
 
-def is_in_memory(storage: StorageBackend) -> bool:
+def is_in_memory(storage: StorageBackend) -> TypeGuard[InMemoryStorage]:
     """Return whether a storage backend waits for nothing: a subclass may write to a file."""
     return type(storage) is InMemoryStorage
+
+
+def _as_matches(nearest: Iterable[_Nearest]) -> list[Match]:
+    return [
+        Match(record.entry(vector), similarity_of(cosine)) for record, vector, cosine in nearest
+    ]
 
 
 class _Record:
@@ -489,7 +606,13 @@ class _Record:
         return dict(zip(values, values, strict=True))
 
     def matches(self, attributes: Mapping[str, str] | None) -> bool:
-        return not attributes or has_attributes(self.attribute_dict(), attributes)
+        if not attributes:
+            return True
+        # Most records that don't match lack a value, which is found out sooner than by a dict.
+        for value in attributes.values():
+            if value not in self.attributes:
+                return False
+        return has_attributes(self.attribute_dict(), attributes)
 
     def entry(self, vector: Vectors) -> CacheEntry:
         model_id, context_hash = self.scope.key
@@ -736,7 +859,7 @@ class _Scope:
         least: float,
         attributes: Mapping[str, str] | None,
         now: float,
-    ) -> list[tuple[_Record, Vectors, float]] | None:
+    ) -> list[_Nearest] | None:
         """Return the best of what a search has found; None when only another search can tell."""
         candidates = self.index.candidates(search, least)
         if candidates is None:
@@ -759,6 +882,65 @@ class _Scope:
                     for row, cosine in zip(rows, cosines, strict=True)
                 ]
             candidates = candidates.only(~np.isin(candidates.rows, wrong))
+
+    def best_together(
+        self,
+        scan: SharedScan,
+        searches: Sequence[TopSearch],
+        leasts: Sequence[float],
+        now: float,
+    ) -> Sequence[list[_Nearest] | None]:
+        """Return the best of what a scan has found for each search; None where it can't tell."""
+        if scan.changed or scan.shrunk:
+            return [None] * len(searches)
+        # What may be the best rows of each search, those of all in one list.
+        rows: list[int] = []
+        places: list[int] = []
+        owned: list[range] = []
+        for place, (search, candidates) in enumerate(zip(searches, scan.found, strict=True)):
+            likely = self._likely_best(candidates, search, 2 * scan.error + TIE, now)
+            owned.append(range(len(rows), len(rows) + len(likely)))
+            rows += likely
+            places += [place] * len(likely)
+        vectors, scores = self.index.scored(rows, scan.queries.vectors[places])
+        cosines = cast("list[float]", scores.tolist())
+        found: list[list[_Nearest] | None] = []
+        for place, (search, own) in enumerate(zip(searches, owned, strict=True)):
+            if place in scan.crowded:
+                found.append(None)
+                continue
+            best: Sequence[int] = own
+            if len(own) > 1:
+                updated_at = self._updated_at[rows[own.start : own.stop]]
+                own_scores = scores[own.start : own.stop]
+                offsets = best_rows(own_scores, updated_at, search.limit, leasts[place])
+                best = [own[offset] for offset in row_numbers(offsets)]
+            elif own and cosines[own[0]] < leasts[place]:
+                best = ()
+            found.append(
+                [(self.records[rows[each]], vectors[each].copy(), cosines[each]) for each in best]
+            )
+        return found
+
+    def _likely_best(
+        self, candidates: list[tuple[float, int]], search: TopSearch, slack: float, now: float
+    ) -> list[int]:
+        """Return the rows that may be among the best that a search may find.
+
+        Args:
+            candidates: Approximate score and row of those that may be found.
+            search: The search.
+            slack: How much less the score of one of the best may seem than that of another row.
+            now: The present moment.
+        """
+        if search.attributes or now >= self.next_expiry:
+            records = [self.records[row] for _, row in candidates]
+            kept = [each.matches(search.attributes) and each.expires_at > now for each in records]
+            candidates = list(compress(candidates, kept))
+        if len(candidates) <= search.limit:
+            return [row for _, row in candidates]
+        least = sorted(candidates)[-search.limit][0] - slack
+        return [row for score, row in candidates if score >= least]
 
     def exact(
         self, prompt: str, limit: int, attributes: Mapping[str, str] | None, now: float
