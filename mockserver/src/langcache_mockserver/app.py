@@ -21,6 +21,7 @@ from langcache_mockserver.controls import plane
 from langcache_mockserver.controls.availability import are_available
 from langcache_mockserver.controls.clock import Clock
 from langcache_mockserver.controls.controls import Controls
+from langcache_mockserver.gathering import GatheredSearches
 from langcache_mockserver.metrics import Metrics
 from langcache_mockserver.middleware import middleware_of
 from langcache_mockserver.minilm import shared_minilm
@@ -108,15 +109,17 @@ def create_app(
         if storage is None:
             await used_storage.aclose()
 
+    caches = Caches(
+        embedder=remembering,
+        storage=used_storage,
+        default_threshold=settings.default_threshold,
+        clock=clock,
+        on_storage=None if meters is None else meters.observe_storage,
+    )
     service = Service(
         settings,
-        Caches(
-            embedder=remembering,
-            storage=used_storage,
-            default_threshold=settings.default_threshold,
-            clock=clock,
-            on_storage=None if meters is None else meters.observe_storage,
-        ),
+        caches,
+        GatheredSearches(caches),
         CapacityLimiter(WORKERS),
         Gate(
             configuration.strict,

@@ -7,7 +7,7 @@ import json
 import time
 from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
-from langcache.engine.storage import CacheEntry
+from langcache.engine.storage import CacheEntry, TopSearch
 from langcache.engine.storage.base import reaches
 from langcache.engine.storage.memory import is_in_memory
 from langcache_mockserver.reformulate import reformulate
@@ -180,6 +180,34 @@ class Caches:
                 found.setdefault(match.entry.id, match)
         return Answer(list(found.values())[: query.max_results], near_miss)
 
+    def search_together(self, searches: Sequence[tuple[str, str, Query]]) -> list[Answer]:
+        """Do several searches in memory, in less time than one after the other.
+
+        Args:
+            searches: For each its cache, its prompt and its query, with the one strategy
+                `semantic`.
+        """
+        if not is_in_memory(self._storage):
+            return [self.search(*each) for each in searches]
+        model_id = self._embedder.model_id
+        top_searches = [
+            TopSearch(
+                self._embedder.embed_one(prompt),
+                cache_id,
+                model_id,
+                "",
+                self._reach(query),
+                query.max_results,
+                query.attributes,
+            )
+            for cache_id, prompt, query in searches
+        ]
+        near = self._timed("search", self._storage.search_top_together, top_searches)
+        return [
+            Answer(*self._hits(matches, query))
+            for matches, (_, _, query) in zip(near, searches, strict=True)
+        ]
+
     def converse(
         self, cache_id: str, prompt: str, context: Sequence[str], query: Query
     ) -> tuple[str, Answer]:
@@ -230,7 +258,6 @@ class Caches:
 
     def _semantic(self, cache_id: str, prompt: str, query: Query) -> tuple[list[Found], bool]:
         """Return what reaches the threshold, and whether only a near miss was found."""
-        threshold = self._default_threshold if query.threshold is None else query.threshold
         near = self._timed(
             "search",
             self._storage.search_top,
@@ -238,13 +265,24 @@ class Caches:
             cache_id,
             self._embedder.model_id,
             "",
-            # A near miss is of interest too, so the search reaches a little farther than the hits.
-            max(0.0, threshold - _NEAR_MISS),
+            self._reach(query),
             limit=query.max_results,
             attributes=query.attributes,
         )
+        return self._hits(near, query)
+
+    def _hits(self, near: Sequence[Match], query: Query) -> tuple[list[Found], bool]:
+        """Return which of the matches reach the threshold, and whether there are only others."""
+        threshold = self._threshold(query)
         found = [_as_found(match) for match in near if reaches(match.similarity, threshold)]
         return found, bool(near) and not found
+
+    def _reach(self, query: Query) -> float:
+        """Return the least similarity to search for: that of a near miss is of interest, too."""
+        return max(0.0, self._threshold(query) - _NEAR_MISS)
+
+    def _threshold(self, query: Query) -> float:
+        return self._default_threshold if query.threshold is None else query.threshold
 
     def _timed(
         self, operation: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs

@@ -51,10 +51,14 @@ async def _search(request: Request) -> Response:
     service, call = service_of(request), call_of(request)
     body = await _body(request, Access.READ, "SearchRequest")
     prompt, query = body["prompt"], _query(body)
-    work = partial(service.caches.search, call.cache_id, prompt, query)
     embedded = prompt if "semantic" in query.strategies else None
-    is_quick = service.caches.is_quick(call.cache_id, embedded)
-    answer = work() if is_quick else await in_worker(request, work)
+    if not service.caches.is_quick(call.cache_id, embedded):
+        search = service.caches.search
+        answer = await in_worker(request, search, call.cache_id, prompt, query)
+    elif query.strategies == ["semantic"]:
+        answer = await service.gathered_searches.search(call.cache_id, prompt, query)
+    else:
+        answer = service.caches.search(call.cache_id, prompt, query)
     call.outcome = answer.outcome
     return JSONAnswer({"data": [_as_json(each) for each in answer.found]})
 

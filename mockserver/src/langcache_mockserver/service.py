@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from langcache_mockserver.auth import Gate
     from langcache_mockserver.caches import Caches
     from langcache_mockserver.controls.controls import Controls
+    from langcache_mockserver.gathering import GatheredSearches
     from langcache_mockserver.metrics import Metrics
     from langcache_mockserver.settings import Settings
     from langcache_mockserver.validation import Schemas
@@ -40,6 +41,7 @@ class Service:
     Attributes:
         settings: How it runs.
         caches: What the operations do.
+        gathered_searches: What does the searches that take little time.
         workers: Limits how many threads work for it at once.
         gate: What decides who may do what; knows the declared caches and the keys.
         schemas: What checks the bodies of requests.
@@ -51,6 +53,7 @@ class Service:
 
     settings: Settings
     caches: Caches
+    gathered_searches: GatheredSearches
     workers: CapacityLimiter
     gate: Gate
     schemas: Schemas
