@@ -77,6 +77,29 @@ def test_a_body_is_asked_for_before_its_answer_is_made(mock_server):
 
 
 @pytest.mark.parametrize(
+    ("start", "header"),
+    [
+        (b"POST /health?no=no", b"transfer-encoding: ~"),
+        (b"POST /health", b"content-length: -1"),
+        (b"GET /health", b": no name"),
+        (b"GET /health", b"no colon"),
+    ],
+)
+def test_what_is_not_http_is_refused_with_a_problem(mock_server, check_problem, start, header):
+    address = urlsplit(mock_server.url)
+    with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
+        connection.sendall(start + b" HTTP/1.1\r\nhost: x\r\n" + header + b"\r\n\r\n")
+        head, _, body = b"".join(iter(lambda: connection.recv(65536), b"")).partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    headers = [tuple(line.split(": ", 1)) for line in lines]
+    assert status == "HTTP/1.1 400 Bad Request"
+    request = httpx.Request("GET", "http://x/health")
+    answer = httpx.Response(400, headers=headers, content=body, request=request)
+    problem = check_problem(answer, 400)
+    assert "HTTP" in problem["detail"]
+
+
+@pytest.mark.parametrize(
     "authorization",
     [
         [],

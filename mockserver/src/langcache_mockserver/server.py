@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import uvicorn
 
 from langcache_mockserver.controls.effects import HANG_UP
+from langcache_mockserver.stalled import BODY_IS_HERE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,22 +75,28 @@ def uvicorn_config(
 def _protocol() -> type[asyncio.Protocol] | str:
     """Return what speaks HTTP, for uvicorn."""
     try:
-        from langcache_mockserver.one_write import OneWriteProtocol
+        from langcache_mockserver.http_protocol import HttpProtocol
     except ImportError:  # there is no httptools for PyPy
         return "h11"
-    return OneWriteProtocol
+    return HttpProtocol
 
 
 def without_cancellation(app: ASGIApp) -> ASGIApp:
     """Fit an application to uvicorn.
 
     Requests that uvicorn cancels after the grace period end without a traceback, and the
-    application can end the connection of a request (`HANG_UP`).
+    application can end the connection of a request (`HANG_UP`) and knows whether its body is here
+    already (`BODY_IS_HERE`).
     """
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
         extensions: dict[str, object] = scope.setdefault("extensions", {})
         extensions[HANG_UP] = partial(_hang_up, send)
+        if not _served(receive).more_body:
+            extensions[BODY_IS_HERE] = {}
         try:
             await app(scope, receive, send)
         except asyncio.CancelledError:
@@ -102,10 +109,14 @@ def without_cancellation(app: ASGIApp) -> ASGIApp:
     return wrapped
 
 
+def _served(method: Receive | Send) -> Any:
+    """Return what serves a request, which uvicorn has no public way to: these are its methods."""
+    return cast("Any", method).__self__
+
+
 def _hang_up(send: Send, *, reset: bool) -> None:
     """End the connection of a request: by a TCP reset, or after what has been sent."""
-    # uvicorn has no public way to do that; its `send` is a method of what has the transport.
-    transport: asyncio.Transport = cast("Any", send).__self__.transport
+    transport: asyncio.Transport = _served(send).transport
     if reset:
         no_linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
         transport.get_extra_info("socket").setsockopt(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from langcache_mockserver.controls.effects import HANG_UP
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+BODY_IS_HERE = "langcache_mockserver.body_is_here"
+"""The ASGI extension of whoever serves the application that says so: most bodies come at once."""
 
 
 class StalledBodies:
@@ -33,8 +36,9 @@ class StalledBodies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
-        hang_up = scope.get("extensions", {}).get(HANG_UP)
-        if hang_up is None:  # there is no connection
+        extensions: dict[str, Any] = scope.get("extensions", {})
+        hang_up = extensions.get(HANG_UP)
+        if hang_up is None or BODY_IS_HERE in extensions:  # without it, there is no connection
             await self._app(scope, receive, send)
             return
         begun = False

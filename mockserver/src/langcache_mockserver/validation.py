@@ -33,6 +33,7 @@ _MANY_VALUES = 200  # from here on, only the first violation of a body is listed
 Schemas: TypeAlias = "Mapping[str, Draft202012Validator]"
 """What checks the request bodies of a document, by the names of their schemas."""
 
+_HEADERS_KEY = "langcache_mockserver.headers"  # where a scope has its headers by name
 _BODY = "body"  # what `field` says of a violation that concerns the body as a whole
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _MAX_DIGITS = 309  # of an integer within the range of a double, the sign aside
@@ -204,7 +205,12 @@ def header_values(scope: Scope, name: bytes) -> list[bytes]:
         scope: The request's.
         name: The header's name, in lower case.
     """
-    return [value for each, value in scope["headers"] if each == name]
+    by_name: dict[bytes, list[bytes]] | None = scope.get(_HEADERS_KEY)
+    if by_name is None:
+        by_name = scope[_HEADERS_KEY] = {}
+        for each, value in scope["headers"]:
+            by_name.setdefault(each, []).append(value)
+    return by_name.get(name, [])
 
 
 def _too_large(max_bytes: int) -> ProblemError:

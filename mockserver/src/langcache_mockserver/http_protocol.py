@@ -1,4 +1,4 @@
-"""The head and the body of an answer in one write: a call of the operating system less."""
+"""How uvicorn speaks HTTP for the server: with a system call less, and problems for any error."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from typing import Any, cast
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from langcache_mockserver.problems import ProblemError, response
+
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"  # what a client waits for before it sends the body
 
 
-class OneWriteProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, which writes an answer's head and body one by one, with less to do."""
+class HttpProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, with two differences.
+
+    - The head and the body of an answer go out in one write, not one by one.
+    - What is no HTTP is refused with the contract's 400, as every other bad request.
+    """
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:
@@ -22,6 +28,16 @@ class OneWriteProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         cast("_OneWriteTransport", self.transport).end_answer()
         super().on_response_complete()
+
+    @override
+    def send_400_response(self, msg: str) -> None:
+        problem = ProblemError(400, "the request is not HTTP/1.1", headers={"Connection": "close"})
+        # What can't be read may have had a path.
+        path = getattr(self, "url", b"").partition(b"?")[0].decode("latin-1")
+        answer = response(problem, path)
+        head = b"".join(b"%b: %b\r\n" % header for header in answer.raw_headers)
+        self.transport.write(b"HTTP/1.1 400 Bad Request\r\n" + head + b"\r\n" + bytes(answer.body))
+        self.transport.close()
 
 
 class _OneWriteTransport(asyncio.Transport):
