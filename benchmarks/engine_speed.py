@@ -38,6 +38,7 @@ from langcache.engine import (
     SQLiteStorage,
     inverted_file,
 )
+from langcache.engine.storage import TopSearch
 
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 DIMENSIONS = 384
@@ -282,12 +283,26 @@ class Bench:
                 lambda query: storage.search_top(query, *SCOPE, 0.9, attributes=attributes)
             )
 
+        def search_together(count: int) -> Callable[[], float]:
+            def run() -> float:
+                chosen = [
+                    TopSearch(self.queries[next(sequence)], *SCOPE, 0.9) for _ in range(count)
+                ]
+                self.storage.search_top_together(chosen)
+                return timed(lambda: self.storage.search_top_together(chosen)) / count
+
+            return run
+
         contenders = {
             "numpy @": measure(matmul),
             "numpy vecdot": measure(vecdot),
             **{name: search_in(self.storage, attributes) for name, attributes in FILTERS.items()},
         }
-        if size > inverted_file.LEAST_ROWS:
+        if size <= inverted_file.LEAST_ROWS:
+            contenders |= {
+                f"{count} at once, for each": search_together(count) for count in (4, 16)
+            }
+        else:
             exact = InMemoryStorage(exact=True)
             self.fill(exact)
             contenders |= {

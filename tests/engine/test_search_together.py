@@ -24,9 +24,10 @@ def either_size(request, monkeypatch):
     """An index that is searched under the lock, one that is not, and one that has lists."""
     monkeypatch.setattr(index, "_BLOCK_BYTES", 16 * 4 * DIMENSIONS)
     monkeypatch.setattr(shared_scan, "_MOST_ROWS", 5)
+    monkeypatch.setattr(shared_scan, "_ROWS_AT_ONCE", 7)
     monkeypatch.setattr(shared_scan, "MOST_SEARCHES", 4)
     monkeypatch.setattr(memory, "MOST_SEARCHES", 4)
-    monkeypatch.setattr(memory, "_FEW_TOGETHER", 2)
+    monkeypatch.setattr(index, "_FEW_TOGETHER", 2)
     if request.param != "small":
         monkeypatch.setattr(index, "_SMALL_NUMBERS", 0)
     if request.param == "lists":
@@ -39,9 +40,9 @@ def looks(monkeypatch):
     made = []
     multiply = Queries.multiply
 
-    def noting_multiply(self, codes, scales):
+    def noting_multiply(self, codes):
         made.append(len(self.codes))
-        return multiply(self, codes, scales)
+        return multiply(self, codes)
 
     monkeypatch.setattr(Queries, "multiply", noting_multiply)
     return made

@@ -41,6 +41,8 @@ _LARGEST_LIMIT_SHARE = 1 / 128
 _FEW_ROWS = 64
 _BUILD_BATCH = 128
 _LARGEST_GROWTH = 1.5
+_FEW_TOGETHER = 4  # in a small index, fewer searches take less time one by one
+_MOST_CHANGED = 64
 
 
 class VectorIndex:
@@ -239,20 +241,47 @@ class VectorIndex:
         return Probe(query, query.error(self._error), self._lists, least, wanted)
 
     def scan_together(self, vectors: Vectors, leasts: Sequence[float]) -> SharedScan | None:
-        """Begin to look at every row for several vectors at once; None when there are lists.
+        """Begin to look at every row for several vectors at once.
 
         Args:
             vectors: Shape (vectors, dimensions), each of length 1.
             leasts: For each vector, the least score of interest.
+
+        Returns:
+            The scan, or None when one search after the other takes less time.
         """
-        coded = [block.coded for block in self._blocks if block.coded]
-        if self._lists is not None or len(coded) < len(self._blocks):
+        few = self.is_small and len(vectors) < _FEW_TOGETHER
+        if few or self._lists or not self._size:
             return None
-        if coded:
-            codes, scales = coded[-1]
-            rows = self._size - (len(coded) - 1) * self._block_rows
-            coded[-1] = codes[:rows], scales[:rows]
+        coded = [block.coded for block in self._blocks if block.coded]
+        codes, scales = coded[-1]
+        rows = self._size - (len(coded) - 1) * self._block_rows
+        coded[-1] = codes[:rows], scales[:rows]
         return SharedScan(vectors, leasts, self._error, coded)
+
+    def found_together(self, scan: SharedScan) -> list[list[tuple[float, int]]] | None:
+        """Return what a scan has found, brought up to date.
+
+        Args:
+            scan: A scan that has run.
+
+        Returns:
+            For each of its vectors, about the score of every row that may score so much, and the
+            row; None when only other searches can tell.
+        """
+        if len(scan.changed) > _MOST_CHANGED:
+            return None
+        # A row beyond the end has been removed; one that was added, or moved, has changed.
+        changed = [row for row in scan.changed if row < self._size]
+        found: list[list[tuple[float, int]]] = [[] for _ in scan.queries.vectors]
+        for number, score, row in scan.found:
+            if row < self._size and row not in scan.changed:
+                found[number].append((score, row))
+        for row in changed:
+            scores = _dots(scan.queries.vectors, self.vector(row))
+            for each, score in zip(found, cast("list[float]", scores.tolist()), strict=True):
+                each.append((score, row))
+        return found
 
     def watch(self, watcher: Watcher) -> None:
         """Begin to note in a search what changes, until `unwatch`."""

@@ -149,20 +149,16 @@ class Queries:
     __slots__ = ("codes", "scales", "vectors")
 
     def __init__(self, vectors: Vectors) -> None:
-        self.vectors = vectors
+        self.vectors: Vectors = vectors
         scales = _scales_of(vectors)
         self.scales: Vectors = scales[:, 0]
         self.codes: Codes = _rounded(vectors / scales)
 
-    def multiply(self, codes: Codes, scales: Vectors) -> Vectors:
-        """Return the products of vectors, given by codes and scales, with the queries' codes.
-
-        Returns:
-            Shape (codes, queries). What they come to is multiplied by the scale of the query.
-        """
+    def multiply(self, codes: Codes) -> NDArray[np.int32]:
+        """Return the products of codes with those of the queries, shape (codes, queries)."""
         products = np.empty((len(codes), len(self.codes)), np.int32)
         numkong.cdist(codes, self.codes, "dot", out=products)
-        return _scaled(products, scales[:, np.newaxis])
+        return products
 
     def error(self, error: float) -> float:
         """Return by how much a score may be off, if vectors differ so much from their codes."""

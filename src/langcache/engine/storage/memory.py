@@ -95,7 +95,6 @@ _SAMPLE = 1024
 # the attributes of so many rows can be compared.
 _PRODUCT_COST = 20
 _ROWS_FILTERED_DURING_PROBE = 256_000
-_FEW_TOGETHER = 4  # in a small index, fewer searches are quicker alone
 _RECLAIM_BATCH = 256
 _ROWS_PER_CALL = 1024
 
@@ -261,12 +260,10 @@ class InMemoryStorage(StorageBackend):
                 return None
             vectors = np.array([search.embedding for search in searches])
             check_embeddings(vectors, scope.index.dimensions)
-            is_small = scope.index.is_small
-            few = is_small and len(searches) < _FEW_TOGETHER
-            scan = None if few else scope.index.scan_together(vectors, leasts)
+            scan = scope.index.scan_together(vectors, leasts)
             if scan is None:
                 return None
-            if is_small:
+            if scope.index.is_small:
                 scan.run()
                 return self._found_together(scope, scan, searches, leasts)
             scope.index.watch(scan)
@@ -284,7 +281,7 @@ class InMemoryStorage(StorageBackend):
         scan: SharedScan,
         searches: Sequence[TopSearch],
         leasts: Sequence[float],
-    ) -> Sequence[list[_Nearest] | None]:
+    ) -> Sequence[list[_Nearest] | None] | None:
         now = self._clock()
         found = scope.best_together(scan, searches, leasts, now)
         self._reclaim(scope, now)
@@ -889,16 +886,17 @@ class _Scope:
         searches: Sequence[TopSearch],
         leasts: Sequence[float],
         now: float,
-    ) -> Sequence[list[_Nearest] | None]:
+    ) -> Sequence[list[_Nearest] | None] | None:
         """Return the best of what a scan has found for each search; None where it can't tell."""
-        if scan.changed or scan.shrunk:
-            return [None] * len(searches)
+        candidates = self.index.found_together(scan)
+        if candidates is None:
+            return None
         # What may be the best rows of each search, those of all in one list.
         rows: list[int] = []
         places: list[int] = []
         owned: list[range] = []
-        for place, (search, candidates) in enumerate(zip(searches, scan.found, strict=True)):
-            likely = self._likely_best(candidates, search, 2 * scan.error + TIE, now)
+        for place, (search, own) in enumerate(zip(searches, candidates, strict=True)):
+            likely = self._likely_best(own, search, 2 * scan.error + TIE, now)
             owned.append(range(len(rows), len(rows) + len(likely)))
             rows += likely
             places += [place] * len(likely)
