@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from langcache_mockserver.caches import Found
+    from langcache_mockserver.caches import Answer, Found
     from langcache_mockserver.controls.controls import Controls
     from langcache_mockserver.routing import Endpoint
 
@@ -48,19 +48,26 @@ async def _set(request: Request) -> Response:
 
 
 async def _search(request: Request) -> Response:
-    service, call = service_of(request), call_of(request)
+    call = call_of(request)
     body = await _body(request, Access.READ, "SearchRequest")
     prompt, query = body["prompt"], _query(body)
-    embedded = prompt if "semantic" in query.strategies else None
-    if not service.caches.is_quick(call.cache_id, embedded):
-        search = service.caches.search
-        answer = await in_worker(request, search, call.cache_id, prompt, query)
-    elif query.strategies == ["semantic"]:
-        answer = await service.gathered_searches.search(call.cache_id, prompt, query)
-    else:
-        answer = service.caches.search(call.cache_id, prompt, query)
+    answer = await _answer(request, call.cache_id, prompt, query)
     call.outcome = answer.outcome
     return JSONAnswer({"data": [_as_json(each) for each in answer.found]})
+
+
+async def _answer(request: Request, cache_id: str, prompt: str, query: Query) -> Answer:
+    """Find entries in the way that takes the least time."""
+    service = service_of(request)
+    caches, gathered = service.caches, service.gathered_searches
+    is_semantic = query.strategies == ["semantic"]
+    if caches.is_quick(cache_id, prompt if "semantic" in query.strategies else None):
+        if is_semantic:
+            return await gathered.search(cache_id, prompt, query)
+        return caches.search(cache_id, prompt, query)
+    if is_semantic and caches.gains_by_company(cache_id, prompt):
+        return await gathered.search_in_worker(request, cache_id, prompt, query)
+    return await in_worker(request, caches.search, cache_id, prompt, query)
 
 
 async def _conversational_search(request: Request) -> Response:
