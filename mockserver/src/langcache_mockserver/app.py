@@ -6,7 +6,6 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from anyio import CapacityLimiter
 from starlette.responses import Response
 
 from langcache.engine.storage import StorageError
@@ -29,7 +28,7 @@ from langcache_mockserver.rate_limits import RateLimits
 from langcache_mockserver.registry import Registry, digest_of
 from langcache_mockserver.remembering import RememberingEmbedder
 from langcache_mockserver.routing import routes_of
-from langcache_mockserver.service import WORKERS, Service
+from langcache_mockserver.service import Service, WorkerThreads
 from langcache_mockserver.settings import Settings
 from langcache_mockserver.validation import CONTRACT, request_schemas
 
@@ -120,7 +119,7 @@ def create_app(
         settings,
         caches,
         GatheredSearches(caches),
-        CapacityLimiter(WORKERS),
+        WorkerThreads(),
         Gate(
             configuration.strict,
             registry,

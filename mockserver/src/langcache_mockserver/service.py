@@ -34,6 +34,20 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class WorkerThreads:
+    """The threads that work for one server, `WORKERS` of them at once."""
+
+    def __init__(self) -> None:
+        self._limiter: CapacityLimiter | None = None
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """Call a function in one of the threads."""
+        # Not made before: it belongs to the kind of event loop that it is made in, which is where
+        # the server is made, and that may be another than where it is served.
+        self._limiter = self._limiter or CapacityLimiter(WORKERS)
+        return await to_thread.run_sync(function, limiter=self._limiter)
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """The parts of one server.
@@ -42,7 +56,7 @@ class Service:
         settings: How it runs.
         caches: What the operations do.
         gathered_searches: What does the searches that take little time.
-        workers: Limits how many threads work for it at once.
+        workers: The threads that work for it.
         gate: What decides who may do what; knows the declared caches and the keys.
         schemas: What checks the bodies of requests.
         embedder: Makes the vectors.
@@ -54,7 +68,7 @@ class Service:
     settings: Settings
     caches: Caches
     gathered_searches: GatheredSearches
-    workers: CapacityLimiter
+    workers: WorkerThreads
     gate: Gate
     schemas: Schemas
     embedder: Embedder
@@ -73,4 +87,4 @@ async def in_worker(
 ) -> T:
     """Call a function in one of the worker threads."""
     call = partial(function, *args, **kwargs)
-    return await to_thread.run_sync(call, limiter=service_of(request).workers)
+    return await service_of(request).workers.run(call)
