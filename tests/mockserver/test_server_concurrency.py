@@ -3,10 +3,11 @@
 import asyncio
 import re
 
+import anyio
 import httpx
 import numpy as np
 import pytest
-from langcache_mockserver import Settings, SimilarityTable, caches, create_app
+from langcache_mockserver import MockServer, Settings, SimilarityTable, caches, create_app
 
 TABLE = SimilarityTable({(f"What is {number}?", f"Say {number}!"): 0.95 for number in range(10)})
 
@@ -86,6 +87,26 @@ async def test_each_of_many_searches_gets_its_own_answer(anyio_backend, settings
     assert uses == 50 if "alone" in request.node.callspec.id else uses < 50
     for cache, outcome, count in (("a", "hit", 25), ("a", "near_miss", 10), ("b", "hit", 10)):
         assert f'langcache_lookups_total{{cache="{cache}",outcome="{outcome}"}} {count}' in metrics
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_searches_over_many_connections_get_their_own_answers(anyio_backend):
+    found = {}
+
+    async def ask_again_and_again(client, connection):
+        found[connection] = [await ask(client, "a", number) for number in range(10)]
+
+    with MockServer(embedder=TABLE) as server:
+        headers = {"authorization": "Bearer k"}
+        async with httpx.AsyncClient(base_url=server.url, headers=headers) as client:
+            await fill(client, "a")
+            async with anyio.create_task_group() as group:
+                for connection in range(16):
+                    group.start_soon(ask_again_and_again, client, connection)
+    assert found == {
+        connection: [[(f"a {number}", 0.95)] for number in range(10)] for connection in range(16)
+    }
 
 
 class Broken:

@@ -63,7 +63,7 @@ async def _answer(request: Request, cache_id: str, prompt: str, query: Query) ->
     is_semantic = query.strategies == ["semantic"]
     if caches.is_quick(cache_id, prompt if "semantic" in query.strategies else None):
         if is_semantic:
-            return await gathered.search(cache_id, prompt, query)
+            return await gathered.search(request, cache_id, prompt, query)
         return caches.search(cache_id, prompt, query)
     if is_semantic and caches.gains_by_company(cache_id, prompt):
         return await gathered.search_in_worker(request, cache_id, prompt, query)

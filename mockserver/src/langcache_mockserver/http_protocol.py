@@ -8,21 +8,24 @@ from typing import Any, cast
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from langcache_mockserver.gathering import UNDER_WAY
 from langcache_mockserver.problems import ProblemError, response
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"  # what a client waits for before it sends the body
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with two differences.
+    """uvicorn's protocol, with three differences.
 
     - The head and the body of an answer go out in one write, not one by one.
     - What is no HTTP is refused with the contract's 400, as every other bad request.
+    - The application knows how many requests there are (`UNDER_WAY`).
     """
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(_OneWriteTransport(transport))
+        self.app_state[UNDER_WAY] = self.tasks
 
     @override
     def on_response_complete(self) -> None:
