@@ -25,6 +25,7 @@ class Call:
         key: The API key it carries, or "" where there is none or it is malformed. A secret: it
             must not be shown.
         outcome: What a search came to: `hit`, `near_miss` or `miss`; "" for other operations.
+        is_intercepted: Whether faults of the test controls may strike it.
         fault: The fault of the test controls that it was struck by, or None.
         bodies: The beginnings of its body and of its answer's, or None where they aren't kept.
     """
@@ -34,6 +35,7 @@ class Call:
     cache_id: str = ""
     key: str = ""
     outcome: str = ""
+    is_intercepted: bool = False
     fault: ActiveFault | None = None
     bodies: tuple[bytearray, bytearray] | None = None
 

@@ -13,7 +13,7 @@ from langcache_mockserver.bodies import body_of
 from langcache_mockserver.cache_rules import apply_rules
 from langcache_mockserver.caches import Query
 from langcache_mockserver.call import call_of
-from langcache_mockserver.controls.interception import intercept
+from langcache_mockserver.controls.interception import intercept, may_intercept
 from langcache_mockserver.problems import ProblemError
 from langcache_mockserver.registry import Access
 from langcache_mockserver.routing import routes_of
@@ -150,7 +150,9 @@ def _operation(operation: str, endpoint: Endpoint) -> Endpoint:
     def noted(request: Request) -> Awaitable[Response]:
         call_of(request).operation = operation
         controls = service_of(request).controls
-        return endpoint(request) if controls is None else staged(request, controls)
+        if controls is not None and may_intercept(request, controls):
+            return staged(request, controls)
+        return endpoint(request)
 
     async def staged(request: Request, controls: Controls) -> Response:
         answer = await intercept(request, controls)

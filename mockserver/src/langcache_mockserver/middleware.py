@@ -57,5 +57,5 @@ def middleware_of(
     if controls is not None:
         if settings.test_controls == "auto":
             middleware.append(Middleware(LocalOnly))
-        middleware.append(Middleware(Interception, journal=controls.journal))
+        middleware.append(Middleware(Interception, controls=controls))
     return middleware

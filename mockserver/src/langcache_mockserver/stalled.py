@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from langcache_mockserver.controls.effects import HANG_UP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -34,13 +34,17 @@ class StalledBodies:
         self._awaited: dict[Callable[..., object], float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass a request on."""
         extensions: dict[str, Any] = scope.get("extensions", {})
         hang_up = extensions.get(HANG_UP)
         if hang_up is None or BODY_IS_HERE in extensions:  # without it, there is no connection
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
+        return self._watch(scope, receive, send, hang_up)
+
+    async def _watch(
+        self, scope: Scope, receive: Receive, send: Send, hang_up: Callable[..., object]
+    ) -> None:
         begun = False
 
         async def timed_receive() -> Message:

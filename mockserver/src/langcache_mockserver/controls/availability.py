@@ -13,6 +13,8 @@ from langcache_mockserver.problems import not_found, response
 from langcache_mockserver.settings import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from langcache_mockserver.settings import Settings
@@ -66,12 +68,12 @@ class LocalOnly:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass a request on, or answer as if the path didn't exist."""
         app = self._app
         if scope["type"] == "http" and scope["path"].startswith(PREFIX) and not is_local(scope):
             app = response(not_found(), scope["path"])
-        await app(scope, receive, send)
+        return app(scope, receive, send)
 
 
 def _names_no_stranger(host: str) -> bool:

@@ -14,23 +14,28 @@ from langcache_mockserver.problems import ProblemError
 from langcache_mockserver.validation import decode_id
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from langcache_mockserver.controls.controls import Controls
-    from langcache_mockserver.controls.journal import Journal
 
 _BODIES_OF = "/v1/"  # other planes take and give secrets
 _KEPT_BYTES = 64 << 10
+
+
+def may_intercept(request: Request, controls: Controls) -> bool:
+    """Return whether there is something to `intercept` a request for."""
+    return call_of(request).is_intercepted or controls.recording.mode != "off"
 
 
 async def intercept(request: Request, controls: Controls) -> Response | None:
     """Let a fault or a recording answer an operation of the data plane.
 
     Called when the operation is known and nothing has been checked yet, so that a fault strikes
-    anybody. Where there is something to intercept for, it notes cache and key of the request, as
-    far as they aren't malformed.
+    anybody. It notes cache and key of the request, as far as they aren't malformed.
 
     Returns:
         The answer, or None where the operation is to be carried out.
@@ -38,14 +43,14 @@ async def intercept(request: Request, controls: Controls) -> Response | None:
     Raises:
         ProblemError: The answer of a fault, or of a recording that has none or can't be made.
     """
-    if not controls.faults and controls.recording.mode == "off":
-        return None
     call = call_of(request)
     with contextlib.suppress(ProblemError):
         call.key = authenticate(request)
     with contextlib.suppress(ProblemError):
         call.cache_id = decode_id(request.path_params["cache_id"], "cacheId")
-    struck = controls.faults.strike(call.operation, call.cache_id, call.key)
+    struck = None
+    if call.is_intercepted:  # else a fault has been added since, and can't distort the answer
+        struck = controls.faults.strike(call.operation, call.cache_id, call.key)
     if struck is not None:
         call.fault = struck
         fault = struck.fault
@@ -66,20 +71,23 @@ class Interception:
 
     Args:
         app: What to call.
-        journal: Says whether bodies are kept.
+        controls: Say whether there are faults, and whether bodies are kept.
     """
 
-    def __init__(self, app: ASGIApp, journal: Journal) -> None:
+    def __init__(self, app: ASGIApp, controls: Controls) -> None:
         self._app = app
-        self._journal = journal
+        self._controls = controls
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass a request on, and its answer as it is to be."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+        if scope["type"] == "http" and (self._controls.faults or self._controls.journal.bodies):
+            return self._intercept(scope, receive, send)
+        return self._app(scope, receive, send)
+
+    async def _intercept(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = call_in(scope)
-        if self._journal.bodies and scope["path"].startswith(_BODIES_OF):
+        call.is_intercepted = True
+        if self._controls.journal.bodies and scope["path"].startswith(_BODIES_OF):
             call.bodies = bytearray(), bytearray()
             receive = _kept(receive, call.bodies[0])
             send = _kept_send(send, call.bodies[1])
