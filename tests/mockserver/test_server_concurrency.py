@@ -2,26 +2,29 @@
 
 import asyncio
 import re
+from contextlib import closing
 
 import anyio
 import httpx
 import numpy as np
 import pytest
-from langcache_mockserver import MockServer, Settings, SimilarityTable, caches, create_app
+from langcache_mockserver import MockServer, SimilarityTable, caches, create_app
+
+from langcache.engine import InMemoryStorage, SQLiteStorage
 
 TABLE = SimilarityTable({(f"What is {number}?", f"Say {number}!"): 0.95 for number in range(10)})
 
 
 @pytest.fixture(params=["loop", "worker", "sqlite", "alone"])
-def settings(request, monkeypatch, tmp_path):
-    """Settings with which searches are done in the event loop or a thread, together or alone."""
-    if request.param == "sqlite":
-        return Settings(storage=f"sqlite:{tmp_path / 'entries.sqlite3'}")
+def storage(request, monkeypatch, tmp_path):
+    """A storage in which searches are done in the event loop or a thread, together or alone."""
     if request.param != "loop":
         monkeypatch.setattr(caches, "_FEW_ENTRIES", -1)
     if request.param == "alone":
         monkeypatch.setattr(caches, "_MOST_SCANNED", -1)
-    return Settings()
+    sqlite = request.param == "sqlite"
+    with closing(SQLiteStorage(tmp_path / "entries") if sqlite else InMemoryStorage()) as made:
+        yield made
 
 
 def client_of(app):
@@ -62,8 +65,8 @@ async def ask(client, cache, number, **fields):
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_each_of_many_searches_gets_its_own_answer(anyio_backend, settings, request):
-    async with client_of(create_app(settings, embedder=TABLE)) as client:
+async def test_each_of_many_searches_gets_its_own_answer(anyio_backend, storage, request):
+    async with client_of(create_app(storage=storage, embedder=TABLE)) as client:
         await fill(client, "a", "b")
         for number in range(10):
             await search(client, "a", f"Say {number}!")  # so that all vectors are known
@@ -123,8 +126,8 @@ class Broken:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_a_search_that_fails_fails_alone(anyio_backend, settings):
-    async with client_of(create_app(settings, embedder=Broken())) as client:
+async def test_a_search_that_fails_fails_alone(anyio_backend, storage):
+    async with client_of(create_app(storage=storage, embedder=Broken())) as client:
         await fill(client, "a")
         for _ in range(2):  # at first the vectors aren't known
             answers = await asyncio.gather(
@@ -138,8 +141,8 @@ async def test_a_search_that_fails_fails_alone(anyio_backend, settings):
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_a_caller_who_leaves_takes_nobody_along(anyio_backend, settings):
-    async with client_of(create_app(settings, embedder=TABLE)) as client:
+async def test_a_caller_who_leaves_takes_nobody_along(anyio_backend, storage):
+    async with client_of(create_app(storage=storage, embedder=TABLE)) as client:
         await fill(client, "a")
         for number in range(10):
             await search(client, "a", f"Say {number}!")
