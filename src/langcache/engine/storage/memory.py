@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from itertools import chain, compress, islice
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeGuard, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
 from typing_extensions import override
@@ -206,6 +206,9 @@ class InMemoryStorage(StorageBackend):
 
         Those of one scope share the look at its vectors, as long as all of them are looked at. It
         pays for whoever has many searches to do at once, as a server does.
+
+        Args:
+            searches: The searches, each in a scope of its own choice.
 
         Returns:
             For each search, what `search_top` would return.
@@ -553,7 +556,7 @@ class InMemoryStorage(StorageBackend):
             self._scopes.clear()
 
 
-def is_in_memory(storage: StorageBackend) -> TypeGuard[InMemoryStorage]:
+def is_in_memory(storage: StorageBackend) -> bool:
     """Return whether a storage backend waits for nothing: a subclass may write to a file."""
     return type(storage) is InMemoryStorage
 
