@@ -7,6 +7,7 @@ import json
 import time
 from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
+from langcache.engine.inverted_file import LEAST_ROWS
 from langcache.engine.storage import CacheEntry, InMemoryStorage, TopSearch
 from langcache.engine.storage.base import reaches
 from langcache.engine.storage.memory import is_in_memory
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from langcache_mockserver.remembering import RememberingEmbedder
 
 _NEAR_MISS = 0.05  # how far below the threshold the best similarity of a near miss may be
-_MOST_SCANNED = 50_000  # more have an index that leads each search elsewhere
+_MOST_SCANNED = LEAST_ROWS  # more have an index that leads each search elsewhere
 _FEW_ENTRIES = 20_000  # a search among so many costs no more than handing it to a thread
 
 P = ParamSpec("P")

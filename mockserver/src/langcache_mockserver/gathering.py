@@ -67,12 +67,10 @@ class GatheredSearches:
             while count < len(batch.searches) < _ENOUGH:
                 count = len(batch.searches)
                 await checkpoint()
-            self._gathering = None
             if len(batch.searches) > 1:
                 self._answer(batch.searches)
         finally:
-            if self._gathering is batch:
-                self._gathering = None
+            self._gathering = None
             batch.done.set()
 
     async def search_in_worker(
@@ -94,9 +92,9 @@ class GatheredSearches:
         else:
             batch.searches.append(search)
             await batch.done.wait()
-        if search.answer is None:
-            return await in_worker(request, self._caches.search, cache_id, prompt, query)
-        return search.answer
+        return search.answer or await in_worker(
+            request, self._caches.search, cache_id, prompt, query
+        )
 
     async def _answer_in_worker(self, request: Request, cache_id: str, batch: _Batch) -> None:
         """Answer a batch of searches in one cache, after the batch before it.

@@ -38,7 +38,8 @@ class StalledBodies:
         """Pass a request on."""
         extensions: dict[str, Any] = scope.get("extensions", {})
         hang_up = extensions.get(HANG_UP)
-        if hang_up is None or BODY_IS_HERE in extensions:  # without it, there is no connection
+        # Without a way to hang up, there is no connection.
+        if hang_up is None or BODY_IS_HERE in extensions:
             return self._app(scope, receive, send)
         return self._watch(scope, receive, send, hang_up)
 

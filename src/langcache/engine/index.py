@@ -253,11 +253,11 @@ class VectorIndex:
         few = self.is_small and len(vectors) < _FEW_TOGETHER
         if few or self._lists or not self._size:
             return None
-        coded = [block.coded for block in self._blocks if block.coded]
-        codes, scales = coded[-1]
-        rows = self._size - (len(coded) - 1) * self._block_rows
-        coded[-1] = codes[:rows], scales[:rows]
-        return SharedScan(vectors, leasts, self._error, coded)
+        blocks = (
+            block.first_coded(self._size - number * self._block_rows)
+            for number, block in enumerate(self._blocks)
+        )
+        return SharedScan(vectors, leasts, self._error, [*filter(None, blocks)])
 
     def found_together(self, scan: SharedScan) -> list[list[tuple[float, int]]] | None:
         """Return what a scan has found, brought up to date.
@@ -271,13 +271,14 @@ class VectorIndex:
         """
         if len(scan.changed) > _MOST_CHANGED:
             return None
+        if not scan.changed and not scan.shrunk:
+            return scan.found
         # A row beyond the end has been removed; one that was added, or moved, has changed.
-        changed = [row for row in scan.changed if row < self._size]
-        found: list[list[tuple[float, int]]] = [[] for _ in scan.queries.vectors]
-        for number, score, row in scan.found:
-            if row < self._size and row not in scan.changed:
-                found[number].append((score, row))
-        for row in changed:
+        found = [
+            [(score, row) for score, row in each if row < self._size and row not in scan.changed]
+            for each in scan.found
+        ]
+        for row in (row for row in scan.changed if row < self._size):
             scores = _dots(scan.queries.vectors, self.vector(row))
             for each, score in zip(found, cast("list[float]", scores.tolist()), strict=True):
                 each.append((score, row))
@@ -633,19 +634,22 @@ class _Block:
             self.coded[0][offset] = block.coded[0][row]
             self.coded[1][offset] = block.coded[1][row]
 
-    def packed(self, rows: int) -> Packed | None:
-        """Return the codes of the first rows, packed, if it has them."""
+    def first_coded(self, rows: int) -> tuple[Codes, Vectors] | None:
+        """Return codes and scales of the first rows, of all if there are fewer, if it has them."""
         if self.coded is None:
             return None
         codes, scales = self.coded
-        return Packed(codes[:rows], scales[:rows])
+        return codes[:rows], scales[:rows]
+
+    def packed(self, rows: int) -> Packed | None:
+        """Return the codes of the first rows, packed, if it has them."""
+        coded = self.first_coded(rows)
+        return coded and Packed(*coded)
 
     def scores(self, query: Query, rows: int) -> Vectors:
         """Score the first rows, by their codes if it has them."""
-        if self.coded is None:
-            return _dots(self.vectors[:rows], query.vector)
-        codes, scales = self.coded
-        return query.scores(codes[:rows], scales[:rows])
+        coded = self.first_coded(rows)
+        return query.scores(*coded) if coded else _dots(self.vectors[:rows], query.vector)
 
 
 def _new_block(rows: int, dimensions: int, *, coded: bool) -> _Block:

@@ -6,7 +6,7 @@ searches together take half the time of sixteen alone among 1,000 rows, and a fi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -47,8 +47,7 @@ class SharedScan(Watcher):
         error: By how much the scores may be off.
         crowded: The numbers of the vectors that are left out, as too many rows may be near to
             them.
-        found: Each row that may be so near to one of the vectors: the number of the vector, about
-            its score, and the row.
+        found: For each vector, the rows that may be so near to it: about the score, and the row.
     """
 
     def __init__(
@@ -67,7 +66,7 @@ class SharedScan(Watcher):
             np.array(leasts, np.float32) - np.float32(self.error)
         ) / self.queries.scales
         self.crowded: set[int] = set((self._leasts <= 0).nonzero()[0].tolist())
-        self.found: list[tuple[int, float, int]] = []
+        self.found: list[list[tuple[float, int]]] = [[] for _ in vectors]
 
     def run(self) -> None:
         """Score the rows."""
@@ -90,7 +89,9 @@ class SharedScan(Watcher):
                     rows, numbers, scores = rows[kept], numbers[kept], scores[kept]
                 scores *= self.queries.scales[numbers]
                 rows += start + at
-                self.found += zip(numbers.tolist(), scores.tolist(), rows.tolist(), strict=True)
+                found = zip(scores.tolist(), rows.tolist(), strict=True)
+                for number, pair in zip(cast("list[int]", numbers.tolist()), found, strict=True):
+                    self.found[number].append(pair)
             start += len(codes)
 
     def _reached(

@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections import deque
+from functools import partial
 from itertools import chain, compress, islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, cast
 
@@ -57,6 +58,8 @@ if TYPE_CHECKING:
 
 _ScopeKey: TypeAlias = tuple[str, str]
 """Embedding model's id, context hash."""
+
+_T = TypeVar("_T")
 
 _Nearest: TypeAlias = "tuple[_Record, Vectors, float]"
 """A record that a search has found, its vector and its cosine."""
@@ -266,29 +269,12 @@ class InMemoryStorage(StorageBackend):
             scan = scope.index.scan_together(vectors, leasts)
             if scan is None:
                 return None
+            best = partial(scope.best_together, scan, searches, leasts)
             if scope.index.is_small:
                 scan.run()
-                return self._found_together(scope, scan, searches, leasts)
+                return self._found(scope, best)
             scope.index.watch(scan)
-        try:
-            scan.run()
-            with self._lock:
-                return self._found_together(scope, scan, searches, leasts)
-        finally:
-            with self._lock:
-                scope.index.unwatch(scan)
-
-    def _found_together(
-        self,
-        scope: _Scope,
-        scan: SharedScan,
-        searches: Sequence[TopSearch],
-        leasts: Sequence[float],
-    ) -> Sequence[list[_Nearest] | None] | None:
-        now = self._clock()
-        found = scope.best_together(scan, searches, leasts, now)
-        self._reclaim(scope, now)
-        return found
+        return self._run_watched(scope, scan, best)
 
     def _nearest(
         self,
@@ -314,30 +300,31 @@ class InMemoryStorage(StorageBackend):
                     return []
                 sure_from = least if wanted is None else wanted
                 search = scope.search(embedding, limit, sure_from, attributes)
+                best = partial(scope.best, search, limit, least, attributes)
                 if scope.index.is_small:
                     search.run()
-                    return self._found(scope, search, limit, least, attributes) or []
+                    return self._found(scope, best) or []
                 scope.index.watch(search)
-            try:
-                search.run()
-                with self._lock:
-                    found = self._found(scope, search, limit, least, attributes)
-            finally:
-                with self._lock:
-                    scope.index.unwatch(search)
+            found = self._run_watched(scope, search, best)
             if found is not None:
                 return found
 
-    def _found(
-        self,
-        scope: _Scope,
-        search: Scan | Probe,
-        limit: int,
-        least: float,
-        attributes: Mapping[str, str] | None,
-    ) -> list[_Nearest] | None:
+    def _run_watched(
+        self, scope: _Scope, search: Scan | Probe | SharedScan, best: Callable[[float], _T]
+    ) -> _T:
+        """Run a search that its index watches, without the lock, and return what it finds."""
+        try:
+            search.run()
+            with self._lock:
+                return self._found(scope, best)
+        finally:
+            with self._lock:
+                scope.index.unwatch(search)
+
+    def _found(self, scope: _Scope, best: Callable[[float], _T]) -> _T:
+        """Return what is the best at the present moment, and reclaim what has expired."""
         now = self._clock()
-        found = scope.best(search, limit, least, attributes, now)
+        found = best(now)
         self._reclaim(scope, now)
         return found
 
