@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from stored_entries import EAST, NORTH, SCOPE, make_entry
 
@@ -130,6 +130,7 @@ any_text = st.text(st.characters(), max_size=40)
 
 
 @pytest.mark.parametrize("kind", BACKENDS)
+@settings(deadline=None)
 @given(
     prompt=any_text,
     response=any_text,

@@ -7,10 +7,8 @@ import json
 import time
 from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
-from langcache.engine.inverted_file import LEAST_ROWS
-from langcache.engine.storage import CacheEntry, InMemoryStorage, TopSearch
+from langcache.engine.storage import CacheEntry, Scope, TopSearch
 from langcache.engine.storage.base import reaches
-from langcache.engine.storage.memory import is_in_memory
 from langcache_mockserver.reformulate import reformulate
 
 if TYPE_CHECKING:
@@ -20,8 +18,7 @@ if TYPE_CHECKING:
     from langcache_mockserver.remembering import RememberingEmbedder
 
 _NEAR_MISS = 0.05  # how far below the threshold the best similarity of a near miss may be
-_MOST_SCANNED = LEAST_ROWS  # more have an index that leads each search elsewhere
-_FEW_ENTRIES = 20_000  # a search among so many costs no more than handing it to a thread
+_MOST_SCANNED = 50_000  # more have an index that leads each search elsewhere
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -117,11 +114,8 @@ class Caches:
             cache_id: The cache.
             prompt: The prompt that has to be embedded, or None for none.
         """
-        return (
-            is_in_memory(self._storage)
-            and (prompt is None or self._embedder.knows(prompt))
-            and self._storage.namespace_size(cache_id) <= _FEW_ENTRIES
-        )
+        knows = prompt is None or self._embedder.knows(prompt)
+        return knows and self._storage.is_quick(Scope(cache_id, self._embedder.model_id))
 
     def gains_by_company(self, cache_id: str, prompt: str) -> bool:
         """Return whether `search_together` takes less time than `search` in many threads.
@@ -133,7 +127,7 @@ class Caches:
             prompt: The prompt.
         """
         return (
-            isinstance(self._storage, InMemoryStorage)
+            not self._storage.is_shared
             and self._embedder.knows(prompt)
             and self._storage.namespace_size(cache_id) <= _MOST_SCANNED
         )
@@ -204,8 +198,6 @@ class Caches:
             searches: For each its cache, its prompt and its query, with the one strategy
                 `semantic`.
         """
-        if not isinstance(self._storage, InMemoryStorage):
-            return [self.search(*each) for each in searches]
         model_id = self._embedder.model_id
         top_searches = [
             TopSearch(

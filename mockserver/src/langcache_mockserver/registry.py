@@ -14,8 +14,6 @@ from datetime import datetime, timezone
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from langcache.engine.storage import InMemoryStorage
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -154,7 +152,7 @@ class Registry:
         self._configured_keys = {key.digest: key for key in keys}
         self._monotonic = monotonic
         # SQLite, which is one of these, lets no other process write to its file.
-        self.shared = not isinstance(storage, InMemoryStorage)
+        self.shared = storage.is_shared
         self._lock = threading.Lock()
         self._caches = self._configured_caches
         self._minted: dict[str, Key] = {}

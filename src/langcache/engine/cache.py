@@ -27,7 +27,8 @@ from langcache.engine._steps import Steps, arun, call, run
 from langcache.engine.embedders.create import create_embedder
 from langcache.engine.filters import FieldType, FilterExpression
 from langcache.engine.statistics import CacheStatistics, Lookup, LookupRecorder
-from langcache.engine.storage.base import CacheEntry, Match, StorageBackend, reaches
+from langcache.engine.storage.base import StorageBackend, reaches
+from langcache.engine.storage.entry import CacheEntry, Match
 from langcache.engine.storage.memory import InMemoryStorage
 from langcache.engine.storage.writes import atomic_writes
 

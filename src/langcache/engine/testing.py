@@ -23,12 +23,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from langcache.engine.storage.base import CacheEntry, Match, StorageBackend
+from langcache.engine.storage.entry import CacheEntry, Match, Scope, TopSearch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from langcache.engine.storage.base import StorageBackend
 
 __all__ = ["ManualClock", "StorageConformance", "check_storage"]
 
@@ -167,7 +169,7 @@ def _at_similarity(similarity: float) -> NDArray[np.float32]:
 _EAST = _vector(1, 0, 0)
 _NORTH = _vector(0, 1, 0)
 _UP = _vector(0, 0, 1)
-_SCOPE = ("ns", "model", "")
+_SCOPE = Scope("ns", "model")
 
 
 def _bad_embeddings() -> list[Any]:
@@ -625,6 +627,33 @@ class StorageConformance:
         assert found({"a": "x"}) == ["1", "2", "3"]
         assert found({"a": "x", "b": "y"}) == ["2", "3"]
         assert found({"a": "X"}) == found({"x": "a"}) == found({"a": ""}) == found({"d": "x"}) == []
+
+    @_rule
+    def test_searches_find_together_what_each_finds_alone(
+        self, storage: Any, clock: ManualClock
+    ) -> None:
+        for number, similarity in enumerate([0.99, 0.95, 0.9, 0.85, 0.8]):
+            attributes = {"odd": str(number % 2)}
+            storage.store(_entry(str(number), _at_similarity(similarity), attributes=attributes))
+        storage.store(_entry("expired", expires_at=1000.0))
+        storage.store(_entry("there", namespace="there"))
+        there = Scope("there", "model")
+        searches = [
+            TopSearch(_EAST, *_SCOPE, 0.9),
+            TopSearch(_EAST, *_SCOPE, 0.8, 9),
+            TopSearch(_EAST, *_SCOPE, 0.8, 9, {"odd": "1"}),
+            TopSearch(_UP, *_SCOPE, 0.9),
+            TopSearch(_EAST, *there, 0.9, 9),
+            TopSearch(_vector(1, 0), "nowhere", "model", "", 0.9),
+        ]
+        found = storage.search_top_together(searches)
+        assert [_ids(each) for each in found] == [
+            *(["0"], ["0", "1", "2", "3", "4"], ["1", "3"], [], ["there"], []),
+        ]
+        assert found[1][2].similarity == _Near(0.9)
+        assert storage.search_top_together([]) == []
+        with _refused():
+            storage.search_top_together([*searches, TopSearch(_EAST, *_SCOPE, 1.1)])
 
     @_rule
     def test_find_exact_compares_the_whole_prompt_and_ignores_case(

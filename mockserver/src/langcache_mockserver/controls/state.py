@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 import numpy as np
 from typing_extensions import NotRequired
 
-from langcache.engine.storage import CacheEntry, InMemoryStorage
+from langcache.engine.storage import CacheEntry
 from langcache.engine.storage.base import check_embedding
 from langcache_mockserver.caches import entry_id_of
 from langcache_mockserver.registry import COLLECTIONS
@@ -164,8 +164,7 @@ class State:
             vectors: Whether to include the vectors. Without them, loading embeds again.
         """
         known = {cache.id for cache in self._registry.caches()}
-        if isinstance(self._storage, InMemoryStorage):
-            known.update(self._storage.namespaces())
+        known.update(self._storage.namespaces())
         caches: list[DumpedCache] = []
         for cache_id in sorted(known.union(cache_ids)):
             entries = [_dumped(entry, vectors=vectors) for entry in self._storage.entries(cache_id)]

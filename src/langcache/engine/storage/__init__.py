@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from langcache.engine.storage.base import CacheEntry, Match, SearchResult, StorageBackend
+from langcache.engine.storage.base import StorageBackend
+from langcache.engine.storage.entry import CacheEntry, Match, Scope, SearchResult, TopSearch
 from langcache.engine.storage.errors import StorageError, StorageFullError
-from langcache.engine.storage.memory import InMemoryStorage, TopSearch
+from langcache.engine.storage.memory import InMemoryStorage
 from langcache.engine.storage.sqlite import SQLiteStorage
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ __all__ = [
     "InMemoryStorage",
     "Match",
     "SQLiteStorage",
+    "Scope",
     "SearchResult",
     "StorageBackend",
     "StorageError",

@@ -1,97 +1,21 @@
-"""What a storage backend is: the entry, the results of a search, and the methods to implement."""
+"""What a storage backend is: the methods to implement, and the rules that all backends share."""
 
 import asyncio
 import itertools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from langcache.engine.index import best_rows, row_numbers
+from langcache.engine.storage.entry import CacheEntry, Match, Scope, SearchResult, TopSearch
 
 _SLACK = 1e-6
 _LENGTH_TOLERANCE = 1e-3
 _BATCH = 256
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class CacheEntry:  # noqa: PLW1641 - an entry holds arrays and mappings, so it has no hash
-    """One prompt and its response, as a storage backend keeps it.
-
-    Two entries are equal when all their fields are. Only fields that carry no user's text are
-    shown by `repr`.
-
-    Attributes:
-        id: Identifies the entry within its namespace.
-        prompt: The text that was asked.
-        response: The text that was answered.
-        embedding: The prompt's vector: float32, shape (dimensions,), of length 1.
-        namespace: The cache the entry belongs to.
-        embedding_model_id: The model that made the embedding. Entries of another model are never
-            candidates of a search.
-        context_hash: What besides the prompt the response depends on, hashed, or "". Entries of
-            another context are never candidates of a search.
-        attributes: Names and values to filter by; any text.
-        metadata: The user's own data, returned as it was stored, or None.
-        created_at: When the entry was first stored, in seconds since the epoch.
-        updated_at: When it was last stored or changed, in seconds since the epoch.
-        expires_at: From when on it must not be returned, in seconds since the epoch; None for
-            never.
-    """
-
-    id: str
-    prompt: str = field(repr=False)
-    response: str = field(repr=False)
-    embedding: NDArray[np.float32] = field(repr=False)
-    namespace: str
-    embedding_model_id: str
-    context_hash: str = ""
-    attributes: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    metadata: Mapping[str, Any] | None = field(default=None, repr=False)
-    created_at: float
-    updated_at: float
-    expires_at: float | None = None
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, CacheEntry):
-            return NotImplemented
-        return np.array_equal(self.embedding, other.embedding) and all(
-            getattr(self, name) == getattr(other, name) for name in _PLAIN_FIELDS
-        )
-
-
-_PLAIN_FIELDS = [each.name for each in fields(CacheEntry) if each.name != "embedding"]
-
-
-@dataclass(frozen=True, slots=True)
-class SearchResult:
-    """What `StorageBackend.search` found.
-
-    Attributes:
-        entry: The best entry, or None when its similarity is below the threshold.
-        best_score: The similarity of the best candidate, (1 + cosine) / 2, in [0, 1].
-    """
-
-    entry: CacheEntry | None
-    best_score: float
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """One entry that `StorageBackend.search_top` found.
-
-    Attributes:
-        entry: The entry.
-        similarity: (1 + cosine) / 2, in [0, 1].
-    """
-
-    entry: CacheEntry
-    similarity: float
 
 
 class StorageBackend(ABC):
@@ -110,6 +34,20 @@ class StorageBackend(ABC):
     no more than 1e-6, so that rounding cannot make an identical vector miss the threshold 1.
     Similarities within 1e-6 of each other are equal.
     """
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may change what is stored."""
+        return False
+
+    def is_quick(self, scope: Scope) -> bool:
+        """Return whether a call for this scope takes no longer than handing it to a thread.
+
+        If so, an event loop may call the synchronous methods: they do no I/O, and the scope has few
+        entries. The answer is for now; it may change with the next entry.
+        """
+        del scope
+        return False
 
     @abstractmethod
     def store(self, entry: CacheEntry) -> None:
@@ -219,6 +157,31 @@ class StorageBackend(ABC):
             for row in row_numbers(best_rows(cosines, updated_at, limit, least))
         ]
 
+    def search_top_together(self, searches: Sequence[TopSearch]) -> list[list[Match]]:
+        """Do several searches.
+
+        A backend overrides this if it can do them in less time than one after the other.
+
+        Args:
+            searches: The searches, each with a scope of its own.
+
+        Returns:
+            For each search, what `search_top` would return.
+
+        Raises:
+            ValueError: As `search_top` does, for any of them.
+        """
+        return [
+            self.search_top(
+                search.embedding,
+                *search.scope,
+                search.threshold,
+                limit=search.limit,
+                attributes=search.attributes,
+            )
+            for search in searches
+        ]
+
     def find_exact(
         self,
         prompt: str,
@@ -311,6 +274,13 @@ class StorageBackend(ABC):
         if changed is not entry:
             self.store(changed)
         return changed
+
+    def namespaces(self) -> list[str]:
+        """Return the namespaces that have entries, as far as the backend can list them.
+
+        A backend that does not override this lists none.
+        """
+        return []
 
     def namespace_bytes(self, namespace: str) -> int:
         """Return how many bytes the texts and vectors of a namespace's entries take.
@@ -407,6 +377,19 @@ class StorageBackend(ABC):
             attributes=attributes,
         )
 
+    async def asearch_top_together(self, searches: Sequence[TopSearch]) -> list[list[Match]]:
+        """Asynchronous twin of `search_top_together`."""
+        return [
+            await self.asearch_top(
+                search.embedding,
+                *search.scope,
+                search.threshold,
+                limit=search.limit,
+                attributes=search.attributes,
+            )
+            for search in searches
+        ]
+
     async def afind_exact(
         self,
         prompt: str,
@@ -441,6 +424,10 @@ class StorageBackend(ABC):
     ) -> CacheEntry | None:
         """Asynchronous twin of `edit`."""
         return await asyncio.to_thread(self.edit, namespace, entry_id, change)
+
+    async def anamespaces(self) -> list[str]:
+        """Asynchronous twin of `namespaces`."""
+        return await asyncio.to_thread(self.namespaces)
 
     async def anamespace_bytes(self, namespace: str) -> int:
         """Asynchronous twin of `namespace_bytes`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import math
 import threading
@@ -29,9 +30,6 @@ from langcache.engine.index import (
 from langcache.engine.index_builder import IndexBuilder
 from langcache.engine.shared_scan import MOST_SEARCHES, SharedScan
 from langcache.engine.storage.base import (
-    CacheEntry,
-    Match,
-    SearchResult,
     StorageBackend,
     check_embedding,
     check_embeddings,
@@ -42,6 +40,7 @@ from langcache.engine.storage.base import (
     least_cosine,
     similarity_of,
 )
+from langcache.engine.storage.entry import CacheEntry, Match, Scope, SearchResult, TopSearch
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -65,28 +64,6 @@ _Nearest: TypeAlias = "tuple[_Record, Vectors, float]"
 """A record that a search has found, its vector and its cosine."""
 
 
-class TopSearch(NamedTuple):
-    """One of the searches of `InMemoryStorage.search_top_together`.
-
-    Attributes:
-        embedding: Vector of length 1, shape (dimensions,).
-        namespace: The scope's namespace.
-        embedding_model_id: The scope's embedding model.
-        context_hash: The scope's context hash.
-        threshold: The least similarity of a match, (1 + cosine) / 2, in [0, 1].
-        limit: How many matches to return at most.
-        attributes: Only entries that have all of these match; None or empty for all.
-    """
-
-    embedding: NDArray[np.float32]
-    namespace: str
-    embedding_model_id: str
-    context_hash: str
-    threshold: float
-    limit: int = 1
-    attributes: Mapping[str, str] | None = None
-
-
 # A key is a hash of a prompt or an attribute, for a first, fast comparison.
 _NO_KEY = 0
 _OVERFLOW_KEY = 1
@@ -100,6 +77,7 @@ _PRODUCT_COST = 20
 _ROWS_FILTERED_DURING_PROBE = 256_000
 _RECLAIM_BATCH = 256
 _ROWS_PER_CALL = 1024
+_QUICK_ENTRIES = 20_000  # to search more takes longer than to hand the search to a thread
 
 
 class InMemoryStorage(StorageBackend):
@@ -134,6 +112,13 @@ class InMemoryStorage(StorageBackend):
         self._namespaces: dict[str, _Namespace] = {}
         self._scopes: deque[_Scope] = deque()
         self._calls_to_skip = 0
+
+    @override
+    def is_quick(self, scope: Scope) -> bool:
+        """Return whether the scope has 20,000 entries or fewer."""
+        holder = self._namespaces.get(scope.namespace)
+        found = holder and holder.scopes.get(scope[1:])
+        return not found or len(found.records) <= _QUICK_ENTRIES
 
     @override
     def store(self, entry: CacheEntry) -> None:
@@ -204,6 +189,7 @@ class InMemoryStorage(StorageBackend):
         key = (embedding_model_id, context_hash)
         return _as_matches(self._nearest(embedding, namespace, key, limit, least, attributes))
 
+    @override
     def search_top_together(self, searches: Sequence[TopSearch]) -> list[list[Match]]:
         """Do several searches, in less time than one after the other.
 
@@ -230,6 +216,10 @@ class InMemoryStorage(StorageBackend):
                 of_scope = self._search_scope([searches[each] for each in some])
                 found.update(zip(some, of_scope, strict=True))
         return [found[number] for number in range(len(searches))]
+
+    @override
+    async def asearch_top_together(self, searches: Sequence[TopSearch]) -> list[list[Match]]:
+        return await asyncio.to_thread(self.search_top_together, searches)
 
     def _search_scope(self, searches: Sequence[TopSearch]) -> Iterator[list[Match]]:
         """Yield what each of some searches of one scope finds."""
@@ -405,6 +395,7 @@ class InMemoryStorage(StorageBackend):
         if self._builder:
             self._builder.close()
 
+    @override
     def namespaces(self) -> list[str]:
         """Return the namespaces that have entries, in the order of their first ones."""
         with self._lock:
@@ -541,11 +532,6 @@ class InMemoryStorage(StorageBackend):
                 holder.clear()
             self._namespaces = {}
             self._scopes.clear()
-
-
-def is_in_memory(storage: StorageBackend) -> bool:
-    """Return whether a storage backend waits for nothing: a subclass may write to a file."""
-    return type(storage) is InMemoryStorage
 
 
 def _as_matches(nearest: Iterable[_Nearest]) -> list[Match]:

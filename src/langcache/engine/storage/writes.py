@@ -7,10 +7,12 @@ import threading
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakValueDictionary
 
-from langcache.engine.storage.base import CacheEntry, StorageBackend
+from langcache.engine.storage.base import StorageBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+
+    from langcache.engine.storage.entry import CacheEntry
 
     Change = Callable[[CacheEntry], CacheEntry]
 

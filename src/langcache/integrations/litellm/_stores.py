@@ -12,7 +12,7 @@ import numpy as np
 
 from langcache.engine import CacheEntry, StorageBackend
 from langcache.engine.storage.create import create_storage, is_redis_url, is_storage_name
-from langcache.engine.storage.memory import is_in_memory
+from langcache.engine.storage.entry import Scope
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,7 +82,6 @@ class EngineStore(Store):
         self._storage = storage
         self._embedder = embedder
         self._namespace = namespace
-        self._is_in_memory = is_in_memory(storage)
         # A miss asks for the vector of a question, and the answer comes with the same question.
         self._vector = lru_cache(_REMEMBERED_VECTORS)(self._embed)
 
@@ -90,7 +89,8 @@ class EngineStore(Store):
         return self._embedder.embed([question])[0]
 
     def find_at_once(self, request: Request) -> Found | None:
-        return self._same(request) if self._is_in_memory else None
+        scope = Scope(self._namespace, self._embedder.model_id, request.scope)
+        return self._same(request) if self._storage.is_quick(scope) else None
 
     def _same(self, request: Request) -> Found | None:
         same = self._storage.get(self._namespace, request.id)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from langcache.engine._steps import Steps
-    from langcache.engine.storage.base import CacheEntry
+    from langcache.engine.storage.entry import CacheEntry
     from langcache.engine.storage.redis._connection import Connection
     from langcache.engine.storage.redis._keys import Keys
 

@@ -13,9 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from typing_extensions import override
 
 from langcache.engine.storage.base import (
-    CacheEntry,
-    Match,
-    SearchResult,
     StorageBackend,
     check_embedding,
     check_entry,
@@ -24,6 +21,7 @@ from langcache.engine.storage.base import (
     reaches,
     similarity_of,
 )
+from langcache.engine.storage.entry import CacheEntry, Match, SearchResult
 from langcache.engine.storage.errors import StorageError
 from langcache.engine.storage.redis._codec import (
     DamagedError,
@@ -218,6 +216,11 @@ class RedisStorage(StorageBackend):
     def _prepare(self, dimensions: int) -> Steps[Mode]:
         yield from self._engine.prepare(dimensions)
         return self._engine.mode or "plain"
+
+    @property
+    @override
+    def is_shared(self) -> bool:
+        return True
 
     # Storing.
 
