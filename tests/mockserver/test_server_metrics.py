@@ -11,7 +11,6 @@ from langcache_mockserver import Settings
 from langcache_mockserver.call import Call
 from langcache_mockserver.metrics import MOST_CACHES, Metrics
 from langcache_mockserver.observing import Exchange
-from langcache_mockserver.remembering import RememberingEmbedder
 
 from langcache.engine import InMemoryStorage
 
@@ -251,65 +250,6 @@ def test_what_real_requests_come_to_is_there(http, cache_path):
     deadline = time.monotonic() + 5  # a request is counted when its answer has been sent
     while requests_total(scrape(http), "set", "POST", 201) < before + 3:
         assert time.monotonic() < deadline
-
-
-class CountingEmbedder:
-    """Knows vectors of four numbers, and what it was asked for."""
-
-    model_id = "counting"
-    dimensions = 4
-
-    def __init__(self):
-        self.asked = []
-
-    def embed(self, texts):
-        import numpy as np
-
-        self.asked.extend(texts)
-        vectors = np.array([[len(text), 1, 2, 3] for text in texts], np.float32)
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-
-def test_the_texts_asked_for_last_are_remembered():
-    inner = CountingEmbedder()
-    embedder = RememberingEmbedder(inner, 2)
-    for text in ("a", "bb", "a", "ccc", "a", "bb"):
-        assert (embedder.embed([text]) == inner.embed([text])).all()
-    del inner.asked[:]
-    assert embedder.knows("bb")
-    assert not embedder.knows("ccc")
-    mixed = embedder.embed(["bb", "dddd", "a"])
-    assert inner.asked == ["dddd"]
-    assert (mixed == inner.embed(["bb", "dddd", "a"])).all()
-    assert embedder.embed([]).shape == (0, 4)
-
-
-def test_a_size_of_0_and_long_texts_remember_nothing():
-    none = RememberingEmbedder(CountingEmbedder(), 0)
-    none.embed(["a"])
-    assert not none.knows("a")
-    some = RememberingEmbedder(CountingEmbedder(), 9)
-    some.embed(["a" * 4097, "b" * 4096])
-    assert [some.knows("a" * 4097), some.knows("b" * 4096)] == [False, True]
-
-
-def test_what_is_remembered_cannot_be_changed():
-    embedder = RememberingEmbedder(CountingEmbedder(), 9)
-    embedder.embed(["a"])[0, 0] = 7
-    with pytest.raises(ValueError, match="read-only"):
-        embedder.embed_one("a")[0] = 7
-    embedder.embed(["a"])[0, 0] = 7
-    assert (embedder.embed(["a"]) == CountingEmbedder().embed(["a"])).all()
-    assert (embedder.embed_one("a") == CountingEmbedder().embed(["a"])[0]).all()
-
-
-def test_one_text_is_embedded_once_and_remembered():
-    inner = CountingEmbedder()
-    embedder = RememberingEmbedder(inner, 9)
-    first, again = embedder.embed_one("a"), embedder.embed_one("a")
-    assert inner.asked == ["a"]
-    assert (first == again).all()
-    assert embedder.embed(["a"])[0, 0] != 7
 
 
 def test_an_entry_is_found_the_same_with_and_without_the_memory(serve):

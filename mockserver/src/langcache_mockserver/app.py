@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
+from langcache.engine.embedders.vector_memory import VectorMemory
 from langcache.engine.storage import StorageError
 from langcache.engine.storage.create import create_storage, is_redis_url
 from langcache_mockserver import control_plane, data_plane, health, identity, metrics
@@ -26,7 +27,6 @@ from langcache_mockserver.middleware import middleware_of
 from langcache_mockserver.minilm import shared_minilm
 from langcache_mockserver.rate_limits import RateLimits
 from langcache_mockserver.registry import Registry, digest_of
-from langcache_mockserver.remembering import RememberingEmbedder
 from langcache_mockserver.routing import routes_of
 from langcache_mockserver.service import Service, WorkerThreads
 from langcache_mockserver.settings import Settings
@@ -88,7 +88,7 @@ def create_app(
 
     meters = Metrics(used_storage) if settings.metrics == "on" else None
     used_embedder = shared_minilm() if embedder is None else embedder
-    remembering = RememberingEmbedder(
+    remembering = VectorMemory(
         used_embedder,
         settings.embedding_cache,
         None if meters is None else meters.observe_embedding,

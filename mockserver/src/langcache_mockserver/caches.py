@@ -14,8 +14,8 @@ from langcache_mockserver.reformulate import reformulate
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from langcache.engine.embedders.vector_memory import VectorMemory
     from langcache.engine.storage import Match, StorageBackend
-    from langcache_mockserver.remembering import RememberingEmbedder
 
 _NEAR_MISS = 0.05  # how far below the threshold the best similarity of a near miss may be
 _MOST_SCANNED = 50_000  # more have an index that leads each search elsewhere
@@ -93,7 +93,7 @@ class Caches:
     def __init__(
         self,
         *,
-        embedder: RememberingEmbedder,
+        embedder: VectorMemory,
         storage: StorageBackend,
         default_threshold: float,
         clock: Callable[[], float] = time.time,
