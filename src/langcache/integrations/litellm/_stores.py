@@ -5,18 +5,16 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from langcache.engine import CacheEntry, StorageBackend
+from langcache.engine.embedders.vector_memory import VectorMemory
 from langcache.engine.storage.create import create_storage, is_redis_url, is_storage_name
 from langcache.engine.storage.entry import Scope
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from langcache import LangCache
     from langcache.engine import Embedder
     from langcache.integrations.litellm._redis import RedisAddress
@@ -80,13 +78,9 @@ class EngineStore(Store):
 
     def __init__(self, storage: StorageBackend, embedder: Embedder, namespace: str) -> None:
         self._storage = storage
-        self._embedder = embedder
+        # A miss embeds the question; storing its answer needs the same vector soon after.
+        self._embedder = VectorMemory(embedder, _REMEMBERED_VECTORS)
         self._namespace = namespace
-        # A miss asks for the vector of a question, and the answer comes with the same question.
-        self._vector = lru_cache(_REMEMBERED_VECTORS)(self._embed)
-
-    def _embed(self, question: str) -> NDArray[np.float32]:
-        return self._embedder.embed([question])[0]
 
     def find_at_once(self, request: Request) -> Found | None:
         scope = Scope(self._namespace, self._embedder.model_id, request.scope)
@@ -101,7 +95,7 @@ class EngineStore(Store):
         if same or request.question is None:
             return same
         result = self._storage.search(
-            self._vector(request.question),
+            self._embedder.embed_one(request.question),
             self._namespace,
             self._embedder.model_id,
             request.scope,
@@ -120,7 +114,7 @@ class EngineStore(Store):
                 id=request.id,
                 prompt=question if alike else "",
                 response=text,
-                embedding=self._vector(question) if alike else _NO_EMBEDDING,
+                embedding=self._embedder.embed_one(question) if alike else _NO_EMBEDDING,
                 namespace=self._namespace,
                 embedding_model_id=self._embedder.model_id if alike else _NO_MODEL,
                 context_hash=request.scope if alike else "",
