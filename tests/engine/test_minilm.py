@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from langcache.engine.embedders import MiniLMEmbedder
+from langcache.engine.embedders.text_facts import DescribesTexts
 
 PARAPHRASES = [
     ("How do I reset my password?", "I forgot my password, how can I get a new one?"),
@@ -164,6 +165,55 @@ def test_refuses_what_is_not_a_sequence_of_str(embedder, texts, message):
         embedder.embed(texts)
     with pytest.raises(TypeError, match=f"^{message}$"):
         asyncio.run(embedder.aembed(texts))
+
+
+def test_describes_texts(embedder):
+    assert isinstance(embedder, DescribesTexts)
+
+
+def test_texts_that_differ_in_letter_case_and_white_space_have_the_same_token_ids(embedder):
+    one, other = embedder.describe("Who wrote Hamlet?"), embedder.describe(" who  WROTE\nhamlet ?")
+    assert one == other
+    assert len(one.token_ids) == 4
+    assert embedder.describe("Who read Hamlet?").token_ids != one.token_ids
+
+
+def test_an_empty_text_has_no_tokens(embedder):
+    facts = embedder.describe("")
+    assert (facts.token_ids, facts.unknown, facts.was_cut) == ((), (), False)
+
+
+def test_the_parts_without_a_token_are_told_in_order(embedder):
+    word = "x" * 101
+    facts = embedder.describe(f"I like \U0001f355 and\ud800 {word} \u2615\u2615!")
+    assert facts.unknown == ("\U0001f355", word, "\u2615\u2615")
+    assert embedder.describe("I like pizza and coffee!").unknown == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "was_cut"),
+    [
+        ("word " * (langcache_minilm.MAX_TOKENS - 2), False),
+        ("word " * (langcache_minilm.MAX_TOKENS - 1), True),
+        (" " * 32_764 + "word", False),
+        (" " * 32_764 + "words", True),
+    ],
+)
+def test_tells_whether_a_text_was_cut(embedder, text, was_cut):
+    facts = embedder.describe(text)
+    assert facts.was_cut is was_cut
+    assert len(facts.token_ids) <= langcache_minilm.MAX_TOKENS - 2
+
+
+@settings(max_examples=50, deadline=None)
+@given(text=any_text)
+def test_describes_any_text(embedder, text):
+    assert len(embedder.describe(text).token_ids) >= len(embedder.describe(text).unknown)
+
+
+def test_refuses_to_describe_what_is_not_a_str(embedder):
+    with pytest.raises(TypeError, match=r"^text must be a str, got bytes$"):
+        embedder.describe(b"secret")
 
 
 @pytest.mark.parametrize("threads", [0, -1])

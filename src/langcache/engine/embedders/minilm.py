@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from langcache.engine.embedders._arrays import without_lone_surrogates
 from langcache.engine.embedders._texts import TextEmbedder
+from langcache.engine.embedders.text_facts import TextFacts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,6 +98,33 @@ class MiniLMEmbedder(TextEmbedder):
         for row, text in enumerate(texts):
             vectors[row] = self._embed_one(text)
         return vectors
+
+    def describe(self, text: str) -> TextFacts:
+        """Return what the model reads of a text, without embedding it.
+
+        Args:
+            text: Any text. Letter case, accents, control characters and lone surrogates do not
+                count, so they are in none of the facts.
+
+        Raises:
+            TypeError: `text` is not a str.
+        """
+        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"text must be a str, got {type(text).__name__}")
+        readable = without_lone_surrogates(text[:_MAX_CHARACTERS])
+        encoding = self._tokenizer.encode(readable)
+        ids: list[int] = encoding.ids[1:-1]
+        parts: list[tuple[int, int]] = encoding.offsets[1:-1]
+        unknown = self._tokenizer.token_to_id("[UNK]")
+        return TextFacts(
+            token_ids=tuple(ids),
+            unknown=tuple(
+                readable[start:end]
+                for token, (start, end) in zip(ids, parts, strict=True)
+                if token == unknown
+            ),
+            was_cut=len(text) > _MAX_CHARACTERS or bool(encoding.overflowing),
+        )
 
     def _embed_one(self, text: str) -> NDArray[np.float32]:
         # One text for each run, because a batch has to be padded: 64 questions take 130 ms one by
