@@ -3,14 +3,12 @@
     from langcache import LangCache
 
     with LangCache(server_url=..., cache_id=..., api_key=...) as cache:
-        cache.set(prompt="How does semantic caching work?", response="By meaning.")
+        cache.set(prompt="How does semantic caching work?", response="It compares meanings.")
         hit = cache.search(prompt="Explain semantic caching")
 
-The cache itself, as a library to run inside a process, is :mod:`langcache.engine` (extra
-``engine``).
+`langcache.engine` (extra `engine`) is the semantic cache itself, as a library.
 
-Every name is loaded when it is first used, so that the engine and the server do not pay for an
-HTTP client that they have no use for.
+Names are imported on first use, so the engine and the server do not load an HTTP client.
 """
 
 from importlib import import_module

@@ -1,9 +1,9 @@
 """A deadline for blocking reads.
 
-``httpx`` bounds each read of a socket, not their sum, so a server that sends a byte now and then
-keeps a blocking call for ever. Here the network layer below an ``httpx.Client`` is wrapped: while
-a call with a deadline is under way in a thread, each operation on the socket gets at most the time
-that is left. (An async call needs none of this: its task is cancelled.)
+The timeouts of `httpx` apply to each read of a socket, not to their sum, so a server that sends one
+byte now and then can block a call forever. This module wraps the network layer of an
+`httpx.Client`: during a call with a deadline, the timeout of each socket operation is at most the
+remaining time. Async calls do not need this, because their task is cancelled at the deadline.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _deadline: ContextVar[float | None] = ContextVar("langcache_deadline", default=N
 
 @contextmanager
 def within(deadline: float) -> Generator[None, None, None]:
-    """Bound the reads and writes of this thread by a ``time.monotonic()``."""
+    """Apply a deadline, a `time.monotonic()` value, to the reads and writes of this thread."""
     token = _deadline.set(deadline)
     try:
         yield
@@ -35,9 +35,10 @@ def within(deadline: float) -> Generator[None, None, None]:
 def bounded_stream(
     stream: httpx.SyncByteStream, deadline: float, request: httpx.Request
 ) -> httpx.SyncByteStream:
-    """A response stream that stops with a ReadTimeout once the deadline is over.
+    """Return a response stream that raises ReadTimeout after the deadline.
 
-    For clients of the user's own, whose sockets are out of reach: between two chunks.
+    It checks the deadline between two chunks. This is for clients that the user passed, whose
+    sockets cannot be wrapped.
     """
     return _BoundedStream(stream, deadline, request)
 
@@ -54,17 +55,19 @@ class _BoundedStream(httpx.SyncByteStream):
         for chunk in self._stream:
             yield chunk
             if time.monotonic() >= self._deadline:
-                raise httpx.ReadTimeout("the deadline of the call is over", request=self._request)
+                raise httpx.ReadTimeout(
+                    "the deadline of the call has passed", request=self._request
+                )
 
     def close(self) -> None:
         self._stream.close()
 
 
 def install(client: httpx.Client) -> None:
-    """Make a client of ours respect :func:`within`.
+    """Make an `httpx.Client` respect `within`.
 
     Neither httpx nor httpcore has a public way to wrap the network layer of a client that also
-    reads the proxy settings of the environment; the tests hold the private names used here.
+    reads the proxy settings of the environment. Tests check the private names used here.
     """
     transports = [client._transport, *client._mounts.values()]  # pyright: ignore[reportPrivateUsage] # noqa: SLF001
     for transport in transports:
@@ -80,7 +83,7 @@ def _limit(timeout: float | None, expired: type[Exception]) -> float | None:
         return timeout
     left = deadline - time.monotonic()
     if left <= 0:
-        raise expired("the deadline of the call is over")
+        raise expired("the deadline of the call has passed")
     return left if timeout is None else min(timeout, left)
 
 

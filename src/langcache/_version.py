@@ -1,3 +1,3 @@
-"""The version of the distribution, in one place."""
+"""The version of the package."""
 
 __version__: str = "0.15.0"

@@ -1,4 +1,4 @@
-"""Functions of your own that run around each attempt of a call.
+"""Your own functions that run before and after each attempt of a call.
 
     cache = LangCache(...)
 
@@ -6,9 +6,9 @@
     def tag(context: HookContext, request: httpx.Request) -> None:
         request.headers["x-team"] = "search"
 
-A hook may be a function or a coroutine function; the latter needs the ``_async`` methods. Hooks
-run in the order they were registered, in the caller's own thread or task, once for each attempt,
-and each attempt starts from a fresh request. What a hook raises ends the call.
+A hook is a function or a coroutine function; coroutine functions work with the `_async` methods
+only. Hooks run once per attempt, in the order of registration, in the caller's thread or task. Each
+attempt starts with a fresh request. An exception in a hook ends the call.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class HookContext:
-    """Where a hook is called from.
+    """The call that a hook runs for.
 
     Attributes:
-        operation_id: The operation, as the contract names it (``"search"``).
+        operation_id: The `operationId` of the operation, such as `"search"`.
         server_url: The base URL of the service.
-        attempt: Which attempt it is, from 1.
+        attempt: The number of the attempt, starting at 1.
     """
 
     operation_id: str
@@ -46,20 +46,20 @@ class HookContext:
 BeforeRequestHook = Callable[
     [HookContext, httpx.Request], httpx.Request | Awaitable[httpx.Request | None] | None
 ]
-"""Sees a request before it is sent; may change it, or return another to send instead."""
+"""Receives a request before it is sent. May change it, or return a replacement."""
 
 AfterSuccessHook = Callable[
     [HookContext, httpx.Response],
     httpx.Response | Awaitable[httpx.Response | None] | None,
 ]
-"""Sees a successful response (2xx) before it is parsed; may return another instead."""
+"""Receives a successful response (2xx) before it is parsed. May return a replacement."""
 
 AfterErrorHook = Callable[
     [HookContext, httpx.Response | None, httpx.RequestError | None],
     httpx.Response | Awaitable[httpx.Response | None] | None,
 ]
-"""Sees a failed attempt: a response of another status, or a network error. May return a response
-to go on with instead; one of status 2xx ends the call with success."""
+"""Receives a failed attempt: a response with another status, or a network error. May return a
+replacement response; a 2xx response makes the call succeed."""
 
 B = TypeVar("B", bound=BeforeRequestHook)
 S = TypeVar("S", bound=AfterSuccessHook)
@@ -68,12 +68,12 @@ E = TypeVar("E", bound=AfterErrorHook)
 
 @dataclass(slots=True)
 class Hooks:
-    """The hooks of one client. Its methods register a hook and work as decorators.
+    """The hooks of one client. The methods register a hook and can be used as decorators.
 
     Attributes:
-        before_request_hooks: What runs before each attempt, in order.
-        after_success_hooks: What runs after each successful attempt, in order.
-        after_error_hooks: What runs after each failed attempt, in order.
+        before_request_hooks: The hooks that run before each attempt, in order.
+        after_success_hooks: The hooks that run after each successful attempt, in order.
+        after_error_hooks: The hooks that run after each failed attempt, in order.
     """
 
     before_request_hooks: list[BeforeRequestHook] = field(default_factory=list[BeforeRequestHook])
@@ -81,19 +81,22 @@ class Hooks:
     after_error_hooks: list[AfterErrorHook] = field(default_factory=list[AfterErrorHook])
 
     def before_request(self, hook: B) -> B:
-        """Call ``hook(context, request)`` before each attempt."""
+        """Call `hook(context, request)` before each attempt."""
         _require_callable(hook)
         self.before_request_hooks.append(hook)
         return hook
 
     def after_success(self, hook: S) -> S:
-        """Call ``hook(context, response)`` after each successful attempt."""
+        """Call `hook(context, response)` after each successful attempt."""
         _require_callable(hook)
         self.after_success_hooks.append(hook)
         return hook
 
     def after_error(self, hook: E) -> E:
-        """Call ``hook(context, response, error)`` after each failed attempt; one is None."""
+        """Call `hook(context, response, error)` after each failed attempt.
+
+        Either `response` or `error` is None.
+        """
         _require_callable(hook)
         self.after_error_hooks.append(hook)
         return hook
@@ -101,4 +104,4 @@ class Hooks:
 
 def _require_callable(hook: object) -> None:
     if not callable(hook):
-        raise TypeError(f"hook: must be callable, is {type(hook).__name__}")
+        raise TypeError(f"hook: must be callable, got {type(hook).__name__}")

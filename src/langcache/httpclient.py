@@ -1,10 +1,10 @@
-"""The HTTP clients that a LangCache can send through.
+"""The HTTP clients that `LangCache` can use.
 
-:class:`HttpClient` and :class:`AsyncHttpClient` say what is needed of a client of your own; an
-``httpx.Client`` or ``httpx.AsyncClient`` has it. :class:`DefaultHttpClient` and
-:class:`DefaultAsyncHttpClient` are what is used when none is given: take one to add a proxy or a
-certificate authority and keep the rest. :class:`DefaultAioHttpClient` sends through aiohttp, which
-is several times faster under concurrency (extra ``aiohttp``).
+`HttpClient` and `AsyncHttpClient` are the protocols for your own client; `httpx.Client` and
+`httpx.AsyncClient` implement them. `DefaultHttpClient` and `DefaultAsyncHttpClient` are the
+defaults. Create one yourself to add a proxy or a certificate authority and keep the other settings.
+`DefaultAioHttpClient` uses aiohttp, which is several times faster under concurrency (extra
+`aiohttp`).
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ __all__ = [
     "HttpClient",
 ]
 
-# With fewer idle connections allowed than there are threads, httpcore now and then closes one that
-# another thread is about to use.
+# If the limit of idle connections is below the number of threads, httpcore sometimes closes a
+# connection that another thread is about to use.
 _LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=1000, keepalive_expiry=30)
-# Tasks of one event loop do not get in each other's way like that, while each call costs httpcore
+# Tasks of one event loop do not have this problem. Here, the cost of a call in httpcore grows with
 # the square of the number of idle connections: 5 ms of CPU with 64 of them.
 _ASYNC_LIMITS = httpx.Limits(
     max_connections=1000, max_keepalive_connections=20, keepalive_expiry=30
@@ -39,7 +39,7 @@ _ASYNC_LIMITS = httpx.Limits(
 
 @runtime_checkable
 class HttpClient(Protocol):
-    """What a sync HTTP client must have: these three methods of ``httpx.Client``."""
+    """The protocol of a sync HTTP client: three methods of `httpx.Client`."""
 
     def send(
         self,
@@ -49,7 +49,7 @@ class HttpClient(Protocol):
         auth: Any = httpx.USE_CLIENT_DEFAULT,
         follow_redirects: Any = httpx.USE_CLIENT_DEFAULT,
     ) -> httpx.Response:
-        """Send a request; read the whole response unless ``stream``."""
+        """Send a request. Read the whole response unless `stream` is true."""
         ...
 
     def build_request(
@@ -67,17 +67,17 @@ class HttpClient(Protocol):
         timeout: Any = httpx.USE_CLIENT_DEFAULT,
         extensions: Any = None,
     ) -> httpx.Request:
-        """Make a request with the client's own headers and settings."""
+        """Build a request with the client's headers and settings."""
         ...
 
     def close(self) -> None:
-        """Close the connections. A client that you supply is never closed for you."""
+        """Close the connections. `LangCache` never calls this on a client that you pass."""
         ...
 
 
 @runtime_checkable
 class AsyncHttpClient(Protocol):
-    """What an async HTTP client must have: these three methods of ``httpx.AsyncClient``."""
+    """The protocol of an async HTTP client: three methods of `httpx.AsyncClient`."""
 
     async def send(
         self,
@@ -87,7 +87,7 @@ class AsyncHttpClient(Protocol):
         auth: Any = httpx.USE_CLIENT_DEFAULT,
         follow_redirects: Any = httpx.USE_CLIENT_DEFAULT,
     ) -> httpx.Response:
-        """Send a request; read the whole response unless ``stream``."""
+        """Send a request. Read the whole response unless `stream` is true."""
         ...
 
     def build_request(
@@ -105,25 +105,25 @@ class AsyncHttpClient(Protocol):
         timeout: Any = httpx.USE_CLIENT_DEFAULT,
         extensions: Any = None,
     ) -> httpx.Request:
-        """Make a request with the client's own headers and settings."""
+        """Build a request with the client's headers and settings."""
         ...
 
     async def aclose(self) -> None:
-        """Close the connections. A client that you supply is never closed for you."""
+        """Close the connections. `LangCache` never calls this on a client that you pass."""
         ...
 
 
 @functools.lru_cache(maxsize=1)
 def _ssl_context() -> ssl.SSLContext:
-    # Loading the certificate authorities takes some 20 ms and megabytes: once for a process.
+    # Loading the certificate authorities takes about 20 ms and several MB, so it is done once.
     return httpx.create_ssl_context()
 
 
 class DefaultHttpClient(httpx.Client):
-    """An ``httpx.Client`` with our defaults, which any argument of it overrides.
+    """An `httpx.Client` with the defaults of this package. Arguments override them.
 
-    The TLS context is shared by all clients of a process; up to 1000 connections, kept for 30
-    seconds when idle; the deadline of a call bounds each read. Close it yourself.
+    All clients of a process share one TLS context. There are up to 1000 connections, closed after
+    30 idle seconds. The deadline of a call limits each read. You must close the client yourself.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -132,9 +132,9 @@ class DefaultHttpClient(httpx.Client):
 
 
 class DefaultAsyncHttpClient(httpx.AsyncClient):
-    """An ``httpx.AsyncClient`` with our defaults, which any argument of it overrides.
+    """An `httpx.AsyncClient` with the defaults of this package. Arguments override them.
 
-    They are those of :class:`DefaultHttpClient`, but of the connections, 20 are kept when idle.
+    The defaults are those of `DefaultHttpClient`, except that at most 20 idle connections are kept.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -149,11 +149,11 @@ def _with_defaults(options: dict[str, Any], limits: httpx.Limits) -> dict[str, A
 
 
 class DefaultAioHttpClient(httpx.AsyncClient):
-    """An ``httpx.AsyncClient`` that sends through aiohttp; needs the extra ``aiohttp``.
+    """An `httpx.AsyncClient` that uses aiohttp. Needs the extra `aiohttp`.
 
     Args:
-        options: As of ``httpx.AsyncClient``; ``verify``, ``cert``, ``limits`` and ``trust_env``
-            go to the transport.
+        options: The arguments of `httpx.AsyncClient`. `verify`, `cert`, `limits` and `trust_env`
+            are passed to the transport.
 
     Raises:
         ImportError: The extra is not installed.
@@ -164,7 +164,7 @@ class DefaultAioHttpClient(httpx.AsyncClient):
             from httpx_aiohttp import AiohttpTransport
         except ImportError as error:
             raise ImportError(
-                'DefaultAioHttpClient needs the extra: pip install "langcache[aiohttp]"'
+                "DefaultAioHttpClient needs the extra `aiohttp`: pip install httpx-aiohttp"
             ) from error
         options = _with_defaults(options, _LIMITS)
         transport_options = {

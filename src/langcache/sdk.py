@@ -1,9 +1,9 @@
 # Generated from openapi.yaml by codegen/generate.py; do not edit.
-"""The client: a method for each operation of the LangCache API."""
+"""The client, with one method per operation of the LangCache API."""
 
 from __future__ import annotations
 
-# Imports for annotations alone are there at run time as well, so that typing.get_type_hints works.
+# Imports for annotations are not deferred, so that typing.get_type_hints works.
 from collections.abc import Iterable, Mapping  # noqa: TC003
 from typing import Any, Protocol, TypeVar
 
@@ -112,33 +112,34 @@ _HEALTH: Operation[models.HealthResponse] = Operation(
 class LangCache(BaseClient):
     """A semantic cache for the responses of language models.
 
-    Each method has a twin for async code, its name and `_async`. A client can be shared between
-    threads and event loops, and used again after `close`.
+    Each method has an async version whose name ends in `_async`. A client can be shared between
+    threads and event loops, and can be used again after `close`.
 
     Args:
         server_url: The base URL of the service, such as `http://127.0.0.1:8080`.
-        api_key: The API key of the service, sent as `Authorization: Bearer <key>`. May be a
-            callable, sync or async, that is asked for it on each attempt. By default the
-            environment variable LANGCACHE_API_KEY, read at each call.
-        cache_id: The id of the cache. At least 1 character. By default the environment variable
-            LANGCACHE_CACHE_ID, read at each call.
-        client: An HTTP client of your own for blocking calls, such as an `httpx.Client`. It is used
-            as it is and left open. By default one is made on the first call.
-        async_client: The same for async calls, such as an `httpx.AsyncClient`.
-        retry_config: The retry policy; None for no retries. By default, requests are sent again
-            after no or a broken connection and after a status of 429, 502, 503, 504, for at
-            most 2000 milliseconds.
-        timeout_ms: What a call may take in all, retries included, in milliseconds. By default there
-            is no limit but those of the HTTP client.
-        debug_logger: Where to log what is sent and received.
-        debug_bodies: Whether to log headers (secrets masked) and bodies as well.
+        api_key: The API key of the service, sent as `Authorization: Bearer <key>`. Can be a sync or
+            async callable that returns it; it is called on each attempt. Default: the environment
+            variable `LANGCACHE_API_KEY`, read on each call.
+        cache_id: The id of the cache. At least 1 character. Default: the environment variable
+            `LANGCACHE_CACHE_ID`, read on each call.
+        client: Your own HTTP client for blocking calls, such as an `httpx.Client`. Its settings are
+            kept, and it is never closed for you. Default: a client is created on the first call.
+        async_client: Your own HTTP client for async calls, such as an `httpx.AsyncClient`.
+        retry_config: The retry policy. None disables retries. Default: requests are retried after a
+            failed or broken connection and after the statuses 429, 502, 503, 504, for at most 2000
+            milliseconds.
+        timeout_ms: Time budget for each whole call, retries included, in milliseconds. Default: no
+            limit other than the timeouts of the HTTP client.
+        debug_logger: The logger for requests and responses. Default: the logger `langcache`.
+        debug_bodies: Whether to also log headers (with secrets masked) and bodies. Default: whether
+            the environment variable `LANGCACHE_DEBUG` is `bodies`.
 
     Attributes:
-        hooks: Functions of your own to run before requests and after responses.
+        hooks: Your own functions that run before requests and after responses.
 
     Raises:
-        TypeError: An argument is of the wrong type.
-        ValueError: An argument has an impossible value.
+        TypeError: An argument has the wrong type.
+        ValueError: An argument has an invalid value.
     """
 
     _default_retry_config = RetryConfig(
@@ -157,7 +158,7 @@ class LangCache(BaseClient):
 
     @property
     def with_raw_response(self) -> LangCacheWithRawResponse:
-        """The same methods, giving back the HTTP response as well."""
+        """The same methods, which also return the HTTP response."""
         return LangCacheWithRawResponse(self._call_raw, self._call_raw_async)
 
     def set(
@@ -174,56 +175,56 @@ class LangCache(BaseClient):
     ) -> models.SetResponse:
         """Save an entry.
 
-        Adds an entry to the cache: a prompt and the response to give back for it.
+        Adds an entry to the cache: a prompt and its response.
 
-        The id of an entry follows from its prompt and attributes, so storing the same prompt with
+        The prompt and the attributes determine the id of an entry, so storing the same prompt with
         the same attributes again replaces the entry.
 
         Args:
             prompt: The prompt that the entry answers. 1 to 1024 characters.
-            response: The response to give back for the prompt and for others that mean the same.
-            attributes: Names and values that a search can filter by. A value must not contain a
+            response: The response to return for this prompt and for prompts with the same meaning.
+            attributes: Names and values that searches can filter by. A value must not contain a
                 comma. At most 5 entries; names must match `^[a-zA-Z0-9_-]{1,32}$`; each value: 1 to
                 500 characters, must match `^[^,]*$`.
-            ttl_millis: How long the entry lives, in milliseconds. By default, the cache's own
-                default, which may be for ever. 1 to 31556952000.
-            retries: The retry policy of this call; by default that of the client, None for no
+            ttl_millis: The time to live of the entry, in milliseconds. The default is that of the
+                cache, which may be unlimited. 1 to 31556952000.
+            retries: Retry policy for this call. Default: the client's policy. None disables
                 retries.
-            server_url: The base URL of this call; by default that of the client.
-            timeout_ms: What this call may take in all, retries included, in milliseconds; by
-                default the client's `timeout_ms`.
-            http_headers: Headers to send besides; they replace those of the same name.
+            server_url: Base URL for this call. Default: the client's.
+            timeout_ms: Time budget for the whole call, retries included, in milliseconds. Default:
+                the client's.
+            http_headers: Extra headers. They replace headers of the same name.
 
         Returns:
-            A `SetResponse`. The entry is stored. `entry_id`: The id of the entry.
+            A `SetResponse`. The entry was stored. `entry_id`: The id of the entry.
 
         Raises:
             BadRequestErrorResponseContent: Status 400. The request breaks a rule of the API or of
-                the cache; `fields` says which. Correct the request; sending it again unchanged
-                fails again.
+                the cache. `fields` lists the broken rules. Correct the request before sending it
+                again.
             AuthenticationErrorResponseContent: Status 401. The API key is missing, malformed or
                 unknown. Pass a valid `api_key`.
             ForbiddenErrorResponseContent: Status 403. The API key is valid but has no grant for
-                this operation on this cache. Use another key or have the grant added.
-            NotFoundErrorResponseContent: Status 404. There is no such cache, or no such entry in
-                it. Check `cache_id` and the id of the entry.
+                this operation on this cache. Use another key or add the grant.
+            NotFoundErrorResponseContent: Status 404. The cache or the entry does not exist. Check
+                `cache_id` and the id of the entry.
             PayloadTooLargeErrorResponseContent: Status 413. The request body is larger than the
                 service accepts. Send a shorter prompt or response.
             UnsupportedMediaTypeErrorResponseContent: Status 415. The request body is not declared
                 as JSON. Send `Content-Type: application/json`.
-            FailedDependencyErrorResponseContent: Status 424. Something the service needs, its
-                database or its embedding model, can't be used at the moment. Go on without the
-                cache and try again later.
-            TooManyRequestsErrorResponseContent: Status 429. The rate limit of the key is reached.
-                Wait for the time in `Retry-After` and send again; a client does so by itself within
-                its retry policy.
-            UnexpectedErrorResponseContent: Status 500. The service failed in a way it did not
-                foresee. Report it with the request id.
-            APIError: Any other status that is not a success.
-            ResponseValidationError: A success whose body can't be read.
-            NoResponseError: No complete answer: no connection, a timeout or a broken connection.
-            TypeError: An argument is of the wrong type.
-            ValueError: An argument can't be sent, such as an empty id.
+            FailedDependencyErrorResponseContent: Status 424. A dependency of the service, its
+                database or its embedding model, is unavailable. Continue without the cache and try
+                again later.
+            TooManyRequestsErrorResponseContent: Status 429. The key has exceeded its rate limit.
+                Wait for the time in `Retry-After` and send the request again. Clients do this
+                automatically, within their retry policy.
+            UnexpectedErrorResponseContent: Status 500. The service failed unexpectedly. Report the
+                error with its request id.
+            APIError: Any other status that is not 2xx.
+            ResponseValidationError: The body of a 2xx response is invalid.
+            NoResponseError: No complete response: a timeout, or a failed or broken connection.
+            TypeError: An argument has the wrong type.
+            ValueError: An argument has an invalid value, such as an empty id.
         """
         return self._call(
             _SET,
@@ -249,56 +250,56 @@ class LangCache(BaseClient):
     ) -> models.SetResponse:
         """Save an entry.
 
-        Adds an entry to the cache: a prompt and the response to give back for it.
+        Adds an entry to the cache: a prompt and its response.
 
-        The id of an entry follows from its prompt and attributes, so storing the same prompt with
+        The prompt and the attributes determine the id of an entry, so storing the same prompt with
         the same attributes again replaces the entry.
 
         Args:
             prompt: The prompt that the entry answers. 1 to 1024 characters.
-            response: The response to give back for the prompt and for others that mean the same.
-            attributes: Names and values that a search can filter by. A value must not contain a
+            response: The response to return for this prompt and for prompts with the same meaning.
+            attributes: Names and values that searches can filter by. A value must not contain a
                 comma. At most 5 entries; names must match `^[a-zA-Z0-9_-]{1,32}$`; each value: 1 to
                 500 characters, must match `^[^,]*$`.
-            ttl_millis: How long the entry lives, in milliseconds. By default, the cache's own
-                default, which may be for ever. 1 to 31556952000.
-            retries: The retry policy of this call; by default that of the client, None for no
+            ttl_millis: The time to live of the entry, in milliseconds. The default is that of the
+                cache, which may be unlimited. 1 to 31556952000.
+            retries: Retry policy for this call. Default: the client's policy. None disables
                 retries.
-            server_url: The base URL of this call; by default that of the client.
-            timeout_ms: What this call may take in all, retries included, in milliseconds; by
-                default the client's `timeout_ms`.
-            http_headers: Headers to send besides; they replace those of the same name.
+            server_url: Base URL for this call. Default: the client's.
+            timeout_ms: Time budget for the whole call, retries included, in milliseconds. Default:
+                the client's.
+            http_headers: Extra headers. They replace headers of the same name.
 
         Returns:
-            A `SetResponse`. The entry is stored. `entry_id`: The id of the entry.
+            A `SetResponse`. The entry was stored. `entry_id`: The id of the entry.
 
         Raises:
             BadRequestErrorResponseContent: Status 400. The request breaks a rule of the API or of
-                the cache; `fields` says which. Correct the request; sending it again unchanged
-                fails again.
+                the cache. `fields` lists the broken rules. Correct the request before sending it
+                again.
             AuthenticationErrorResponseContent: Status 401. The API key is missing, malformed or
                 unknown. Pass a valid `api_key`.
             ForbiddenErrorResponseContent: Status 403. The API key is valid but has no grant for
-                this operation on this cache. Use another key or have the grant added.
-            NotFoundErrorResponseContent: Status 404. There is no such cache, or no such entry in
-                it. Check `cache_id` and the id of the entry.
+                this operation on this cache. Use another key or add the grant.
+            NotFoundErrorResponseContent: Status 404. The cache or the entry does not exist. Check
+                `cache_id` and the id of the entry.
             PayloadTooLargeErrorResponseContent: Status 413. The request body is larger than the
                 service accepts. Send a shorter prompt or response.
             UnsupportedMediaTypeErrorResponseContent: Status 415. The request body is not declared
                 as JSON. Send `Content-Type: application/json`.
-            FailedDependencyErrorResponseContent: Status 424. Something the service needs, its
-                database or its embedding model, can't be used at the moment. Go on without the
-                cache and try again later.
-            TooManyRequestsErrorResponseContent: Status 429. The rate limit of the key is reached.
-                Wait for the time in `Retry-After` and send again; a client does so by itself within
-                its retry policy.
-            UnexpectedErrorResponseContent: Status 500. The service failed in a way it did not
-                foresee. Report it with the request id.
-            APIError: Any other status that is not a success.
-            ResponseValidationError: A success whose body can't be read.
-            NoResponseError: No complete answer: no connection, a timeout or a broken connection.
-            TypeError: An argument is of the wrong type.
-            ValueError: An argument can't be sent, such as an empty id.
+            FailedDependencyErrorResponseContent: Status 424. A dependency of the service, its
+                database or its embedding model, is unavailable. Continue without the cache and try
+                again later.
+            TooManyRequestsErrorResponseContent: Status 429. The key has exceeded its rate limit.
+                Wait for the time in `Retry-After` and send the request again. Clients do this
+                automatically, within their retry policy.
+            UnexpectedErrorResponseContent: Status 500. The service failed unexpectedly. Report the
+                error with its request id.
+            APIError: Any other status that is not 2xx.
+            ResponseValidationError: The body of a 2xx response is invalid.
+            NoResponseError: No complete response: a timeout, or a failed or broken connection.
+            TypeError: An argument has the wrong type.
+            ValueError: An argument has an invalid value, such as an empty id.
         """
         return await self._call_async(
             _SET,
@@ -325,56 +326,57 @@ class LangCache(BaseClient):
     ) -> models.SearchResponse:
         """Search for entries.
 
-        Searches the cache for entries whose prompt means the same as the given one, best match
-        first. A miss is an empty list.
+        Searches the cache for entries whose prompt has the same meaning as the given prompt, best
+        match first. A miss is an empty list.
 
         Args:
             prompt: The prompt to find a response for. 1 to 1024 characters.
-            similarity_threshold: The least similarity of a match, (1 + cosine) / 2. By default, the
-                cache's own threshold. 0 to 1.
-            search_strategies: The strategies to use, in order of priority. By default, the cache's
-                own, which is `semantic` unless it was made otherwise. At least 1 item.
-            attributes: Only entries that have all of these attributes match. At most 5 entries;
-                names must match `^[a-zA-Z0-9_-]{1,32}$`.
-            max_results: How many entries to give back at most. By default 1. 1 to 2147483647.
-            retries: The retry policy of this call; by default that of the client, None for no
+            similarity_threshold: The minimum similarity of a match, (1 + cosine) / 2. The default
+                is the threshold of the cache. 0 to 1.
+            search_strategies: The strategies to use, in order of priority. The default is that of
+                the cache, which is `semantic` unless the cache was created with other strategies.
+                At least 1 item.
+            attributes: The attributes that a matching entry must have. At most 5 entries; names
+                must match `^[a-zA-Z0-9_-]{1,32}$`.
+            max_results: The maximum number of entries to return. The default is 1. 1 to 2147483647.
+            retries: Retry policy for this call. Default: the client's policy. None disables
                 retries.
-            server_url: The base URL of this call; by default that of the client.
-            timeout_ms: What this call may take in all, retries included, in milliseconds; by
-                default the client's `timeout_ms`.
-            http_headers: Headers to send besides; they replace those of the same name.
+            server_url: Base URL for this call. Default: the client's.
+            timeout_ms: Time budget for the whole call, retries included, in milliseconds. Default:
+                the client's.
+            http_headers: Extra headers. They replace headers of the same name.
 
         Returns:
-            A `SearchResponse`. The matching entries, best first; empty on a miss. `data`: The
-            matching entries, best first. Empty on a miss.
+            A `SearchResponse`. The matching entries, best match first. Empty on a miss. `data`: The
+            matching entries, best match first. Empty on a miss.
 
         Raises:
             BadRequestErrorResponseContent: Status 400. The request breaks a rule of the API or of
-                the cache; `fields` says which. Correct the request; sending it again unchanged
-                fails again.
+                the cache. `fields` lists the broken rules. Correct the request before sending it
+                again.
             AuthenticationErrorResponseContent: Status 401. The API key is missing, malformed or
                 unknown. Pass a valid `api_key`.
             ForbiddenErrorResponseContent: Status 403. The API key is valid but has no grant for
-                this operation on this cache. Use another key or have the grant added.
-            NotFoundErrorResponseContent: Status 404. There is no such cache, or no such entry in
-                it. Check `cache_id` and the id of the entry.
+                this operation on this cache. Use another key or add the grant.
+            NotFoundErrorResponseContent: Status 404. The cache or the entry does not exist. Check
+                `cache_id` and the id of the entry.
             PayloadTooLargeErrorResponseContent: Status 413. The request body is larger than the
                 service accepts. Send a shorter prompt or response.
             UnsupportedMediaTypeErrorResponseContent: Status 415. The request body is not declared
                 as JSON. Send `Content-Type: application/json`.
-            FailedDependencyErrorResponseContent: Status 424. Something the service needs, its
-                database or its embedding model, can't be used at the moment. Go on without the
-                cache and try again later.
-            TooManyRequestsErrorResponseContent: Status 429. The rate limit of the key is reached.
-                Wait for the time in `Retry-After` and send again; a client does so by itself within
-                its retry policy.
-            UnexpectedErrorResponseContent: Status 500. The service failed in a way it did not
-                foresee. Report it with the request id.
-            APIError: Any other status that is not a success.
-            ResponseValidationError: A success whose body can't be read.
-            NoResponseError: No complete answer: no connection, a timeout or a broken connection.
-            TypeError: An argument is of the wrong type.
-            ValueError: An argument can't be sent, such as an empty id.
+            FailedDependencyErrorResponseContent: Status 424. A dependency of the service, its
+                database or its embedding model, is unavailable. Continue without the cache and try
+                again later.
+            TooManyRequestsErrorResponseContent: Status 429. The key has exceeded its rate limit.
+                Wait for the time in `Retry-After` and send the request again. Clients do this
+                automatically, within their retry policy.
+            UnexpectedErrorResponseContent: Status 500. The service failed unexpectedly. Report the
+                error with its request id.
+            APIError: Any other status that is not 2xx.
+            ResponseValidationError: The body of a 2xx response is invalid.
+            NoResponseError: No complete response: a timeout, or a failed or broken connection.
+            TypeError: An argument has the wrong type.
+            ValueError: An argument has an invalid value, such as an empty id.
         """
         return self._call(
             _SEARCH,
@@ -401,56 +403,57 @@ class LangCache(BaseClient):
     ) -> models.SearchResponse:
         """Search for entries.
 
-        Searches the cache for entries whose prompt means the same as the given one, best match
-        first. A miss is an empty list.
+        Searches the cache for entries whose prompt has the same meaning as the given prompt, best
+        match first. A miss is an empty list.
 
         Args:
             prompt: The prompt to find a response for. 1 to 1024 characters.
-            similarity_threshold: The least similarity of a match, (1 + cosine) / 2. By default, the
-                cache's own threshold. 0 to 1.
-            search_strategies: The strategies to use, in order of priority. By default, the cache's
-                own, which is `semantic` unless it was made otherwise. At least 1 item.
-            attributes: Only entries that have all of these attributes match. At most 5 entries;
-                names must match `^[a-zA-Z0-9_-]{1,32}$`.
-            max_results: How many entries to give back at most. By default 1. 1 to 2147483647.
-            retries: The retry policy of this call; by default that of the client, None for no
+            similarity_threshold: The minimum similarity of a match, (1 + cosine) / 2. The default
+                is the threshold of the cache. 0 to 1.
+            search_strategies: The strategies to use, in order of priority. The default is that of
+                the cache, which is `semantic` unless the cache was created with other strategies.
+                At least 1 item.
+            attributes: The attributes that a matching entry must have. At most 5 entries; names
+                must match `^[a-zA-Z0-9_-]{1,32}$`.
+            max_results: The maximum number of entries to return. The default is 1. 1 to 2147483647.
+            retries: Retry policy for this call. Default: the client's policy. None disables
                 retries.
-            server_url: The base URL of this call; by default that of the client.
-            timeout_ms: What this call may take in all, retries included, in milliseconds; by
-                default the client's `timeout_ms`.
-            http_headers: Headers to send besides; they replace those of the same name.
+            server_url: Base URL for this call. Default: the client's.
+            timeout_ms: Time budget for the whole call, retries included, in milliseconds. Default:
+                the client's.
+            http_headers: Extra headers. They replace headers of the same name.
 
         Returns:
-            A `SearchResponse`. The matching entries, best first; empty on a miss. `data`: The
-            matching entries, best first. Empty on a miss.
+            A `SearchResponse`. The matching entries, best match first. Empty on a miss. `data`: The
+            matching entries, best match first. Empty on a miss.
 
         Raises:
             BadRequestErrorResponseContent: Status 400. The request breaks a rule of the API or of
-                the cache; `fields` says which. Correct the request; sending it again unchanged
-                fails again.
+                the cache. `fields` lists the broken rules. Correct the request before sending it
+                again.
             AuthenticationErrorResponseContent: Status 401. The API key is missing, malformed or
                 unknown. Pass a valid `api_key`.
             ForbiddenErrorResponseContent: Status 403. The API key is valid but has no grant for
-                this operation on this cache. Use another key or have the grant added.
-            NotFoundErrorResponseContent: Status 404. There is no such cache, or no such entry in
-                it. Check `cache_id` and the id of the entry.
+                this operation on this cache. Use another key or add the grant.
+            NotFoundErrorResponseContent: Status 404. The cache or the entry does not exist. Check
+                `cache_id` and the id of the entry.
             PayloadTooLargeErrorResponseContent: Status 413. The request body is larger than the
                 service accepts. Send a shorter prompt or response.
             UnsupportedMediaTypeErrorResponseContent: Status 415. The request body is not declared
                 as JSON. Send `Content-Type: application/json`.
-            FailedDependencyErrorResponseContent: Status 424. Something the service needs, its
-                database or its embedding model, can't be used at the moment. Go on without the
-                cache and try again later.
-            TooManyRequestsErrorResponseContent: Status 429. The rate limit of the key is reached.
-                Wait for the time in `Retry-After` and send again; a client does so by itself within
-                its retry policy.
-            UnexpectedErrorResponseContent: Status 500. The service failed in a way it did not
-                foresee. Report it with the request id.
-            APIError: Any other status that is not a success.
-            ResponseValidationError: A success whose body can't be read.
-            NoResponseError: No complete answer: no connection, a timeout or a broken connection.
-            TypeError: An argument is of the wrong type.
-            ValueError: An argument can't be sent, such as an empty id.
+            FailedDependencyErrorResponseContent: Status 424. A dependency of the service, its
+                database or its embedding model, is unavailable. Continue without the cache and try
+                again later.
+            TooManyRequestsErrorResponseContent: Status 429. The key has exceeded its rate limit.
+                Wait for the time in `Retry-After` and send the request again. Clients do this
+                automatically, within their retry policy.
+            UnexpectedErrorResponseContent: Status 500. The service failed unexpectedly. Report the
+                error with its request id.
+            APIError: Any other status that is not 2xx.
+            ResponseValidationError: The body of a 2xx response is invalid.
+            NoResponseError: No complete response: a timeout, or a failed or broken connection.
+            TypeError: An argument has the wrong type.
+            ValueError: An argument has an invalid value, such as an empty id.
         """
         return await self._call_async(
             _SEARCH,
@@ -478,60 +481,61 @@ class LangCache(BaseClient):
     ) -> models.ConversationalSearchResponseContent:
         """Search within a conversation.
 
-        Searches the cache for a prompt that may refer to what was said before ("What color do they
-        like?"). The prompt is first reformulated with the help of the context so that it stands on
-        its own; the response says what was searched for in `actual_prompt`.
+        Searches the cache for a prompt that may refer to an earlier part of the conversation ("What
+        color do they like?"). The service first uses the context to reformulate the prompt as a
+        self-contained one. `actual_prompt` in the response is the prompt that was searched for.
 
         Args:
             prompt: The prompt to find a response for. 1 to 1024 characters.
-            similarity_threshold: The least similarity of a match, (1 + cosine) / 2. By default, the
-                cache's own threshold. 0 to 1.
-            search_strategies: The strategies to use, in order of priority. By default, the cache's
-                own, which is `semantic` unless it was made otherwise. At least 1 item.
-            attributes: Only entries that have all of these attributes match. At most 5 entries;
-                names must match `^[a-zA-Z0-9_-]{1,32}$`.
-            max_results: How many entries to give back at most. By default 1. 1 to 2147483647.
+            similarity_threshold: The minimum similarity of a match, (1 + cosine) / 2. The default
+                is the threshold of the cache. 0 to 1.
+            search_strategies: The strategies to use, in order of priority. The default is that of
+                the cache, which is `semantic` unless the cache was created with other strategies.
+                At least 1 item.
+            attributes: The attributes that a matching entry must have. At most 5 entries; names
+                must match `^[a-zA-Z0-9_-]{1,32}$`.
+            max_results: The maximum number of entries to return. The default is 1. 1 to 2147483647.
             context: The earlier prompts of the conversation, oldest first. Each item: at least 1
                 character.
-            retries: The retry policy of this call; by default that of the client, None for no
+            retries: Retry policy for this call. Default: the client's policy. None disables
                 retries.
-            server_url: The base URL of this call; by default that of the client.
-            timeout_ms: What this call may take in all, retries included, in milliseconds; by
-                default the client's `timeout_ms`.
-            http_headers: Headers to send besides; they replace those of the same name.
+            server_url: Base URL for this call. Default: the client's.
+            timeout_ms: Time budget for the whole call, retries included, in milliseconds. Default:
+                the client's.
+            http_headers: Extra headers. They replace headers of the same name.
 
         Returns:
-            A `ConversationalSearchResponseContent`. The prompt that was searched for, and the
-            matching entries, best first. `actual_prompt`: The reformulated prompt that was searched
-            for. `data`: The matching entries, best first. Empty on a miss.
+            A `ConversationalSearchResponseContent`. The prompt that was searched for and the
+            matching entries, best match first. `actual_prompt`: The reformulated prompt that was
+            searched for. `data`: The matching entries, best match first. Empty on a miss.
 
         Raises:
             BadRequestErrorResponseContent: Status 400. The request breaks a rule of the API or of
-                the cache; `fields` says which. Correct the request; sending it again unchanged
-                fails again.
+                the cache. `fields` lists the broken rules. Correct the request before sending it
+                again.
             AuthenticationErrorResponseContent: Status 401. The API key is missing, malformed or
                 unknown. Pass a valid `api_key`.
             ForbiddenErrorResponseContent: Status 403. The API key is valid but has no grant for
-                this operation on this cache. Use another key or have the grant added.
-            NotFoundErrorResponseContent: Status 404. There is no such cache, or no such entry in
-                it. Check `cache_id` and the id of the entry.
+                this operation on this cache. Use another key or add the grant.
+            NotFoundErrorResponseContent: Status 404. The cache or the entry does not exist. Check
+                `cache_id` and the id of the entry.
             PayloadTooLargeErrorResponseContent: Status 413. The request body is larger than the
                 service accepts. Send a shorter prompt or response.
             UnsupportedMediaTypeErrorResponseContent: Status 415. The request body is not declared
                 as JSON. Send `Content-Type: application/json`.
-            FailedDependencyErrorResponseContent: Status 424. Something the service needs, its
-                database or its embedding model, can't be used at the moment. Go on without the
-                cache and try again later.
-            TooManyRequestsErrorResponseContent: Status 429. The rate limit of the key is reached.
-                Wait for the time in `Retry-After` and send again; a client does so by itself within
-                its retry policy.
-            UnexpectedErrorResponseContent: Status 500. The service failed in a way it did not
-                foresee. Report it with the request id.
-            APIError: Any other status that is not a success.
-            ResponseValidationError: A success whose body can't be read.
-            NoResponseError: No complete answer: no connection, a timeout or a broken connection.
-            TypeError: An argument is of the wrong type.
-            ValueError: An argument can't be sent, such as an empty id.
+            FailedDependencyErrorResponseContent: Status 424. A dependency of the service, its
+                database or its embedding model, is unavailable. Continue without the cache and try
+                again later.
+            TooManyRequestsErrorResponseContent: Status 429. The key has exceeded its rate limit.
+                Wait for the time in `Retry-After` and send the request again. Clients do this
+                automatically, within their retry policy.
+            UnexpectedErrorResponseContent: Status 500. The service failed unexpectedly. Report the
+                error with its request id.
+            APIError: Any other status that is not 2xx.
+            ResponseValidationError: The body of a 2xx response is invalid.
+            NoResponseError: No complete response: a timeout, or a failed or broken connection.
+            TypeError: An argument has the wrong type.
+            ValueError: An argument has an invalid value, such as an empty id.
         """
         return self._call(
             _CONVERSATIONAL_SEARCH,
@@ -559,60 +563,61 @@ class LangCache(BaseClient):
     ) -> models.ConversationalSearchResponseContent:
         """Search within a conversation.
 
-        Searches the cache for a prompt that may refer to what was said before ("What color do they
-        like?"). The prompt is first reformulated with the help of the context so that it stands on
-        its own; the response says what was searched for in `actual_prompt`.
+        Searches the cache for a prompt that may refer to an earlier part of the conversation ("What
+        color do they like?"). The service first uses the context to reformulate the prompt as a
+        self-contained one. `actual_prompt` in the response is the prompt that was searched for.
 
         Args:
             prompt: The prompt to find a response for. 1 to 1024 characters.
-            similarity_threshold: The least similarity of a match, (1 + cosine) / 2. By default, the
-                cache's own threshold. 0 to 1.
-            search_strategies: The strategies to use, in order of priority. By default, the cache's
-                own, which is `semantic` unless it was made otherwise. At least 1 item.
-            attributes: Only entries that have all of these attributes match. At most 5 entries;
-                names must match `^[a-zA-Z0-9_-]{1,32}$`.
-            max_results: How many entries to give back at most. By default 1. 1 to 2147483647.
+            similarity_threshold: The minimum similarity of a match, (1 + cosine) / 2. The default
+                is the threshold of the cache. 0 to 1.
+            search_strategies: The strategies to use, in order of priority. The default is that of
+                the cache, which is `semantic` unless the cache was created with other strategies.
+                At least 1 item.
+            attributes: The attributes that a matching entry must have. At most 5 entries; names
+                must match `^[a-zA-Z0-9_-]{1,32}$`.
+            max_results: The maximum number of entries to return. The default is 1. 1 to 2147483647.
             context: The earlier prompts of the conversation, oldest first. Each item: at least 1
                 character.
-            retries: The retry policy of this call; by default that of the client, None for no
+            retries: Retry policy for this call. Default: the client's policy. None disables
                 retries.
-            server_url: The base URL of this call; by default that of the client.
-            timeout_ms: What this call may take in all, retries included, in milliseconds; by
-                default the client's `timeout_ms`.
-            http_headers: Headers to send besides; they replace those of the same name.
+            server_url: Base URL for this call. Default: the client's.
+            timeout_ms: Time budget for the whole call, retries included, in milliseconds. Default:
+                the client's.
+            http_headers: Extra headers. They replace headers of the same name.
 
         Returns:
-            A `ConversationalSearchResponseContent`. The prompt that was searched for, and the
-            matching entries, best first. `actual_prompt`: The reformulated prompt that was searched
-            for. `data`: The matching entries, best first. Empty on a miss.
+            A `ConversationalSearchResponseContent`. The prompt that was searched for and the
+            matching entries, best match first. `actual_prompt`: The reformulated prompt that was
+            searched for. `data`: The matching entries, best match first. Empty on a miss.
 
         Raises:
             BadRequestErrorResponseContent: Status 400. The request breaks a rule of the API or of
-                the cache; `fields` says which. Correct the request; sending it again unchanged
-                fails again.
+                the cache. `fields` lists the broken rules. Correct the request before sending it
+                again.
             AuthenticationErrorResponseContent: Status 401. The API key is missing, malformed or
                 unknown. Pass a valid `api_key`.
             ForbiddenErrorResponseContent: Status 403. The API key is valid but has no grant for
-                this operation on this cache. Use another key or have the grant added.
-            NotFoundErrorResponseContent: Status 404. There is no such cache, or no such entry in
-                it. Check `cache_id` and the id of the entry.
+                this operation on this cache. Use another key or add the grant.
+            NotFoundErrorResponseContent: Status 404. The cache or the entry does not exist. Check
+                `cache_id` and the id of the entry.
             PayloadTooLargeErrorResponseContent: Status 413. The request body is larger than the
                 service accepts. Send a shorter prompt or response.
             UnsupportedMediaTypeErrorResponseContent: Status 415. The request body is not declared
                 as JSON. Send `Content-Type: application/json`.
-            FailedDependencyErrorResponseContent: Status 424. Something the service needs, its
-                database or its embedding model, can't be used at the moment. Go on without the
-                cache and try again later.
-            TooManyRequestsErrorResponseContent: Status 429. The rate limit of the key is reached.
-                Wait for the time in `Retry-After` and send again; a client does so by itself within
-                its retry policy.
-            UnexpectedErrorResponseContent: Status 500. The service failed in a way it did not
-                foresee. Report it with the request id.
-            APIError: Any other status that is not a success.
-            ResponseValidationError: A success whose body can't be read.
-            NoResponseError: No complete answer: no connection, a timeout or a broken connection.
-            TypeError: An argument is of the wrong type.
-            ValueError: An argument can't be sent, such as an empty id.
+            FailedDependencyErrorResponseContent: Status 424. A dependency of the service, its
+                database or its embedding model, is unavailable. Continue without the cache and try
+                again later.
+            TooManyRequestsErrorResponseContent: Status 429. The key has exceeded its rate limit.
+                Wait for the time in `Retry-After` and send the request again. Clients do this
+                automatically, within their retry policy.
+            UnexpectedErrorResponseContent: Status 500. The service failed unexpectedly. Report the
+                error with its request id.
+            APIError: Any other status that is not 2xx.
+            ResponseValidationError: The body of a 2xx response is invalid.
+            NoResponseError: No complete response: a timeout, or a failed or broken connection.
+            TypeError: An argument has the wrong type.
+            ValueError: An argument has an invalid value, such as an empty id.
         """
         return await self._call_async(
             _CONVERSATIONAL_SEARCH,
@@ -635,50 +640,51 @@ class LangCache(BaseClient):
     ) -> models.DeleteQueryResponse:
         """Delete entries by attributes.
 
-        Deletes every entry that has all the given attributes. Without any attribute (`{}`), all
-        entries of the cache are deleted.
+        Deletes the entries that have all the given attributes. Without attributes (`{}`), deletes
+        all entries of the cache.
 
         Args:
-            attributes: Entries that have all of these attributes are deleted; with none given, all
-                entries are. At most 5 entries; names must match `^[a-zA-Z0-9_-]{1,32}$`.
-            retries: The retry policy of this call; by default that of the client, None for no
+            attributes: Entries that have all of these attributes are deleted. Without attributes,
+                all entries are deleted. At most 5 entries; names must match
+                `^[a-zA-Z0-9_-]{1,32}$`.
+            retries: Retry policy for this call. Default: the client's policy. None disables
                 retries.
-            server_url: The base URL of this call; by default that of the client.
-            timeout_ms: What this call may take in all, retries included, in milliseconds; by
-                default the client's `timeout_ms`.
-            http_headers: Headers to send besides; they replace those of the same name.
+            server_url: Base URL for this call. Default: the client's.
+            timeout_ms: Time budget for the whole call, retries included, in milliseconds. Default:
+                the client's.
+            http_headers: Extra headers. They replace headers of the same name.
 
         Returns:
-            A `DeleteQueryResponse`. The entries are deleted. `deleted_entries_count`: The number of
-            entries that were deleted. At least 0.
+            A `DeleteQueryResponse`. The entries were deleted. `deleted_entries_count`: The number
+            of entries that were deleted. At least 0.
 
         Raises:
             BadRequestErrorResponseContent: Status 400. The request breaks a rule of the API or of
-                the cache; `fields` says which. Correct the request; sending it again unchanged
-                fails again.
+                the cache. `fields` lists the broken rules. Correct the request before sending it
+                again.
             AuthenticationErrorResponseContent: Status 401. The API key is missing, malformed or
                 unknown. Pass a valid `api_key`.
             ForbiddenErrorResponseContent: Status 403. The API key is valid but has no grant for
-                this operation on this cache. Use another key or have the grant added.
-            NotFoundErrorResponseContent: Status 404. There is no such cache, or no such entry in
-                it. Check `cache_id` and the id of the entry.
+                this operation on this cache. Use another key or add the grant.
+            NotFoundErrorResponseContent: Status 404. The cache or the entry does not exist. Check
+                `cache_id` and the id of the entry.
             PayloadTooLargeErrorResponseContent: Status 413. The request body is larger than the
                 service accepts. Send a shorter prompt or response.
             UnsupportedMediaTypeErrorResponseContent: Status 415. The request body is not declared
                 as JSON. Send `Content-Type: application/json`.
-            FailedDependencyErrorResponseContent: Status 424. Something the service needs, its
-                database or its embedding model, can't be used at the moment. Go on without the
-                cache and try again later.
-            TooManyRequestsErrorResponseContent: Status 429. The rate limit of the key is reached.
-                Wait for the time in `Retry-After` and send again; a client does so by itself within
-                its retry policy.
-            UnexpectedErrorResponseContent: Status 500. The service failed in a way it did not
-                foresee. Report it with the request id.
-            APIError: Any other status that is not a success.
-            ResponseValidationError: A success whose body can't be read.
-            NoResponseError: No complete answer: no connection, a timeout or a broken connection.
-            TypeError: An argument is of the wrong type.
-            ValueError: An argument can't be sent, such as an empty id.
+            FailedDependencyErrorResponseContent: Status 424. A dependency of the service, its
+                database or its embedding model, is unavailable. Continue without the cache and try
+                again later.
+            TooManyRequestsErrorResponseContent: Status 429. The key has exceeded its rate limit.
+                Wait for the time in `Retry-After` and send the request again. Clients do this
+                automatically, within their retry policy.
+            UnexpectedErrorResponseContent: Status 500. The service failed unexpectedly. Report the
+                error with its request id.
+            APIError: Any other status that is not 2xx.
+            ResponseValidationError: The body of a 2xx response is invalid.
+            NoResponseError: No complete response: a timeout, or a failed or broken connection.
+            TypeError: An argument has the wrong type.
+            ValueError: An argument has an invalid value, such as an empty id.
         """
         return self._call(
             _DELETE_QUERY, (), (attributes,), retries, server_url, timeout_ms, http_headers
@@ -695,50 +701,51 @@ class LangCache(BaseClient):
     ) -> models.DeleteQueryResponse:
         """Delete entries by attributes.
 
-        Deletes every entry that has all the given attributes. Without any attribute (`{}`), all
-        entries of the cache are deleted.
+        Deletes the entries that have all the given attributes. Without attributes (`{}`), deletes
+        all entries of the cache.
 
         Args:
-            attributes: Entries that have all of these attributes are deleted; with none given, all
-                entries are. At most 5 entries; names must match `^[a-zA-Z0-9_-]{1,32}$`.
-            retries: The retry policy of this call; by default that of the client, None for no
+            attributes: Entries that have all of these attributes are deleted. Without attributes,
+                all entries are deleted. At most 5 entries; names must match
+                `^[a-zA-Z0-9_-]{1,32}$`.
+            retries: Retry policy for this call. Default: the client's policy. None disables
                 retries.
-            server_url: The base URL of this call; by default that of the client.
-            timeout_ms: What this call may take in all, retries included, in milliseconds; by
-                default the client's `timeout_ms`.
-            http_headers: Headers to send besides; they replace those of the same name.
+            server_url: Base URL for this call. Default: the client's.
+            timeout_ms: Time budget for the whole call, retries included, in milliseconds. Default:
+                the client's.
+            http_headers: Extra headers. They replace headers of the same name.
 
         Returns:
-            A `DeleteQueryResponse`. The entries are deleted. `deleted_entries_count`: The number of
-            entries that were deleted. At least 0.
+            A `DeleteQueryResponse`. The entries were deleted. `deleted_entries_count`: The number
+            of entries that were deleted. At least 0.
 
         Raises:
             BadRequestErrorResponseContent: Status 400. The request breaks a rule of the API or of
-                the cache; `fields` says which. Correct the request; sending it again unchanged
-                fails again.
+                the cache. `fields` lists the broken rules. Correct the request before sending it
+                again.
             AuthenticationErrorResponseContent: Status 401. The API key is missing, malformed or
                 unknown. Pass a valid `api_key`.
             ForbiddenErrorResponseContent: Status 403. The API key is valid but has no grant for
-                this operation on this cache. Use another key or have the grant added.
-            NotFoundErrorResponseContent: Status 404. There is no such cache, or no such entry in
-                it. Check `cache_id` and the id of the entry.
+                this operation on this cache. Use another key or add the grant.
+            NotFoundErrorResponseContent: Status 404. The cache or the entry does not exist. Check
+                `cache_id` and the id of the entry.
             PayloadTooLargeErrorResponseContent: Status 413. The request body is larger than the
                 service accepts. Send a shorter prompt or response.
             UnsupportedMediaTypeErrorResponseContent: Status 415. The request body is not declared
                 as JSON. Send `Content-Type: application/json`.
-            FailedDependencyErrorResponseContent: Status 424. Something the service needs, its
-                database or its embedding model, can't be used at the moment. Go on without the
-                cache and try again later.
-            TooManyRequestsErrorResponseContent: Status 429. The rate limit of the key is reached.
-                Wait for the time in `Retry-After` and send again; a client does so by itself within
-                its retry policy.
-            UnexpectedErrorResponseContent: Status 500. The service failed in a way it did not
-                foresee. Report it with the request id.
-            APIError: Any other status that is not a success.
-            ResponseValidationError: A success whose body can't be read.
-            NoResponseError: No complete answer: no connection, a timeout or a broken connection.
-            TypeError: An argument is of the wrong type.
-            ValueError: An argument can't be sent, such as an empty id.
+            FailedDependencyErrorResponseContent: Status 424. A dependency of the service, its
+                database or its embedding model, is unavailable. Continue without the cache and try
+                again later.
+            TooManyRequestsErrorResponseContent: Status 429. The key has exceeded its rate limit.
+                Wait for the time in `Retry-After` and send the request again. Clients do this
+                automatically, within their retry policy.
+            UnexpectedErrorResponseContent: Status 500. The service failed unexpectedly. Report the
+                error with its request id.
+            APIError: Any other status that is not 2xx.
+            ResponseValidationError: The body of a 2xx response is invalid.
+            NoResponseError: No complete response: a timeout, or a failed or broken connection.
+            TypeError: An argument has the wrong type.
+            ValueError: An argument has an invalid value, such as an empty id.
         """
         return await self._call_async(
             _DELETE_QUERY, (), (attributes,), retries, server_url, timeout_ms, http_headers
@@ -755,39 +762,39 @@ class LangCache(BaseClient):
     ) -> None:
         """Delete an entry.
 
-        Deletes one entry of the cache by its id.
+        Deletes the entry with the given id from the cache.
 
         Args:
-            entry_id: The id of the entry, as `set` and `search` give it. At least 1 character.
-            retries: The retry policy of this call; by default that of the client, None for no
+            entry_id: The id of the entry, as returned by `set` and `search`. At least 1 character.
+            retries: Retry policy for this call. Default: the client's policy. None disables
                 retries.
-            server_url: The base URL of this call; by default that of the client.
-            timeout_ms: What this call may take in all, retries included, in milliseconds; by
-                default the client's `timeout_ms`.
-            http_headers: Headers to send besides; they replace those of the same name.
+            server_url: Base URL for this call. Default: the client's.
+            timeout_ms: Time budget for the whole call, retries included, in milliseconds. Default:
+                the client's.
+            http_headers: Extra headers. They replace headers of the same name.
 
         Raises:
             BadRequestErrorResponseContent: Status 400. The request breaks a rule of the API or of
-                the cache; `fields` says which. Correct the request; sending it again unchanged
-                fails again.
+                the cache. `fields` lists the broken rules. Correct the request before sending it
+                again.
             AuthenticationErrorResponseContent: Status 401. The API key is missing, malformed or
                 unknown. Pass a valid `api_key`.
             ForbiddenErrorResponseContent: Status 403. The API key is valid but has no grant for
-                this operation on this cache. Use another key or have the grant added.
-            NotFoundErrorResponseContent: Status 404. There is no such cache, or no such entry in
-                it. Check `cache_id` and the id of the entry.
-            FailedDependencyErrorResponseContent: Status 424. Something the service needs, its
-                database or its embedding model, can't be used at the moment. Go on without the
-                cache and try again later.
-            TooManyRequestsErrorResponseContent: Status 429. The rate limit of the key is reached.
-                Wait for the time in `Retry-After` and send again; a client does so by itself within
-                its retry policy.
-            UnexpectedErrorResponseContent: Status 500. The service failed in a way it did not
-                foresee. Report it with the request id.
-            APIError: Any other status that is not a success.
-            NoResponseError: No complete answer: no connection, a timeout or a broken connection.
-            TypeError: An argument is of the wrong type.
-            ValueError: An argument can't be sent, such as an empty id.
+                this operation on this cache. Use another key or add the grant.
+            NotFoundErrorResponseContent: Status 404. The cache or the entry does not exist. Check
+                `cache_id` and the id of the entry.
+            FailedDependencyErrorResponseContent: Status 424. A dependency of the service, its
+                database or its embedding model, is unavailable. Continue without the cache and try
+                again later.
+            TooManyRequestsErrorResponseContent: Status 429. The key has exceeded its rate limit.
+                Wait for the time in `Retry-After` and send the request again. Clients do this
+                automatically, within their retry policy.
+            UnexpectedErrorResponseContent: Status 500. The service failed unexpectedly. Report the
+                error with its request id.
+            APIError: Any other status that is not 2xx.
+            NoResponseError: No complete response: a timeout, or a failed or broken connection.
+            TypeError: An argument has the wrong type.
+            ValueError: An argument has an invalid value, such as an empty id.
         """
         return self._call(
             _DELETE_BY_ID, (entry_id,), (), retries, server_url, timeout_ms, http_headers
@@ -804,39 +811,39 @@ class LangCache(BaseClient):
     ) -> None:
         """Delete an entry.
 
-        Deletes one entry of the cache by its id.
+        Deletes the entry with the given id from the cache.
 
         Args:
-            entry_id: The id of the entry, as `set` and `search` give it. At least 1 character.
-            retries: The retry policy of this call; by default that of the client, None for no
+            entry_id: The id of the entry, as returned by `set` and `search`. At least 1 character.
+            retries: Retry policy for this call. Default: the client's policy. None disables
                 retries.
-            server_url: The base URL of this call; by default that of the client.
-            timeout_ms: What this call may take in all, retries included, in milliseconds; by
-                default the client's `timeout_ms`.
-            http_headers: Headers to send besides; they replace those of the same name.
+            server_url: Base URL for this call. Default: the client's.
+            timeout_ms: Time budget for the whole call, retries included, in milliseconds. Default:
+                the client's.
+            http_headers: Extra headers. They replace headers of the same name.
 
         Raises:
             BadRequestErrorResponseContent: Status 400. The request breaks a rule of the API or of
-                the cache; `fields` says which. Correct the request; sending it again unchanged
-                fails again.
+                the cache. `fields` lists the broken rules. Correct the request before sending it
+                again.
             AuthenticationErrorResponseContent: Status 401. The API key is missing, malformed or
                 unknown. Pass a valid `api_key`.
             ForbiddenErrorResponseContent: Status 403. The API key is valid but has no grant for
-                this operation on this cache. Use another key or have the grant added.
-            NotFoundErrorResponseContent: Status 404. There is no such cache, or no such entry in
-                it. Check `cache_id` and the id of the entry.
-            FailedDependencyErrorResponseContent: Status 424. Something the service needs, its
-                database or its embedding model, can't be used at the moment. Go on without the
-                cache and try again later.
-            TooManyRequestsErrorResponseContent: Status 429. The rate limit of the key is reached.
-                Wait for the time in `Retry-After` and send again; a client does so by itself within
-                its retry policy.
-            UnexpectedErrorResponseContent: Status 500. The service failed in a way it did not
-                foresee. Report it with the request id.
-            APIError: Any other status that is not a success.
-            NoResponseError: No complete answer: no connection, a timeout or a broken connection.
-            TypeError: An argument is of the wrong type.
-            ValueError: An argument can't be sent, such as an empty id.
+                this operation on this cache. Use another key or add the grant.
+            NotFoundErrorResponseContent: Status 404. The cache or the entry does not exist. Check
+                `cache_id` and the id of the entry.
+            FailedDependencyErrorResponseContent: Status 424. A dependency of the service, its
+                database or its embedding model, is unavailable. Continue without the cache and try
+                again later.
+            TooManyRequestsErrorResponseContent: Status 429. The key has exceeded its rate limit.
+                Wait for the time in `Retry-After` and send the request again. Clients do this
+                automatically, within their retry policy.
+            UnexpectedErrorResponseContent: Status 500. The service failed unexpectedly. Report the
+                error with its request id.
+            APIError: Any other status that is not 2xx.
+            NoResponseError: No complete response: a timeout, or a failed or broken connection.
+            TypeError: An argument has the wrong type.
+            ValueError: An argument has an invalid value, such as an empty id.
         """
         return await self._call_async(
             _DELETE_BY_ID, (entry_id,), (), retries, server_url, timeout_ms, http_headers
@@ -853,39 +860,39 @@ class LangCache(BaseClient):
     ) -> None:
         """Flush the cache.
 
-        Deletes all entries of the cache. This can't be undone.
+        Deletes all entries of the cache. This cannot be undone.
 
         Args:
-            request: Ignored; it is there for code that passes the empty request.
-            retries: The retry policy of this call; by default that of the client, None for no
+            request: Ignored. Accepted for compatibility.
+            retries: Retry policy for this call. Default: the client's policy. None disables
                 retries.
-            server_url: The base URL of this call; by default that of the client.
-            timeout_ms: What this call may take in all, retries included, in milliseconds; by
-                default the client's `timeout_ms`.
-            http_headers: Headers to send besides; they replace those of the same name.
+            server_url: Base URL for this call. Default: the client's.
+            timeout_ms: Time budget for the whole call, retries included, in milliseconds. Default:
+                the client's.
+            http_headers: Extra headers. They replace headers of the same name.
 
         Raises:
             BadRequestErrorResponseContent: Status 400. The request breaks a rule of the API or of
-                the cache; `fields` says which. Correct the request; sending it again unchanged
-                fails again.
+                the cache. `fields` lists the broken rules. Correct the request before sending it
+                again.
             AuthenticationErrorResponseContent: Status 401. The API key is missing, malformed or
                 unknown. Pass a valid `api_key`.
             ForbiddenErrorResponseContent: Status 403. The API key is valid but has no grant for
-                this operation on this cache. Use another key or have the grant added.
-            NotFoundErrorResponseContent: Status 404. There is no such cache, or no such entry in
-                it. Check `cache_id` and the id of the entry.
-            FailedDependencyErrorResponseContent: Status 424. Something the service needs, its
-                database or its embedding model, can't be used at the moment. Go on without the
-                cache and try again later.
-            TooManyRequestsErrorResponseContent: Status 429. The rate limit of the key is reached.
-                Wait for the time in `Retry-After` and send again; a client does so by itself within
-                its retry policy.
-            UnexpectedErrorResponseContent: Status 500. The service failed in a way it did not
-                foresee. Report it with the request id.
-            APIError: Any other status that is not a success.
-            NoResponseError: No complete answer: no connection, a timeout or a broken connection.
-            TypeError: An argument is of the wrong type.
-            ValueError: An argument can't be sent, such as an empty id.
+                this operation on this cache. Use another key or add the grant.
+            NotFoundErrorResponseContent: Status 404. The cache or the entry does not exist. Check
+                `cache_id` and the id of the entry.
+            FailedDependencyErrorResponseContent: Status 424. A dependency of the service, its
+                database or its embedding model, is unavailable. Continue without the cache and try
+                again later.
+            TooManyRequestsErrorResponseContent: Status 429. The key has exceeded its rate limit.
+                Wait for the time in `Retry-After` and send the request again. Clients do this
+                automatically, within their retry policy.
+            UnexpectedErrorResponseContent: Status 500. The service failed unexpectedly. Report the
+                error with its request id.
+            APIError: Any other status that is not 2xx.
+            NoResponseError: No complete response: a timeout, or a failed or broken connection.
+            TypeError: An argument has the wrong type.
+            ValueError: An argument has an invalid value, such as an empty id.
         """
         return self._call(_FLUSH, (), (), retries, server_url, timeout_ms, http_headers)
 
@@ -900,39 +907,39 @@ class LangCache(BaseClient):
     ) -> None:
         """Flush the cache.
 
-        Deletes all entries of the cache. This can't be undone.
+        Deletes all entries of the cache. This cannot be undone.
 
         Args:
-            request: Ignored; it is there for code that passes the empty request.
-            retries: The retry policy of this call; by default that of the client, None for no
+            request: Ignored. Accepted for compatibility.
+            retries: Retry policy for this call. Default: the client's policy. None disables
                 retries.
-            server_url: The base URL of this call; by default that of the client.
-            timeout_ms: What this call may take in all, retries included, in milliseconds; by
-                default the client's `timeout_ms`.
-            http_headers: Headers to send besides; they replace those of the same name.
+            server_url: Base URL for this call. Default: the client's.
+            timeout_ms: Time budget for the whole call, retries included, in milliseconds. Default:
+                the client's.
+            http_headers: Extra headers. They replace headers of the same name.
 
         Raises:
             BadRequestErrorResponseContent: Status 400. The request breaks a rule of the API or of
-                the cache; `fields` says which. Correct the request; sending it again unchanged
-                fails again.
+                the cache. `fields` lists the broken rules. Correct the request before sending it
+                again.
             AuthenticationErrorResponseContent: Status 401. The API key is missing, malformed or
                 unknown. Pass a valid `api_key`.
             ForbiddenErrorResponseContent: Status 403. The API key is valid but has no grant for
-                this operation on this cache. Use another key or have the grant added.
-            NotFoundErrorResponseContent: Status 404. There is no such cache, or no such entry in
-                it. Check `cache_id` and the id of the entry.
-            FailedDependencyErrorResponseContent: Status 424. Something the service needs, its
-                database or its embedding model, can't be used at the moment. Go on without the
-                cache and try again later.
-            TooManyRequestsErrorResponseContent: Status 429. The rate limit of the key is reached.
-                Wait for the time in `Retry-After` and send again; a client does so by itself within
-                its retry policy.
-            UnexpectedErrorResponseContent: Status 500. The service failed in a way it did not
-                foresee. Report it with the request id.
-            APIError: Any other status that is not a success.
-            NoResponseError: No complete answer: no connection, a timeout or a broken connection.
-            TypeError: An argument is of the wrong type.
-            ValueError: An argument can't be sent, such as an empty id.
+                this operation on this cache. Use another key or add the grant.
+            NotFoundErrorResponseContent: Status 404. The cache or the entry does not exist. Check
+                `cache_id` and the id of the entry.
+            FailedDependencyErrorResponseContent: Status 424. A dependency of the service, its
+                database or its embedding model, is unavailable. Continue without the cache and try
+                again later.
+            TooManyRequestsErrorResponseContent: Status 429. The key has exceeded its rate limit.
+                Wait for the time in `Retry-After` and send the request again. Clients do this
+                automatically, within their retry policy.
+            UnexpectedErrorResponseContent: Status 500. The service failed unexpectedly. Report the
+                error with its request id.
+            APIError: Any other status that is not 2xx.
+            NoResponseError: No complete response: a timeout, or a failed or broken connection.
+            TypeError: An argument has the wrong type.
+            ValueError: An argument has an invalid value, such as an empty id.
         """
         return await self._call_async(_FLUSH, (), (), retries, server_url, timeout_ms, http_headers)
 
@@ -946,42 +953,42 @@ class LangCache(BaseClient):
     ) -> models.HealthResponse:
         """Check the cache.
 
-        Says whether the cache can be used with the given key.
+        Checks whether the cache can be used with the API key.
 
         Args:
-            retries: The retry policy of this call; by default that of the client, None for no
+            retries: Retry policy for this call. Default: the client's policy. None disables
                 retries.
-            server_url: The base URL of this call; by default that of the client.
-            timeout_ms: What this call may take in all, retries included, in milliseconds; by
-                default the client's `timeout_ms`.
-            http_headers: Headers to send besides; they replace those of the same name.
+            server_url: Base URL for this call. Default: the client's.
+            timeout_ms: Time budget for the whole call, retries included, in milliseconds. Default:
+                the client's.
+            http_headers: Extra headers. They replace headers of the same name.
 
         Returns:
-            A `HealthResponse`. The cache can be used. `ok`: Whether all is well.
+            A `HealthResponse`. The cache can be used. `ok`: Whether the check succeeded.
 
         Raises:
             BadRequestErrorResponseContent: Status 400. The request breaks a rule of the API or of
-                the cache; `fields` says which. Correct the request; sending it again unchanged
-                fails again.
+                the cache. `fields` lists the broken rules. Correct the request before sending it
+                again.
             AuthenticationErrorResponseContent: Status 401. The API key is missing, malformed or
                 unknown. Pass a valid `api_key`.
             ForbiddenErrorResponseContent: Status 403. The API key is valid but has no grant for
-                this operation on this cache. Use another key or have the grant added.
-            NotFoundErrorResponseContent: Status 404. There is no such cache, or no such entry in
-                it. Check `cache_id` and the id of the entry.
-            FailedDependencyErrorResponseContent: Status 424. Something the service needs, its
-                database or its embedding model, can't be used at the moment. Go on without the
-                cache and try again later.
-            TooManyRequestsErrorResponseContent: Status 429. The rate limit of the key is reached.
-                Wait for the time in `Retry-After` and send again; a client does so by itself within
-                its retry policy.
-            UnexpectedErrorResponseContent: Status 500. The service failed in a way it did not
-                foresee. Report it with the request id.
-            APIError: Any other status that is not a success.
-            ResponseValidationError: A success whose body can't be read.
-            NoResponseError: No complete answer: no connection, a timeout or a broken connection.
-            TypeError: An argument is of the wrong type.
-            ValueError: An argument can't be sent, such as an empty id.
+                this operation on this cache. Use another key or add the grant.
+            NotFoundErrorResponseContent: Status 404. The cache or the entry does not exist. Check
+                `cache_id` and the id of the entry.
+            FailedDependencyErrorResponseContent: Status 424. A dependency of the service, its
+                database or its embedding model, is unavailable. Continue without the cache and try
+                again later.
+            TooManyRequestsErrorResponseContent: Status 429. The key has exceeded its rate limit.
+                Wait for the time in `Retry-After` and send the request again. Clients do this
+                automatically, within their retry policy.
+            UnexpectedErrorResponseContent: Status 500. The service failed unexpectedly. Report the
+                error with its request id.
+            APIError: Any other status that is not 2xx.
+            ResponseValidationError: The body of a 2xx response is invalid.
+            NoResponseError: No complete response: a timeout, or a failed or broken connection.
+            TypeError: An argument has the wrong type.
+            ValueError: An argument has an invalid value, such as an empty id.
         """
         return self._call(_HEALTH, (), (), retries, server_url, timeout_ms, http_headers)
 
@@ -995,42 +1002,42 @@ class LangCache(BaseClient):
     ) -> models.HealthResponse:
         """Check the cache.
 
-        Says whether the cache can be used with the given key.
+        Checks whether the cache can be used with the API key.
 
         Args:
-            retries: The retry policy of this call; by default that of the client, None for no
+            retries: Retry policy for this call. Default: the client's policy. None disables
                 retries.
-            server_url: The base URL of this call; by default that of the client.
-            timeout_ms: What this call may take in all, retries included, in milliseconds; by
-                default the client's `timeout_ms`.
-            http_headers: Headers to send besides; they replace those of the same name.
+            server_url: Base URL for this call. Default: the client's.
+            timeout_ms: Time budget for the whole call, retries included, in milliseconds. Default:
+                the client's.
+            http_headers: Extra headers. They replace headers of the same name.
 
         Returns:
-            A `HealthResponse`. The cache can be used. `ok`: Whether all is well.
+            A `HealthResponse`. The cache can be used. `ok`: Whether the check succeeded.
 
         Raises:
             BadRequestErrorResponseContent: Status 400. The request breaks a rule of the API or of
-                the cache; `fields` says which. Correct the request; sending it again unchanged
-                fails again.
+                the cache. `fields` lists the broken rules. Correct the request before sending it
+                again.
             AuthenticationErrorResponseContent: Status 401. The API key is missing, malformed or
                 unknown. Pass a valid `api_key`.
             ForbiddenErrorResponseContent: Status 403. The API key is valid but has no grant for
-                this operation on this cache. Use another key or have the grant added.
-            NotFoundErrorResponseContent: Status 404. There is no such cache, or no such entry in
-                it. Check `cache_id` and the id of the entry.
-            FailedDependencyErrorResponseContent: Status 424. Something the service needs, its
-                database or its embedding model, can't be used at the moment. Go on without the
-                cache and try again later.
-            TooManyRequestsErrorResponseContent: Status 429. The rate limit of the key is reached.
-                Wait for the time in `Retry-After` and send again; a client does so by itself within
-                its retry policy.
-            UnexpectedErrorResponseContent: Status 500. The service failed in a way it did not
-                foresee. Report it with the request id.
-            APIError: Any other status that is not a success.
-            ResponseValidationError: A success whose body can't be read.
-            NoResponseError: No complete answer: no connection, a timeout or a broken connection.
-            TypeError: An argument is of the wrong type.
-            ValueError: An argument can't be sent, such as an empty id.
+                this operation on this cache. Use another key or add the grant.
+            NotFoundErrorResponseContent: Status 404. The cache or the entry does not exist. Check
+                `cache_id` and the id of the entry.
+            FailedDependencyErrorResponseContent: Status 424. A dependency of the service, its
+                database or its embedding model, is unavailable. Continue without the cache and try
+                again later.
+            TooManyRequestsErrorResponseContent: Status 429. The key has exceeded its rate limit.
+                Wait for the time in `Retry-After` and send the request again. Clients do this
+                automatically, within their retry policy.
+            UnexpectedErrorResponseContent: Status 500. The service failed unexpectedly. Report the
+                error with its request id.
+            APIError: Any other status that is not 2xx.
+            ResponseValidationError: The body of a 2xx response is invalid.
+            NoResponseError: No complete response: a timeout, or a failed or broken connection.
+            TypeError: An argument has the wrong type.
+            ValueError: An argument has an invalid value, such as an empty id.
         """
         return await self._call_async(
             _HEALTH, (), (), retries, server_url, timeout_ms, http_headers
@@ -1038,9 +1045,9 @@ class LangCache(BaseClient):
 
 
 class LangCacheWithRawResponse:
-    """The methods of :class:`LangCache`, giving back the HTTP response as well.
+    """The methods of `LangCache`, which also return the HTTP response.
 
-    Arguments and errors are the same; the result is the `parsed` of what is given back.
+    Arguments and exceptions are the same. `parsed` is the result of the method itself.
     """
 
     def __init__(self, call: _Call, call_async: _AsyncCall) -> None:
@@ -1059,7 +1066,7 @@ class LangCacheWithRawResponse:
         timeout_ms: int | None = None,
         http_headers: Mapping[str, str] | None = None,
     ) -> RawResponse[models.SetResponse]:
-        """Save an entry. See :meth:`LangCache.set`."""
+        """Save an entry. See `LangCache.set`."""
         return self._call(
             _SET,
             (),
@@ -1082,7 +1089,7 @@ class LangCacheWithRawResponse:
         timeout_ms: int | None = None,
         http_headers: Mapping[str, str] | None = None,
     ) -> RawResponse[models.SetResponse]:
-        """Save an entry. See :meth:`LangCache.set_async`."""
+        """Save an entry. See `LangCache.set_async`."""
         return await self._call_async(
             _SET,
             (),
@@ -1106,7 +1113,7 @@ class LangCacheWithRawResponse:
         timeout_ms: int | None = None,
         http_headers: Mapping[str, str] | None = None,
     ) -> RawResponse[models.SearchResponse]:
-        """Search for entries. See :meth:`LangCache.search`."""
+        """Search for entries. See `LangCache.search`."""
         return self._call(
             _SEARCH,
             (),
@@ -1130,7 +1137,7 @@ class LangCacheWithRawResponse:
         timeout_ms: int | None = None,
         http_headers: Mapping[str, str] | None = None,
     ) -> RawResponse[models.SearchResponse]:
-        """Search for entries. See :meth:`LangCache.search_async`."""
+        """Search for entries. See `LangCache.search_async`."""
         return await self._call_async(
             _SEARCH,
             (),
@@ -1155,7 +1162,7 @@ class LangCacheWithRawResponse:
         timeout_ms: int | None = None,
         http_headers: Mapping[str, str] | None = None,
     ) -> RawResponse[models.ConversationalSearchResponseContent]:
-        """Search within a conversation. See :meth:`LangCache.conversational_search`."""
+        """Search within a conversation. See `LangCache.conversational_search`."""
         return self._call(
             _CONVERSATIONAL_SEARCH,
             (),
@@ -1180,7 +1187,7 @@ class LangCacheWithRawResponse:
         timeout_ms: int | None = None,
         http_headers: Mapping[str, str] | None = None,
     ) -> RawResponse[models.ConversationalSearchResponseContent]:
-        """Search within a conversation. See :meth:`LangCache.conversational_search_async`."""
+        """Search within a conversation. See `LangCache.conversational_search_async`."""
         return await self._call_async(
             _CONVERSATIONAL_SEARCH,
             (),
@@ -1200,7 +1207,7 @@ class LangCacheWithRawResponse:
         timeout_ms: int | None = None,
         http_headers: Mapping[str, str] | None = None,
     ) -> RawResponse[models.DeleteQueryResponse]:
-        """Delete entries by attributes. See :meth:`LangCache.delete_query`."""
+        """Delete entries by attributes. See `LangCache.delete_query`."""
         return self._call(
             _DELETE_QUERY, (), (attributes,), retries, server_url, timeout_ms, http_headers
         )
@@ -1214,7 +1221,7 @@ class LangCacheWithRawResponse:
         timeout_ms: int | None = None,
         http_headers: Mapping[str, str] | None = None,
     ) -> RawResponse[models.DeleteQueryResponse]:
-        """Delete entries by attributes. See :meth:`LangCache.delete_query_async`."""
+        """Delete entries by attributes. See `LangCache.delete_query_async`."""
         return await self._call_async(
             _DELETE_QUERY, (), (attributes,), retries, server_url, timeout_ms, http_headers
         )
@@ -1228,7 +1235,7 @@ class LangCacheWithRawResponse:
         timeout_ms: int | None = None,
         http_headers: Mapping[str, str] | None = None,
     ) -> RawResponse[None]:
-        """Delete an entry. See :meth:`LangCache.delete_by_id`."""
+        """Delete an entry. See `LangCache.delete_by_id`."""
         return self._call(
             _DELETE_BY_ID, (entry_id,), (), retries, server_url, timeout_ms, http_headers
         )
@@ -1242,7 +1249,7 @@ class LangCacheWithRawResponse:
         timeout_ms: int | None = None,
         http_headers: Mapping[str, str] | None = None,
     ) -> RawResponse[None]:
-        """Delete an entry. See :meth:`LangCache.delete_by_id_async`."""
+        """Delete an entry. See `LangCache.delete_by_id_async`."""
         return await self._call_async(
             _DELETE_BY_ID, (entry_id,), (), retries, server_url, timeout_ms, http_headers
         )
@@ -1256,7 +1263,7 @@ class LangCacheWithRawResponse:
         timeout_ms: int | None = None,
         http_headers: Mapping[str, str] | None = None,
     ) -> RawResponse[None]:
-        """Flush the cache. See :meth:`LangCache.flush`."""
+        """Flush the cache. See `LangCache.flush`."""
         return self._call(_FLUSH, (), (), retries, server_url, timeout_ms, http_headers)
 
     async def flush_async(
@@ -1268,7 +1275,7 @@ class LangCacheWithRawResponse:
         timeout_ms: int | None = None,
         http_headers: Mapping[str, str] | None = None,
     ) -> RawResponse[None]:
-        """Flush the cache. See :meth:`LangCache.flush_async`."""
+        """Flush the cache. See `LangCache.flush_async`."""
         return await self._call_async(_FLUSH, (), (), retries, server_url, timeout_ms, http_headers)
 
     def health(
@@ -1279,7 +1286,7 @@ class LangCacheWithRawResponse:
         timeout_ms: int | None = None,
         http_headers: Mapping[str, str] | None = None,
     ) -> RawResponse[models.HealthResponse]:
-        """Check the cache. See :meth:`LangCache.health`."""
+        """Check the cache. See `LangCache.health`."""
         return self._call(_HEALTH, (), (), retries, server_url, timeout_ms, http_headers)
 
     async def health_async(
@@ -1290,7 +1297,7 @@ class LangCacheWithRawResponse:
         timeout_ms: int | None = None,
         http_headers: Mapping[str, str] | None = None,
     ) -> RawResponse[models.HealthResponse]:
-        """Check the cache. See :meth:`LangCache.health_async`."""
+        """Check the cache. See `LangCache.health_async`."""
         return await self._call_async(
             _HEALTH, (), (), retries, server_url, timeout_ms, http_headers
         )

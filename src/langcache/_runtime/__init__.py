@@ -1,1 +1,1 @@
-"""One call, from arguments to a model or an error. Private: public names live one level up."""
+"""Carries out a call, from its arguments to a model or an exception. Private."""

@@ -1,6 +1,6 @@
-"""Checks of what a caller passes, by type. What a value may be beyond its type, the server says.
+"""Type checks of the arguments of a call. The server checks the values.
 
-Each function takes the argument's name and its value, gives back what is sent, and raises a
+Each function takes the name and the value of an argument and returns the value to send. It raises a
 TypeError or ValueError that names the argument and never shows the value.
 """
 
@@ -18,63 +18,63 @@ if TYPE_CHECKING:
 
 
 def text(name: str, value: object) -> str:
-    """A string."""
+    """Check a string."""
     if not isinstance(value, str):
-        raise TypeError(f"{name}: must be a str, is {type(value).__name__}")
+        raise TypeError(f"{name}: must be a str, got {type(value).__name__}")
     return value
 
 
 def number(name: str, value: object) -> float:
-    """A finite number; a NumPy scalar will do, a bool will not."""
+    """Check a finite number. NumPy scalars are accepted, bools are not."""
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name}: must be a number, is {type(value).__name__}")
+        raise TypeError(f"{name}: must be a number, got {type(value).__name__}")
     if not math.isfinite(value):
-        raise ValueError(f"{name}: must be finite, is {value}")
+        raise ValueError(f"{name}: must be finite, got {value}")
     return float(value)
 
 
 def integer(name: str, value: object) -> int:
-    """An integer; a NumPy scalar will do, a bool will not."""
+    """Check an integer. NumPy scalars are accepted, bools are not."""
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{name}: must be an int, is {type(value).__name__}")
+        raise TypeError(f"{name}: must be an int, got {type(value).__name__}")
     return int(value)
 
 
 def text_map(name: str, value: object) -> dict[str, str]:
-    """A mapping of strings to strings."""
+    """Check a mapping of strings to strings."""
     if not isinstance(value, Mapping):
-        raise TypeError(f"{name}: must be a mapping of str to str, is {type(value).__name__}")
+        raise TypeError(f"{name}: must be a mapping of str to str, got {type(value).__name__}")
     items = dict(cast("Mapping[Any, Any]", value))
     for key, item in items.items():
         if not isinstance(key, str):
-            raise TypeError(f"{name}: names must be str, one is {type(key).__name__}")
+            raise TypeError(f"{name}: keys must be str, got {type(key).__name__}")
         if not isinstance(item, str):
-            raise TypeError(f"{name}[{key!r}]: must be a str, is {type(item).__name__}")
+            raise TypeError(f"{name}[{key!r}]: must be a str, got {type(item).__name__}")
     return items
 
 
 def text_list(name: str, value: object) -> list[str]:
-    """An iterable of strings that is not itself a string."""
+    """Check an iterable of strings that is not itself a string."""
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise TypeError(f"{name}: must be a list of str, is {type(value).__name__}")
+        raise TypeError(f"{name}: must be a list of str, got {type(value).__name__}")
     items = list(cast("Iterable[Any]", value))
     for position, item in enumerate(items):
         if not isinstance(item, str):
-            raise TypeError(f"{name}[{position}]: must be a str, is {type(item).__name__}")
+            raise TypeError(f"{name}[{position}]: must be a str, got {type(item).__name__}")
     return items
 
 
 def to_body(arguments: Sequence[Argument], values: Sequence[object]) -> bytes:
-    """The JSON of a request body.
+    """Return the JSON of a request body.
 
     Args:
-        arguments: What the contract says of each member.
-        values: A value for each; one that is None is left out.
+        arguments: The members of the body.
+        values: The value of each member. Members whose value is None are left out.
 
     Raises:
-        TypeError: A value is of the wrong type, or a required one is None.
+        TypeError: A value has the wrong type, or a required value is None.
         ValueError: A number is not finite, or a string has a surrogate code point, which UTF-8
-            cannot carry.
+            cannot encode.
     """
     body = {
         argument.key: argument.encode(argument.name, value)
@@ -95,7 +95,7 @@ def _require_unicode(name: str, value: object) -> None:
             value.encode()
         except UnicodeEncodeError as error:
             raise ValueError(
-                f"{name}: must be valid Unicode, has a surrogate at position {error.start} of "
+                f"{name}: must be valid Unicode, got a surrogate at position {error.start} of "
                 f"{len(value)}"
             ) from None
     elif isinstance(value, dict):

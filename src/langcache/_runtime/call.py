@@ -1,8 +1,8 @@
-"""One call, as a generator that does no I/O.
+"""The flow of a call, as a generator that does no I/O.
 
-:func:`perform` builds the request, decides on retries and reads the response. Where something has
-to be sent, waited for or awaited it *yields* a command, and its driver (:mod:`.drivers`) does it
-the sync or the async way. So the two cannot differ in what they decide.
+`perform` builds the request, decides on retries and parses the response. To send, sleep or await,
+it *yields* a command, which a sync or an async driver (see `drivers`) carries out. Sync and async
+calls therefore share every decision.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Send:
 
     Attributes:
         request: The request.
-        deadline: The ``time.monotonic()`` by which the response must be complete, None for never.
+        deadline: The `time.monotonic()` by which the response must be complete, or None.
     """
 
     request: httpx.Request
@@ -58,10 +58,10 @@ class Send:
 
 @dataclass(slots=True)
 class Sleep:
-    """Wait.
+    """Sleep.
 
     Attributes:
-        seconds: How long.
+        seconds: The time to sleep.
     """
 
     seconds: float
@@ -69,12 +69,12 @@ class Sleep:
 
 @dataclass(slots=True)
 class Await:
-    """Await what a callable of the user gave.
+    """Await an awaitable that a callable of the user returned.
 
     Attributes:
-        awaitable: What to await.
-        source: Where it came from, for the error of the sync driver.
-        deadline: As in :class:`Send`.
+        awaitable: The awaitable.
+        source: The name of the callable, for the error message of the sync driver.
+        deadline: As in `Send`.
     """
 
     awaitable: Awaitable[Any]
@@ -87,18 +87,18 @@ Command: TypeAlias = Send | Sleep | Await
 
 @dataclass(slots=True)
 class Call(Generic[T]):
-    """Everything that a call needs, checked.
+    """The checked arguments and settings of a call.
 
     Attributes:
-        operation: What the contract says.
+        operation: The operation.
         server_url: The base URL.
         url: The URL of the operation.
-        body_arguments: The members of the body.
-        api_key: The key, a callable that gives it, or None.
-        extra_headers: The caller's headers, names in lower case.
-        retry: The retry policy, None for a single attempt.
-        default_retry: Whose statuses apply where ``retry`` names none.
-        timeout: What the whole call may take, in seconds, None for no limit.
+        body_arguments: The values of the body's members.
+        api_key: The API key, a callable that returns it, or None.
+        extra_headers: The caller's headers, with lower-case names.
+        retry: The retry policy, or None for a single attempt.
+        default_retry: The policy whose statuses apply if `retry` has none.
+        timeout: The time budget for the whole call in seconds, or None for no limit.
         hooks: The client's hooks.
         log: The client's log.
     """
@@ -123,20 +123,20 @@ def perform(
 
     Args:
         call: The call.
-        build_request: The ``build_request`` of the HTTP client that will send.
+        build_request: The `build_request` method of the HTTP client that sends the request.
 
     Yields:
-        What has to be done; takes the response of a :class:`Send` and the value of an
-        :class:`Await`. A network error is thrown in as the ``httpx.RequestError`` it is.
+        A command. The driver sends back the response of a `Send` and the value of an `Await`, and
+        throws in network errors as `httpx.RequestError`.
 
     Returns:
-        The result, with the response that it came in.
+        The result, with the response that contained it.
 
     Raises:
-        TypeError: An argument is of the wrong type.
-        ValueError: An argument has an impossible value.
-        LangCacheError: The service answered with an error; the last one, after all retries.
-        NoResponseError: No complete response arrived; the last failure, after all retries.
+        TypeError: An argument has the wrong type.
+        ValueError: An argument has an invalid value.
+        LangCacheError: The service responded with an error. This is the last one after all retries.
+        NoResponseError: No complete response arrived. This is the last failure after all retries.
     """
     operation = call.operation
     content = None if operation.body is None else to_body(operation.body, call.body_arguments)
@@ -182,7 +182,7 @@ def perform(
 def _authorize(
     call: Call[Any], headers: dict[str, str], deadline: float | None
 ) -> Generator[Command, Any, None]:
-    # A callable is asked on each attempt, so that a key that was rotated meanwhile is picked up.
+    # The callable is called on each attempt, so that a rotated key is used immediately.
     key: object = call.api_key
     if callable(key):
         key = key()
@@ -193,8 +193,8 @@ def _authorize(
 
 
 def _time_left(deadline: float | None) -> Any:
-    # The timeout of each operation of the HTTP client. Without a deadline it is the client's own
-    # business: passing None would switch the client's timeout off.
+    # The timeout for each operation of the HTTP client. Without a deadline, the client's own
+    # timeout applies; passing None would disable it.
     if deadline is None:
         return httpx.USE_CLIENT_DEFAULT
     return max(0.001, deadline - time.monotonic())
@@ -203,7 +203,7 @@ def _time_left(deadline: float | None) -> Any:
 def _attempt(
     call: Call[Any], request: httpx.Request, attempt: int, deadline: float | None
 ) -> Generator[Command, Any, tuple[httpx.Response | None, httpx.RequestError | None]]:
-    """Send once, with the hooks and the log line around it. One of the two results is None."""
+    """Send once, run the hooks and write the log line. One of the two results is None."""
     hooks = call.hooks
     context = None
     if hooks.before_request_hooks or hooks.after_success_hooks or hooks.after_error_hooks:
@@ -251,7 +251,7 @@ def _delay_before_retry(
     error: httpx.RequestError | None,
     failures: int,
 ) -> float | None:
-    """The wait before the next attempt in seconds, None when there is to be none."""
+    """Return the wait before the next attempt in seconds, or None for no further attempt."""
     retry = call.retry
     if retry is None or retry.strategy == "none":
         return None
@@ -265,7 +265,7 @@ def _delay_before_retry(
 
 
 def _may_wait(call: Call[Any], started: float, deadline: float | None, delay: float) -> bool:
-    """Whether the next attempt would still start in time."""
+    """Return whether the next attempt would start in time."""
     retry = cast("RetryConfig", call.retry)
     limit = started + retry.backoff.max_elapsed_time / 1000
     if deadline is not None:
@@ -276,7 +276,7 @@ def _may_wait(call: Call[Any], started: float, deadline: float | None, delay: fl
 def _failure(
     operation: Operation[Any], response: httpx.Response | None, error: httpx.RequestError | None
 ) -> Exception:
-    """The error to raise for the last attempt."""
+    """Return the error to raise for the last attempt."""
     if response is None:
         return network_error(cast("httpx.RequestError", error))
     cls = operation.errors.get(response.status_code)

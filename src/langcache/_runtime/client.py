@@ -1,4 +1,4 @@
-"""What every generated client is built on: its settings, and the four ways to make a call."""
+"""The base class of the generated client: its settings, and the four ways to make a call."""
 
 from __future__ import annotations
 
@@ -29,29 +29,31 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ApiKey: TypeAlias = str | Callable[[], str | Awaitable[str | None] | None]
-"""An API key, or a callable, sync or async, that is asked for it on each attempt."""
+"""An API key, or a sync or async callable that returns it and is called on each attempt."""
 
 
 class BaseClient:
-    """The settings of a client and the life of its connections.
+    """The settings and the connections of a client.
 
     Args:
         server_url: The base URL of the service.
-        api_key: The API key, or a callable that gives it; by default the environment variable
-            LANGCACHE_API_KEY, read at each call. Without any, no Authorization header is sent.
-        cache_id: The id of the cache; by default the environment variable LANGCACHE_CACHE_ID.
-        client: An HTTP client of your own for blocking calls.
-        async_client: An HTTP client of your own for async calls.
-        retry_config: The retry policy; by default that of the contract, None for no retries.
-        timeout_ms: What a call may take in all, retries included, in milliseconds; by default
-            no limit beyond those of the HTTP client (5 seconds to connect, and for each read).
-        debug_logger: Where to log; by default the logger ``langcache``.
-        debug_bodies: Whether to log headers (secrets masked) and bodies as well; by default only
-            when LANGCACHE_DEBUG is ``bodies``.
+        api_key: The API key, or a callable that returns it. Default: the environment variable
+            `LANGCACHE_API_KEY`, read on each call. Without a key, no Authorization header is sent.
+        cache_id: The id of the cache. Default: the environment variable `LANGCACHE_CACHE_ID`, read
+            on each call.
+        client: Your own HTTP client for blocking calls.
+        async_client: Your own HTTP client for async calls.
+        retry_config: The retry policy. None disables retries. Default: the policy of the contract.
+        timeout_ms: Time budget for each whole call, retries included, in milliseconds. Default: no
+            limit other than the timeouts of the HTTP client (5 seconds to connect and for each
+            read).
+        debug_logger: The logger. Default: the logger `langcache`.
+        debug_bodies: Whether to also log headers (with secrets masked) and bodies. Default: whether
+            `LANGCACHE_DEBUG` is `bodies`.
 
     Raises:
-        TypeError: An argument is of the wrong type.
-        ValueError: An argument has an impossible value.
+        TypeError: An argument has the wrong type.
+        ValueError: An argument has an invalid value.
     """
 
     _default_retry_config: ClassVar[RetryConfig]
@@ -79,7 +81,7 @@ class BaseClient:
         _check_retry("retry_config", retry_config)
         if debug_logger is not None and not callable(getattr(debug_logger, "debug", None)):
             raise TypeError(
-                f"debug_logger: must have a method debug(), is {type(debug_logger).__name__}"
+                f"debug_logger: must have a method debug(), got {type(debug_logger).__name__}"
             )
         self._api_key = api_key
         self._cache_id = cache_id
@@ -117,18 +119,18 @@ class BaseClient:
         await self.aclose()
 
     def close(self) -> None:
-        """Close the connections, those of async calls included. The client stays usable.
+        """Close all connections, including those of async calls. The client can be used again.
 
-        HTTP clients that you supplied are left open. Async connections are closed by their event
-        loop: before this returns if it stands still, soon after if it runs; prefer
-        :meth:`aclose` in async code.
+        HTTP clients that you passed stay open. An event loop closes its own async connections:
+        before this method returns if the loop is not running, and soon after if it is. In async
+        code, use `aclose` instead.
         """
         self._clients.close()
 
     async def aclose(self) -> None:
-        """Close the connections, those of blocking calls included. The client stays usable.
+        """Close all connections, including those of blocking calls. The client can be used again.
 
-        Event loops that run in other threads keep theirs: each closes its own.
+        Event loops running in other threads keep their connections; each must close its own.
         """
         await self._clients.aclose()
 
@@ -158,7 +160,7 @@ class BaseClient:
         timeout_ms: int | None,
         http_headers: Mapping[str, str] | None,
     ) -> Call[T]:
-        """Check the arguments of a call; those of the body are checked when it is made."""
+        """Check the arguments of a call. Those of the body are checked when the body is built."""
         server = self._server_url if server_url is None else _check_server_url(server_url)
         retry = retries
         if isinstance(retry, Unset):
@@ -170,7 +172,7 @@ class BaseClient:
         cache_id = self._cache_id or os.environ.get(self._cache_id_variable)
         if not cache_id:
             raise ValueError(
-                f"cache_id: is missing; pass it to {type(self).__name__}() or set "
+                f"cache_id: is required; pass it to {type(self).__name__}() or set "
                 f"{self._cache_id_variable}"
             )
         segments = tuple(
@@ -196,7 +198,7 @@ class BaseClient:
 
 def _check_server_url(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"server_url: must be a str, is {type(value).__name__}")
+        raise TypeError(f"server_url: must be a str, got {type(value).__name__}")
     return base_url(value)
 
 
@@ -205,10 +207,10 @@ def _check_timeout(timeout_ms: object) -> float | None:
         return None
     milliseconds = number("timeout_ms", timeout_ms)
     if milliseconds <= 0:
-        raise ValueError(f"timeout_ms: must be above 0, is {milliseconds:g}")
+        raise ValueError(f"timeout_ms: must be above 0, got {milliseconds:g}")
     return milliseconds / 1000
 
 
 def _check_retry(name: str, retry: object) -> None:
     if retry is not None and not isinstance(retry, (RetryConfig, Unset)):
-        raise TypeError(f"{name}: must be a RetryConfig or None, is {type(retry).__name__}")
+        raise TypeError(f"{name}: must be a RetryConfig or None, got {type(retry).__name__}")

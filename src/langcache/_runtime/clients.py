@@ -1,9 +1,9 @@
-"""The life of the HTTP clients behind a LangCache.
+"""Creates and closes the HTTP clients of a `LangCache`.
 
-Clients of our own are made on first use: one for blocking calls, and one for each event loop,
-because a connection belongs to the loop that opened it. A child process starts afresh. Nothing here
-takes a lock, so a fork at any moment leaves nothing locked; two threads that race for the first
-client agree on one.
+Clients are created on first use: one for blocking calls, and one for each event loop, because a
+connection belongs to the loop that opened it. A forked child process starts without clients.
+Nothing here takes a lock, so a fork cannot leave a lock held. If two threads create the first
+client at the same time, both use the same one.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class Clients:
     """The HTTP clients of one LangCache.
 
     Args:
-        client: A sync client of the user's, which is used as it is and never closed.
-        async_client: Likewise for async calls.
+        client: The user's HTTP client for blocking calls. It is never closed here.
+        async_client: The user's HTTP client for async calls. It is never closed here.
 
     Raises:
-        TypeError: A client lacks a method, or is async where it must not be, or the reverse.
+        TypeError: A client lacks a method, or is async instead of sync, or sync instead of async.
     """
 
     def __init__(self, client: HttpClient | None, async_client: AsyncHttpClient | None) -> None:
@@ -49,7 +49,7 @@ class Clients:
         self._own = _Own()
 
     def sync_client(self, url: httpx.URL) -> HttpClient:
-        """The client for a blocking call to a URL."""
+        """Return the client for a blocking call to a URL."""
         if self._supplied is not None:
             return self._supplied
         clients = self._current().sync
@@ -58,7 +58,7 @@ class Clients:
         )
 
     def async_client(self, url: httpx.URL) -> AsyncHttpClient:
-        """The client for an async call to a URL, in the running event loop."""
+        """Return the client for an async call to a URL in the running event loop."""
         if self._supplied_async is not None:
             return self._supplied_async
         loop = _running_loop()
@@ -71,18 +71,18 @@ class Clients:
         )
 
     def close(self) -> None:
-        """Close our own clients, sync and async. The next call makes new ones.
+        """Close the clients created here, sync and async. The next call creates new ones.
 
-        An async client can only be closed by its event loop: that is done before this returns
-        when the loop stands still, and soon after when it runs. The connections of a loop that is
-        closed already are left to the garbage collector.
+        Only its event loop can close an async client. This happens before the method returns if the
+        loop is not running, and soon after if it is. The connections of an already closed loop are
+        left to the garbage collector.
         """
         self._close(of_running_loops=True)
 
     async def aclose(self) -> None:
-        """Close our own clients, sync and async, but not those of loops in other threads.
+        """Close the clients created here, except those of event loops in other threads.
 
-        Each of those loops has to close its own, or lose them in the middle of a call.
+        Each of those loops must close its own clients, because they may be in use.
         """
         clients = self._current().by_loop.pop(_running_loop(), {})
         self._close(of_running_loops=False)
@@ -99,7 +99,7 @@ class Clients:
 
         here = _running_asyncio_loop()
         for loop in list(own.by_loop):
-            # Of a trio run nothing tells whether it is over; its clients can't be closed from here.
+            # Whether a trio run has ended is unknown, so its clients cannot be closed from here.
             runs = not isinstance(loop, asyncio.AbstractEventLoop) or loop.is_running()
             if runs and not of_running_loops:
                 continue
@@ -114,19 +114,19 @@ class Clients:
     def _current(self) -> _Own:
         own = self._own
         if own.pid != os.getpid():
-            # The parent's connections are the parent's: closing them here could say goodbye on
-            # its behalf, so they are only forgotten.
+            # Closing the parent's connections here could end them for the parent too, so they are
+            # only dropped.
             own = self._own = _Own()
         return own
 
 
 class _Own:
-    """The clients that one process made.
+    """The clients that one process created.
 
     Attributes:
-        pid: The process.
+        pid: The process id.
         sync: The blocking client for each URL scheme.
-        by_loop: For each event loop (or trio run), the async client for each URL scheme.
+        by_loop: The async client for each URL scheme, for each event loop or trio run.
     """
 
     __slots__ = ("by_loop", "pid", "sync")
@@ -145,12 +145,12 @@ def _no_authorities() -> ssl.SSLContext:
 
 
 def _options(url: httpx.URL) -> dict[str, Any]:
-    # A client for plain http needs no certificate authorities, and is spared loading them.
+    # A client for plain http needs no certificate authorities, so they are not loaded.
     return {} if url.scheme == "https" else {"verify": _no_authorities()}
 
 
 def _running_asyncio_loop() -> asyncio.AbstractEventLoop | None:
-    # Importing asyncio takes some 8 ms, which a program of blocking calls alone is spared.
+    # Importing asyncio takes about 8 ms; a program that makes only blocking calls does not need it.
     if "asyncio" not in sys.modules:
         return None
     import asyncio
@@ -162,7 +162,7 @@ def _running_asyncio_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def _running_loop() -> Any:
-    """What stands for the running event loop: the loop of asyncio, or the token of a trio run."""
+    """Return the running asyncio event loop, or the token of the trio run."""
     loop: Any = _running_asyncio_loop()
     if loop is None and "trio" in sys.modules:
         import trio

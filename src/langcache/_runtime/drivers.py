@@ -1,4 +1,4 @@
-"""The two ways to carry out the commands of a call: blocking, and async."""
+"""The sync and the async driver, which carry out the commands of a call."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def drive(call: Generator[Command, Any, RawResponse[T]], client: HttpClient) -> 
         while True:
             try:
                 value = _do(command, client)
-            except Exception as error:  # noqa: BLE001, PERF203 - the call decides what to make of it
+            except Exception as error:  # noqa: BLE001, PERF203 - the call handles it
                 command = call.throw(error)
             else:
                 command = call.send(value)
@@ -46,7 +46,7 @@ def _do(command: Command, client: HttpClient) -> Any:
         return None
     if inspect.iscoroutine(command.awaitable):
         command.awaitable.close()
-    raise TypeError(f"{command.source}: is async, which needs the method that ends in _async")
+    raise TypeError(f"{command.source}: is async; use the method whose name ends in _async")
 
 
 def _send(request: httpx.Request, deadline: float | None, client: HttpClient) -> httpx.Response:
@@ -73,7 +73,7 @@ async def drive_async(
         while True:
             try:
                 value = await _do_async(command, client)
-            except Exception as error:  # noqa: BLE001, PERF203 - the call decides what to make of it
+            except Exception as error:  # noqa: BLE001, PERF203 - the call handles it
                 command = call.throw(error)
             else:
                 command = call.send(value)
@@ -97,8 +97,8 @@ async def _do_async(command: Command, client: AsyncHttpClient) -> Any:
     with anyio.move_on_after(command.deadline - time.monotonic()):
         return await _send_or_await(command, client)
     if isinstance(command, Send):
-        raise httpx.ReadTimeout("the deadline of the call is over", request=command.request)
-    raise ReadTimeoutError(f"{command.source}: the deadline of the call is over")
+        raise httpx.ReadTimeout("the deadline of the call has passed", request=command.request)
+    raise ReadTimeoutError(f"{command.source}: the deadline of the call has passed")
 
 
 async def _send_or_await(command: Send | Await, client: AsyncHttpClient) -> Any:

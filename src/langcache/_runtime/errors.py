@@ -1,6 +1,6 @@
-"""The base classes of every error that a call raises.
+"""The base classes of the exceptions that a call raises.
 
-:mod:`langcache.errors` is the public door; the classes of the statuses there are generated.
+The public module is `langcache.errors`. Its class for each status is generated.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ DataT = TypeVar("DataT", bound=BaseModel)
 
 
 class LangCacheError(Exception):
-    """The service answered with an error. Base class of all that have a response.
+    """The service responded with an error. Base class of all exceptions that have a response.
 
     Attributes:
-        message: The raw body, or the status line where there is no body.
+        message: The raw body, or the status line if the body is empty.
         status_code: The HTTP status.
         headers: The response headers.
-        body: The raw body as text; may be empty.
-        raw_response: The response itself.
-        attempts: How many times the request was sent.
+        body: The raw body as text. May be empty.
+        raw_response: The response.
+        attempts: The number of times the request was sent.
     """
 
     def __init__(self, message: str, raw_response: httpx.Response, body: str | None = None) -> None:
@@ -38,7 +38,7 @@ class LangCacheError(Exception):
 
     @property
     def request_id(self) -> str | None:
-        """The ``x-request-id`` of the response, for reports to the service."""
+        """The `x-request-id` of the response, for error reports."""
         return self.headers.get("x-request-id")
 
     def __str__(self) -> str:
@@ -52,14 +52,14 @@ class LangCacheError(Exception):
 
 
 class APIError(LangCacheError):
-    """The service answered with a status that the contract does not name for the operation."""
+    """The service responded with a status that is neither 2xx nor in the contract."""
 
 
 class ResponseValidationError(LangCacheError):
-    """The service answered with success, but the body is not what the contract promises.
+    """The service responded with a 2xx status, but the body does not conform to the contract.
 
     Attributes:
-        cause: What the parser said (a ``pydantic.ValidationError``).
+        cause: The error of the parser, a `pydantic.ValidationError`.
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class ResponseValidationError(LangCacheError):
 
 
 class ProblemError(LangCacheError, Generic[DataT]):
-    """The service answered with a status of the contract: there is a subclass for each.
+    """The service responded with an error status of the contract. Each status has a subclass.
 
     Attributes:
-        data: The problem, typed. A body that is no such problem (HTML of a proxy, say) gives one
-            that is made from the status line, with ``type`` ``about:blank``.
+        data: The parsed problem. If the body is not a problem object, such as a proxy's HTML page,
+            `data` is made from the status line, with the `type` `about:blank`.
     """
 
     data_type: ClassVar[type[BaseModel]]
@@ -97,7 +97,7 @@ class ProblemError(LangCacheError, Generic[DataT]):
 
     @classmethod
     def from_response(cls, response: httpx.Response) -> ProblemError[Any]:
-        """The error for a response, whatever its body."""
+        """Return the error for a response with any body."""
         fallback: dict[str, Any] = {
             "title": response.reason_phrase or f"HTTP {response.status_code}",
             "status": response.status_code,
@@ -112,7 +112,7 @@ class ProblemError(LangCacheError, Generic[DataT]):
 
 
 def body_text(response: httpx.Response) -> str:
-    """The body as text, whatever it is and whatever charset it claims."""
+    """Return the body as text, even if its charset is unknown or wrong."""
     try:
         return response.text
     except (UnicodeError, LookupError):
@@ -120,18 +120,18 @@ def body_text(response: httpx.Response) -> str:
 
 
 def status_line(response: httpx.Response) -> str:
-    """The status and its phrase, such as ``HTTP 503 Service Unavailable``."""
+    """Return the status and its phrase, such as `HTTP 503 Service Unavailable`."""
     return f"HTTP {response.status_code} {response.reason_phrase}".rstrip()
 
 
 class NoResponseError(Exception):
     """No complete response arrived. Base class of all network errors.
 
-    What a call raises is also the ``httpx`` error of the same name
-    (:class:`httpx.ConnectError`, :class:`httpx.ReadTimeout` …), so code that catches those works.
+    The exception that a call raises is also the `httpx` error for the same failure, such as
+    `httpx.ConnectError` or `httpx.ReadTimeout`, so code that catches `httpx` errors works.
 
     Attributes:
-        attempts: How many times the request was sent.
+        attempts: The number of times the request was sent.
     """
 
     attempts: int = 1
@@ -141,15 +141,15 @@ class NoResponseError(Exception):
 
 
 class RequestError(NoResponseError, httpx.RequestError):
-    """The request failed in a way that has no class of its own."""
+    """The request failed for a reason without its own class."""
 
 
 class ConnectTimeoutError(NoResponseError, httpx.ConnectTimeout):
-    """No connection within the timeout."""
+    """No connection was made within the timeout."""
 
 
 class ReadTimeoutError(NoResponseError, httpx.ReadTimeout):
-    """No complete response within the timeout."""
+    """No complete response arrived within the timeout."""
 
 
 class WriteTimeoutError(NoResponseError, httpx.WriteTimeout):
@@ -157,23 +157,23 @@ class WriteTimeoutError(NoResponseError, httpx.WriteTimeout):
 
 
 class PoolTimeoutError(NoResponseError, httpx.PoolTimeout):
-    """No connection of the pool became free within the timeout."""
+    """No connection in the pool became free within the timeout."""
 
 
 class ConnectError(NoResponseError, httpx.ConnectError):
-    """No connection: refused, unreachable, unknown host, or TLS failed."""
+    """The connection was refused, the host is unreachable or unknown, or TLS failed."""
 
 
 class ReadError(NoResponseError, httpx.ReadError):
-    """The connection broke while the response was read."""
+    """The connection broke while reading the response."""
 
 
 class WriteError(NoResponseError, httpx.WriteError):
-    """The connection broke while the request was sent."""
+    """The connection broke while sending the request."""
 
 
 class CloseError(NoResponseError, httpx.CloseError):
-    """The connection broke while it was closed."""
+    """The connection broke while closing."""
 
 
 class ProxyError(NoResponseError, httpx.ProxyError):
@@ -181,19 +181,19 @@ class ProxyError(NoResponseError, httpx.ProxyError):
 
 
 class UnsupportedProtocolError(NoResponseError, httpx.UnsupportedProtocol):
-    """The URL's scheme is not one that the HTTP client speaks."""
+    """The HTTP client does not support the scheme of the URL."""
 
 
 class LocalProtocolError(NoResponseError, httpx.LocalProtocolError):
-    """The request breaks HTTP."""
+    """The request violates HTTP."""
 
 
 class RemoteProtocolError(NoResponseError, httpx.RemoteProtocolError):
-    """The response breaks HTTP, or the server closed the connection instead of answering."""
+    """The response violates HTTP, or the server closed the connection without a response."""
 
 
 class DecodingError(NoResponseError, httpx.DecodingError):
-    """The response body does not decode by its ``Content-Encoding``."""
+    """The response body cannot be decoded with its `Content-Encoding`."""
 
 
 class TooManyRedirectsError(NoResponseError, httpx.TooManyRedirects):
@@ -208,7 +208,7 @@ _BY_HTTPX_CLASS: dict[type, type[RequestError]] = {
 
 
 def network_error(error: httpx.RequestError) -> RequestError:
-    """The error of ours that stands for one of httpx; it is both."""
+    """Return the `NoResponseError` for an `httpx` error. It is also that `httpx` error."""
     cls = next(_BY_HTTPX_CLASS[c] for c in type(error).__mro__ if c in _BY_HTTPX_CLASS)
     try:
         request = error.request

@@ -1,4 +1,4 @@
-"""The headers of a request."""
+"""The request headers."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ WITH_BODY = {**BASE, "content-type": "application/json"}
 
 
 def custom_headers(headers: object) -> dict[str, str]:
-    """Check the headers that a caller adds; names come back in lower case.
+    """Check the caller's headers and return them with lower-case names.
 
     Raises:
-        TypeError: It is not a mapping of str to str.
-        ValueError: A name or value is not what HTTP allows: a token, and printable ASCII.
+        TypeError: `headers` is not a mapping of str to str.
+        ValueError: A name is not an HTTP token, or a value is not printable ASCII.
     """
     if not isinstance(headers, Mapping):
-        raise TypeError(f"http_headers: must be a mapping, is {type(headers).__name__}")
+        raise TypeError(f"http_headers: must be a mapping, got {type(headers).__name__}")
     checked: dict[str, str] = {}
     for name, value in cast("Mapping[Any, Any]", headers).items():
         if not isinstance(name, str) or not isinstance(value, str):
             raise TypeError(
-                "http_headers: names and values must be str, one is "
+                "http_headers: names and values must be str, got "
                 f"{type(name).__name__}: {type(value).__name__}"
             )
         if not _NAME.fullmatch(name):
-            raise ValueError(f"http_headers: {name[:40]!a} is not a header name")
+            raise ValueError(f"http_headers: names must be HTTP tokens, got {name[:40]!a}")
         if not _VALUE.fullmatch(value):
             raise ValueError(
-                f"http_headers[{name!r}]: must be printable ASCII without blanks around it, has "
+                f"http_headers[{name!r}]: must be printable ASCII without surrounding spaces, got "
                 f"{len(value)} characters"
             )
         checked[name.lower()] = value
@@ -43,17 +43,19 @@ def custom_headers(headers: object) -> dict[str, str]:
 
 
 def bearer(key: object) -> str:
-    """The ``Authorization`` header for an API key.
+    """Return the `Authorization` header for an API key.
 
     Raises:
         TypeError: The key is not a string.
-        ValueError: It is empty or not printable ASCII without blanks. The message does not show it.
+        ValueError: The key is empty, or is not printable ASCII without spaces. The message does not
+            show the key.
     """
     if not isinstance(key, str):
-        raise TypeError(f"api_key: must be a str, is {type(key).__name__}")
-    if not key or not _VALUE.fullmatch(key) or " " in key or "\t" in key:
+        raise TypeError(f"api_key: must be a str, got {type(key).__name__}")
+    if not key:
+        raise ValueError("api_key: must not be empty")
+    if not _VALUE.fullmatch(key) or " " in key or "\t" in key:
         raise ValueError(
-            "api_key: must be printable ASCII without blanks and not empty, has "
-            f"{len(key)} characters"
+            f"api_key: must be printable ASCII without spaces, got {len(key)} characters"
         )
     return f"Bearer {key}"

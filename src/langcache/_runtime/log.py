@@ -1,4 +1,4 @@
-"""What a client logs of its calls, and what it keeps to itself."""
+"""The log of a client, without secrets."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _logger = logging.getLogger("langcache")
 class CallLog:
     """The log of one client.
 
-    Every attempt is a line at level DEBUG: method, path, status or error, attempt, milliseconds.
-    Headers (secrets masked) and bodies follow only when the user asked for bodies.
+    Each attempt is logged as one line at level DEBUG: method, path, status or error, attempt and
+    milliseconds. Headers (with secrets masked) and bodies are logged only on request.
+
+    The environment variable `LANGCACHE_DEBUG` makes the logger `langcache` write to standard error
+    at level DEBUG, unless the application has configured logging. `0`, `false`, `no`, `off` and the
+    empty string mean off, `bodies` means on with bodies, and any other value means on.
 
     Args:
-        logger: Where to log; by default the logger ``langcache``.
-        bodies: Whether to log headers and bodies; by default what LANGCACHE_DEBUG says.
-
-    LANGCACHE_DEBUG makes the logger ``langcache`` write to standard error at level DEBUG unless
-    the application has configured logging itself. ``0``, ``false``, ``no``, ``off`` and the empty
-    string are off; ``bodies`` is on with bodies; anything else is on.
+        logger: The logger. Default: the logger `langcache`.
+        bodies: Whether to log headers and bodies. Default: whether `LANGCACHE_DEBUG` is `bodies`.
     """
 
     __slots__ = ("_bodies", "_logger")
@@ -46,7 +46,7 @@ class CallLog:
 
     @property
     def enabled(self) -> bool:
-        """Whether anything is written."""
+        """Whether anything is logged."""
         logger = self._logger
         return not isinstance(logger, logging.Logger) or logger.isEnabledFor(logging.DEBUG)
 

@@ -1,4 +1,4 @@
-"""What the generator says of an operation; the runtime needs nothing else to carry it out."""
+"""The description of an operation. The generated client has one for each operation."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Argument:
     """One member of a request body.
 
     Attributes:
-        name: Its name in Python.
-        key: Its name on the wire.
-        encode: Checks a value and makes it fit for JSON; is given ``name`` and the value, and
-            raises TypeError or ValueError that name the argument.
-        required: Whether None is refused; otherwise an argument that is None is not sent.
+        name: The name in Python.
+        key: The name in JSON.
+        encode: A function of `name` and a value that returns the value for JSON. It raises
+            TypeError or ValueError with the name of the argument.
+        required: Whether a value of None is an error. Otherwise, None is not sent.
     """
 
     name: str
@@ -36,14 +36,14 @@ class Operation(Generic[T]):
     """One operation of the contract.
 
     Attributes:
-        id: Its ``operationId``.
+        id: The `operationId`.
         method: The HTTP method.
-        path: The literal pieces of the path around its parameters: one more than parameters.
-        path_parameters: The names of the path parameters in Python. The first is always the
-            client's ``cache_id``.
-        result: The model of a success, None where it has no body.
-        errors: The error class of each status that the contract names.
-        body: The members of the request body, None where the operation has no body.
+        path: The literal parts of the path before, between and after its parameters.
+        path_parameters: The names of the path parameters in Python. The first is always `cache_id`,
+            which the client holds.
+        result: The model of a successful response, or None if it has no body.
+        errors: The error class for each error status of the contract.
+        body: The members of the request body, or None if the operation has no body.
     """
 
     id: str

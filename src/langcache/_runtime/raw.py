@@ -1,4 +1,4 @@
-"""A result together with the response that it came in."""
+"""A result together with its HTTP response."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class RawResponse(Generic[T]):
-    """What the methods of ``with_raw_response`` give back.
+    """The return value of the methods of `with_raw_response`.
 
     Attributes:
-        parsed: What the method itself gives back.
-        http_response: The response.
-        attempts: How many times the request was sent.
+        parsed: The result of the method itself.
+        http_response: The HTTP response.
+        attempts: The number of times the request was sent.
     """
 
     parsed: T
@@ -37,5 +37,5 @@ class RawResponse(Generic[T]):
 
     @property
     def request_id(self) -> str | None:
-        """The ``x-request-id`` of the response, for reports to the service."""
+        """The `x-request-id` of the response, for error reports."""
         return self.headers.get("x-request-id")

@@ -1,4 +1,4 @@
-"""The decisions of retrying: what, after how long, and until when. Nothing here sleeps."""
+"""Decides which failures are retried and computes the waits. Nothing here sleeps."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 
-# Failures after which the request may be sent again: all operations are safe to repeat. Not among
-# them are those that would fail again in the same way, such as a request that breaks HTTP.
+# Failures that can be retried, because all operations are safe to repeat. Failures that would
+# happen again, such as a request that violates HTTP, are not included.
 _TRANSIENT = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError)
 
 
 def is_transient(error: httpx.RequestError) -> bool:
-    """Whether a network error may go away by itself."""
+    """Return whether a network error may be temporary."""
     return isinstance(error, _TRANSIENT)
 
 
 def backoff_delay(backoff: BackoffStrategy, failures: int) -> float:
-    """The wait after a failure, in seconds.
+    """Return the wait after a failure, in seconds.
 
     Args:
-        backoff: The strategy.
-        failures: How many attempts failed so far, from 1.
+        backoff: The backoff strategy.
+        failures: The number of failed attempts so far, at least 1.
     """
     try:
         bound = min(
@@ -40,16 +40,16 @@ def backoff_delay(backoff: BackoffStrategy, failures: int) -> float:
     except OverflowError:
         bound = float(backoff.max_interval)
     if backoff.jitter_ms is None:
-        delay = random.uniform(0, bound)  # noqa: S311 - spreads load, guards nothing
+        delay = random.uniform(0, bound)  # noqa: S311 - not used for security
     else:
         delay = bound + random.uniform(0, float(backoff.jitter_ms))  # noqa: S311
     return delay / 1000
 
 
 def retry_after(headers: httpx.Headers) -> float | None:
-    """How long the service asks to wait, in seconds; None when it does not, or not legibly.
+    """Return the wait that the service asks for, in seconds, or None if there is no valid one.
 
-    Reads ``retry-after-ms`` (milliseconds) and ``Retry-After`` (seconds, or an HTTP date).
+    Reads `retry-after-ms` (milliseconds) and `Retry-After` (seconds, or an HTTP date).
     """
     milliseconds = headers.get("retry-after-ms", "").strip()
     if _NUMBER.fullmatch(milliseconds):

@@ -1,4 +1,4 @@
-"""One OpenTelemetry client span for a call, where the application uses OpenTelemetry."""
+"""An OpenTelemetry client span for each call, if the application uses OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class CallSpan:
-    """A span by the HTTP semantic conventions, from the start of a call to its end."""
+    """A span for a whole call that follows the HTTP semantic conventions."""
 
     __slots__ = ("_context", "_propagate", "_span")
 
@@ -40,11 +40,11 @@ class CallSpan:
         self._propagate: Any = propagate
 
     def inject(self, headers: dict[str, str]) -> None:
-        """Add the trace context to the headers of a request."""
+        """Add the trace context to the request headers."""
         self._propagate.inject(headers, context=self._context)
 
     def end(self, response: httpx.Response | None, error: Exception | None, attempts: int) -> None:
-        """End the span with the outcome of the call."""
+        """End the span and record the outcome of the call."""
         span = self._span
         if attempts > 1:
             span.set_attribute("http.request.resend_count", attempts - 1)
@@ -60,10 +60,10 @@ class CallSpan:
 
 
 def start_span(operation: Operation[Any], url: httpx.URL) -> CallSpan | None:
-    """Start a span, or None where the application does not use OpenTelemetry.
+    """Start a span. Return None if the application does not use OpenTelemetry.
 
-    Whoever configures OpenTelemetry has imported it, so looking for the module is enough and costs
-    nothing when it is absent.
+    An application that configures OpenTelemetry has imported it, so it is enough to look for the
+    module. This costs nothing if the module is absent.
     """
     trace = sys.modules.get("opentelemetry.trace")
     return None if trace is None else CallSpan(trace, operation, url)

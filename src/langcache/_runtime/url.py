@@ -1,4 +1,4 @@
-"""URLs: what a base URL may be, and how ids become a part of a path."""
+"""Checks the base URL and builds the URLs of operations."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ import httpx
 
 @lru_cache(maxsize=64)
 def base_url(value: str) -> str:
-    """Check the base URL of a service; gives it back without a trailing slash.
+    """Check the base URL of a service and return it without a trailing slash.
 
     Raises:
-        ValueError: It is not an http or https URL with a host, or has more than a path.
+        ValueError: The value is not an http or https URL with a host, or it has a user, password,
+            query or fragment.
     """
     try:
         url = httpx.URL(value)
     except (httpx.InvalidURL, UnicodeError) as error:
-        raise ValueError(f"server_url: is not a URL ({error})") from None
+        raise ValueError(f"server_url: must be a URL ({error})") from None
     if url.scheme not in ("http", "https") or not url.host:
         raise ValueError(
-            "server_url: must be a URL such as https://host or http://host:8080, has scheme "
+            "server_url: must be a URL such as https://host or http://host:8080, got scheme "
             f"{url.scheme!r} and host {url.host!r}"
         )
     if url.userinfo or url.query or url.fragment:
@@ -30,31 +31,33 @@ def base_url(value: str) -> str:
 
 
 def path_segment(name: str, value: object) -> str:
-    """Percent-encode an id so that it is one segment of a path, whatever it contains.
+    """Percent-encode an id, so that it is always exactly one segment of a path.
 
     Raises:
-        TypeError: It is not a string.
-        ValueError: It is empty, ``.`` or ``..`` (which would name another resource), or has a
+        TypeError: The value is not a string.
+        ValueError: The value is empty, `.` or `..` (which would name another resource), or it has a
             surrogate code point.
     """
     if not isinstance(value, str):
-        raise TypeError(f"{name}: must be a str, is {type(value).__name__}")
-    if value in ("", ".", ".."):
-        raise ValueError(f"{name}: must not be empty, '.' or '..', is {value!r}")
+        raise TypeError(f"{name}: must be a str, got {type(value).__name__}")
+    if not value:
+        raise ValueError(f"{name}: must not be empty")
+    if value in (".", ".."):
+        raise ValueError(f"{name}: must not be '.' or '..', got {value!r}")
     try:
         return quote(value, safe="")
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"{name}: must be valid Unicode, has a surrogate at position {error.start} of "
+            f"{name}: must be valid Unicode, got a surrogate at position {error.start} of "
             f"{len(value)}"
         ) from None
 
 
 @lru_cache(maxsize=256)
 def operation_url(base: str, path: tuple[str, ...], segments: tuple[str, ...]) -> httpx.URL:
-    """The URL of an operation: its literal pieces around the encoded segments.
+    """Return the URL of an operation, built from its literal parts and the encoded segments.
 
-    Parsing a URL costs as much as a good part of a call, hence the memory.
+    The result is cached, because parsing a URL takes a significant part of the time of a call.
     """
     pieces = [base, path[0]]
     for segment, piece in zip(segments, path[1:], strict=True):

@@ -1,24 +1,29 @@
 # Generated from openapi.yaml by codegen/generate.py; do not edit.
-"""What a call raises when the service answers with an error, or not at all.
+"""The exceptions that a call can raise.
 
-    LangCacheError: the service answered, but not with what was asked for
-    ├── BadRequestErrorResponseContent: 400
-    ├── AuthenticationErrorResponseContent: 401
-    ├── ForbiddenErrorResponseContent: 403
-    ├── NotFoundErrorResponseContent: 404
-    ├── MethodNotAllowedErrorResponseContent: 405
-    ├── PayloadTooLargeErrorResponseContent: 413
-    ├── UnsupportedMediaTypeErrorResponseContent: 415
-    ├── FailedDependencyErrorResponseContent: 424
-    │   (also named ResourceUnavailableErrorResponseContent)
-    ├── TooManyRequestsErrorResponseContent: 429
-    ├── UnexpectedErrorResponseContent: 500
-    ├── APIError: a status that the contract does not name
-    └── ResponseValidationError: a success whose body can't be read
-    NoResponseError: no complete answer; also the httpx error of the same name
+    LangCacheError                                the service responded with an error
+    ├── BadRequestErrorResponseContent            status 400
+    ├── AuthenticationErrorResponseContent        status 401
+    ├── ForbiddenErrorResponseContent             status 403
+    ├── NotFoundErrorResponseContent              status 404
+    ├── MethodNotAllowedErrorResponseContent      status 405
+    ├── PayloadTooLargeErrorResponseContent       status 413
+    ├── UnsupportedMediaTypeErrorResponseContent  status 415
+    ├── FailedDependencyErrorResponseContent      status 424
+    │   ResourceUnavailableErrorResponseContent   an older name of the same class
+    ├── TooManyRequestsErrorResponseContent       status 429
+    ├── UnexpectedErrorResponseContent            status 500
+    ├── APIError                                  any other status that is not 2xx
+    └── ResponseValidationError                   a 2xx with an invalid body
 
-The class follows the status, whatever the body; `data` is the problem that the body tells of. A
-class is imported when it is first used.
+    NoResponseError                               no complete response; also one of:
+        httpx.TimeoutException                    a timeout
+        httpx.NetworkError                        a failed or broken connection
+        httpx.RequestError                        any other failure, such as an invalid response
+
+The class of a `LangCacheError` depends on the status only; `data` has the parsed body of an error
+status. A `NoResponseError` is also the most specific `httpx` error for the failure, such as
+`httpx.ConnectError` or `httpx.ReadTimeout`. Classes are imported on first use.
 """
 
 from collections.abc import Iterator, Mapping
@@ -161,7 +166,7 @@ _NAMES_BY_STATUS = {
 
 
 class _ErrorsByStatus(Mapping[int, type[ProblemError[Any]]]):
-    """A mapping that imports a class when it is first asked for."""
+    """A mapping that imports each class on first use."""
 
     def __getitem__(self, status: int) -> type[ProblemError[Any]]:
         name = _NAMES_BY_STATUS[status]
@@ -175,4 +180,4 @@ class _ErrorsByStatus(Mapping[int, type[ProblemError[Any]]]):
 
 
 ERRORS_BY_STATUS: Mapping[int, type[ProblemError[Any]]] = _ErrorsByStatus()
-"""The class of each status that the contract names."""
+"""The class for each error status of the contract."""

@@ -9,26 +9,26 @@ from langcache.types import BaseModel
 
 
 class AuthenticationErrorResponseContentData(BaseModel):
-    """The caller is not known."""
+    """The caller could not be authenticated."""
 
     title: str
-    """What went wrong, in a few words; the same for every problem of its kind."""
+    """A short summary of the kind of problem."""
 
     type: AuthenticationErrorType
-    """What kind of 401 it is."""
+    """The kind of a 401."""
 
     status: int | None = 401
     """The HTTP status. Default 401."""
 
     detail: str | None = None
-    """What went wrong this time."""
+    """An explanation of this particular problem."""
 
     instance: str | None = None
-    """What the problem is about, such as the path of the request."""
+    """What the problem refers to, such as the path of the request."""
 
 
 class AuthenticationErrorResponseContent(ProblemError[AuthenticationErrorResponseContentData]):
-    """Status 401: The caller is not known.
+    """Status 401: The caller could not be authenticated.
 
     The API key is missing, malformed or unknown. Pass a valid `api_key`.
     """

@@ -13,29 +13,29 @@ class BadRequestErrorResponseContentData(BaseModel):
     """The request is invalid."""
 
     title: str
-    """What went wrong, in a few words; the same for every problem of its kind."""
+    """A short summary of the kind of problem."""
 
     type: BadRequestErrorType
-    """What kind of 400 it is."""
+    """The kind of a 400."""
 
     status: int | None = 400
     """The HTTP status. Default 400."""
 
     detail: str | None = None
-    """What went wrong this time."""
+    """An explanation of this particular problem."""
 
     instance: str | None = None
-    """What the problem is about, such as the path of the request."""
+    """What the problem refers to, such as the path of the request."""
 
     fields: list[FieldError] | None = None
-    """Every rule that the request breaks."""
+    """The rules that the request breaks."""
 
 
 class BadRequestErrorResponseContent(ProblemError[BadRequestErrorResponseContentData]):
     """Status 400: The request is invalid.
 
-    The request breaks a rule of the API or of the cache; `fields` says which. Correct the request;
-    sending it again unchanged fails again.
+    The request breaks a rule of the API or of the cache. `fields` lists the broken rules. Correct
+    the request before sending it again.
     """
 
     data_type: ClassVar[type[BaseModel]] = BadRequestErrorResponseContentData

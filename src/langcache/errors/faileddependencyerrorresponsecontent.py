@@ -9,29 +9,29 @@ from langcache.types import BaseModel
 
 
 class FailedDependencyErrorResponseContentData(BaseModel):
-    """Something that the service needs can't be used."""
+    """A dependency of the service is unavailable."""
 
     title: str
-    """What went wrong, in a few words; the same for every problem of its kind."""
+    """A short summary of the kind of problem."""
 
     type: FailedDependencyErrorType
-    """What kind of 424 it is. All but the first two are of older services."""
+    """The kind of a 424. All values but the first two come from older services."""
 
     status: int | None = 424
     """The HTTP status. Default 424."""
 
     detail: str | None = None
-    """What went wrong this time."""
+    """An explanation of this particular problem."""
 
     instance: str | None = None
-    """What the problem is about, such as the path of the request."""
+    """What the problem refers to, such as the path of the request."""
 
 
 class FailedDependencyErrorResponseContent(ProblemError[FailedDependencyErrorResponseContentData]):
-    """Status 424: Something that the service needs can't be used.
+    """Status 424: A dependency of the service is unavailable.
 
-    Something the service needs, its database or its embedding model, can't be used at the moment.
-    Go on without the cache and try again later.
+    A dependency of the service, its database or its embedding model, is unavailable. Continue
+    without the cache and try again later.
     """
 
     data_type: ClassVar[type[BaseModel]] = FailedDependencyErrorResponseContentData

@@ -9,29 +9,29 @@ from langcache.types import BaseModel
 
 
 class ForbiddenErrorResponseContentData(BaseModel):
-    """The caller may not do this."""
+    """The caller has no permission for this operation."""
 
     title: str
-    """What went wrong, in a few words; the same for every problem of its kind."""
+    """A short summary of the kind of problem."""
 
     type: ForbiddenErrorType
-    """What kind of 403 it is."""
+    """The kind of a 403."""
 
     status: int | None = 403
     """The HTTP status. Default 403."""
 
     detail: str | None = None
-    """What went wrong this time."""
+    """An explanation of this particular problem."""
 
     instance: str | None = None
-    """What the problem is about, such as the path of the request."""
+    """What the problem refers to, such as the path of the request."""
 
 
 class ForbiddenErrorResponseContent(ProblemError[ForbiddenErrorResponseContentData]):
-    """Status 403: The caller may not do this.
+    """Status 403: The caller has no permission for this operation.
 
-    The API key is valid but has no grant for this operation on this cache. Use another key or have
-    the grant added.
+    The API key is valid but has no grant for this operation on this cache. Use another key or add
+    the grant.
     """
 
     data_type: ClassVar[type[BaseModel]] = ForbiddenErrorResponseContentData

@@ -9,29 +9,29 @@ from langcache.types import BaseModel
 
 
 class MethodNotAllowedErrorResponseContentData(BaseModel):
-    """The path does not have this method."""
+    """The path does not support this method."""
 
     title: str
-    """What went wrong, in a few words; the same for every problem of its kind."""
+    """A short summary of the kind of problem."""
 
     type: MethodNotAllowedErrorType
-    """What kind of 405 it is."""
+    """The kind of a 405."""
 
     status: int | None = 405
     """The HTTP status. Default 405."""
 
     detail: str | None = None
-    """What went wrong this time."""
+    """An explanation of this particular problem."""
 
     instance: str | None = None
-    """What the problem is about, such as the path of the request."""
+    """What the problem refers to, such as the path of the request."""
 
 
 class MethodNotAllowedErrorResponseContent(ProblemError[MethodNotAllowedErrorResponseContentData]):
-    """Status 405: The path does not have this method.
+    """Status 405: The path does not support this method.
 
-    The path exists, but not for this method; `Allow` lists the methods it has. Every path of the
-    service answers so.
+    The path does not support this method. `Allow` lists the methods it supports. This applies to
+    every path of the service.
     """
 
     data_type: ClassVar[type[BaseModel]] = MethodNotAllowedErrorResponseContentData

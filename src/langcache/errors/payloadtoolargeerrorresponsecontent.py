@@ -12,19 +12,19 @@ class PayloadTooLargeErrorResponseContentData(BaseModel):
     """The request body is too large."""
 
     title: str
-    """What went wrong, in a few words; the same for every problem of its kind."""
+    """A short summary of the kind of problem."""
 
     type: PayloadTooLargeErrorType
-    """What kind of 413 it is."""
+    """The kind of a 413."""
 
     status: int | None = 413
     """The HTTP status. Default 413."""
 
     detail: str | None = None
-    """What went wrong this time."""
+    """An explanation of this particular problem."""
 
     instance: str | None = None
-    """What the problem is about, such as the path of the request."""
+    """What the problem refers to, such as the path of the request."""
 
 
 class PayloadTooLargeErrorResponseContent(ProblemError[PayloadTooLargeErrorResponseContentData]):

@@ -9,29 +9,29 @@ from langcache.types import BaseModel
 
 
 class TooManyRequestsErrorResponseContentData(BaseModel):
-    """The rate limit is reached."""
+    """The rate limit was exceeded."""
 
     title: str
-    """What went wrong, in a few words; the same for every problem of its kind."""
+    """A short summary of the kind of problem."""
 
     type: TooManyRequestsErrorType
-    """What kind of 429 it is."""
+    """The kind of a 429."""
 
     status: int | None = 429
     """The HTTP status. Default 429."""
 
     detail: str | None = None
-    """What went wrong this time."""
+    """An explanation of this particular problem."""
 
     instance: str | None = None
-    """What the problem is about, such as the path of the request."""
+    """What the problem refers to, such as the path of the request."""
 
 
 class TooManyRequestsErrorResponseContent(ProblemError[TooManyRequestsErrorResponseContentData]):
-    """Status 429: The rate limit is reached.
+    """Status 429: The rate limit was exceeded.
 
-    The rate limit of the key is reached. Wait for the time in `Retry-After` and send again; a
-    client does so by itself within its retry policy.
+    The key has exceeded its rate limit. Wait for the time in `Retry-After` and send the request
+    again. Clients do this automatically, within their retry policy.
     """
 
     data_type: ClassVar[type[BaseModel]] = TooManyRequestsErrorResponseContentData

@@ -9,28 +9,28 @@ from langcache.types import BaseModel
 
 
 class UnexpectedErrorResponseContentData(BaseModel):
-    """The service failed."""
+    """The service failed unexpectedly."""
 
     title: str
-    """What went wrong, in a few words; the same for every problem of its kind."""
+    """A short summary of the kind of problem."""
 
     type: UnexpectedErrorType
-    """What kind of 500 it is. All but the first are of older services."""
+    """The kind of a 500. All values but the first come from older services."""
 
     status: int | None = 500
     """The HTTP status. Default 500."""
 
     detail: str | None = None
-    """What went wrong this time."""
+    """An explanation of this particular problem."""
 
     instance: str | None = None
-    """What the problem is about, such as the path of the request."""
+    """What the problem refers to, such as the path of the request."""
 
 
 class UnexpectedErrorResponseContent(ProblemError[UnexpectedErrorResponseContentData]):
-    """Status 500: The service failed.
+    """Status 500: The service failed unexpectedly.
 
-    The service failed in a way it did not foresee. Report it with the request id.
+    The service failed unexpectedly. Report the error with its request id.
     """
 
     data_type: ClassVar[type[BaseModel]] = UnexpectedErrorResponseContentData

@@ -9,28 +9,28 @@ from langcache.types import BaseModel
 
 
 class UnsupportedMediaTypeErrorResponseContentData(BaseModel):
-    """The request body is not JSON by its declared type."""
+    """The request body is not declared as JSON."""
 
     title: str
-    """What went wrong, in a few words; the same for every problem of its kind."""
+    """A short summary of the kind of problem."""
 
     type: UnsupportedMediaTypeErrorType
-    """What kind of 415 it is."""
+    """The kind of a 415."""
 
     status: int | None = 415
     """The HTTP status. Default 415."""
 
     detail: str | None = None
-    """What went wrong this time."""
+    """An explanation of this particular problem."""
 
     instance: str | None = None
-    """What the problem is about, such as the path of the request."""
+    """What the problem refers to, such as the path of the request."""
 
 
 class UnsupportedMediaTypeErrorResponseContent(
     ProblemError[UnsupportedMediaTypeErrorResponseContentData]
 ):
-    """Status 415: The request body is not JSON by its declared type.
+    """Status 415: The request body is not declared as JSON.
 
     The request body is not declared as JSON. Send `Content-Type: application/json`.
     """

@@ -1,8 +1,8 @@
 # Generated from openapi.yaml by codegen/generate.py; do not edit.
-"""The models of the API: requests, responses and what they are made of.
+"""The models of the API: requests, responses and their parts.
 
-Each model has a twin, its name and `TypedDict`, for those who prefer a dict. A model is imported
-when it is first used.
+For each model there is also a `TypedDict`, named `<model>TypedDict`. Models are imported on first
+use.
 """
 
 from importlib import import_module

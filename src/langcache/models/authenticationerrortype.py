@@ -5,7 +5,7 @@ from langcache.types import OpenStrEnum
 
 
 class AuthenticationErrorType(OpenStrEnum):
-    """What kind of 401 it is."""
+    """The kind of a 401."""
 
     ROOT_ERRORS_AUTHENTICATION_FAILED = "/errors/authentication-failed"
 

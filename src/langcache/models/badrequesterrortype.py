@@ -5,7 +5,7 @@ from langcache.types import OpenStrEnum
 
 
 class BadRequestErrorType(OpenStrEnum):
-    """What kind of 400 it is."""
+    """The kind of a 400."""
 
     ROOT_ERRORS_INVALID_DATA = "/errors/invalid-data"
 

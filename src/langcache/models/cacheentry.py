@@ -11,7 +11,7 @@ from langcache.types import BaseModel
 
 
 class CacheEntry(BaseModel):
-    """An entry of the cache that matches a search."""
+    """An entry that matches a search."""
 
     id: str
     """The id of the entry."""
@@ -26,18 +26,18 @@ class CacheEntry(BaseModel):
     """The attributes that the entry was stored with."""
 
     similarity: float
-    """How near the entry is to the prompt searched for, (1 + cosine) / 2. 0 to 1."""
+    """The similarity of the entry to the prompt of the search, (1 + cosine) / 2. 0 to 1."""
 
     search_strategy: Annotated[SearchStrategy, Field(alias="searchStrategy")]
     """How prompts are compared.
 
-    `exact` finds the same text, ignoring case, and reports a similarity of 1. `semantic` finds text
-    that means the same.
+    `exact` matches the same text, ignoring case, with a similarity of 1. `semantic` matches text
+    with the same meaning.
     """
 
 
 class CacheEntryTypedDict(TypedDict):
-    """A `CacheEntry` as a dict."""
+    """The dict form of `CacheEntry`."""
 
     id: str
     prompt: str

@@ -17,6 +17,6 @@ class ConversationalSearchGlobals(BaseModel):
 
 
 class ConversationalSearchGlobalsTypedDict(TypedDict):
-    """A `ConversationalSearchGlobals` as a dict."""
+    """The dict form of `ConversationalSearchGlobals`."""
 
     cache_id: NotRequired[str]

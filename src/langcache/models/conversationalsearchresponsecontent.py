@@ -11,17 +11,17 @@ from langcache.types import BaseModel
 
 
 class ConversationalSearchResponseContent(BaseModel):
-    """The outcome of a search within a conversation."""
+    """The result of a search within a conversation."""
 
     actual_prompt: Annotated[str, Field(alias="actualPrompt")]
     """The reformulated prompt that was searched for."""
 
     data: list[CacheEntry]
-    """The matching entries, best first. Empty on a miss."""
+    """The matching entries, best match first. Empty on a miss."""
 
 
 class ConversationalSearchResponseContentTypedDict(TypedDict):
-    """A `ConversationalSearchResponseContent` as a dict."""
+    """The dict form of `ConversationalSearchResponseContent`."""
 
     actual_prompt: str
     data: list[CacheEntryTypedDict]

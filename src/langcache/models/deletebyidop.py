@@ -17,7 +17,7 @@ class DeleteByIDGlobals(BaseModel):
 
 
 class DeleteByIDGlobalsTypedDict(TypedDict):
-    """A `DeleteByIDGlobals` as a dict."""
+    """The dict form of `DeleteByIDGlobals`."""
 
     cache_id: NotRequired[str]
 
@@ -26,10 +26,10 @@ class DeleteByIDRequest(BaseModel):
     """The arguments of `delete_by_id`."""
 
     entry_id: Annotated[str, Field(alias="entryId")]
-    """The id of the entry, as `set` and `search` give it. At least 1 character."""
+    """The id of the entry, as returned by `set` and `search`. At least 1 character."""
 
 
 class DeleteByIDRequestTypedDict(TypedDict):
-    """A `DeleteByIDRequest` as a dict."""
+    """The dict form of `DeleteByIDRequest`."""
 
     entry_id: str

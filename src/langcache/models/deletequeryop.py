@@ -17,6 +17,6 @@ class DeleteQueryGlobals(BaseModel):
 
 
 class DeleteQueryGlobalsTypedDict(TypedDict):
-    """A `DeleteQueryGlobals` as a dict."""
+    """The dict form of `DeleteQueryGlobals`."""
 
     cache_id: NotRequired[str]

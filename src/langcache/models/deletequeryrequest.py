@@ -7,16 +7,17 @@ from langcache.types import BaseModel
 
 
 class DeleteQueryRequest(BaseModel):
-    """Which entries to delete."""
+    """A request to delete entries."""
 
     attributes: dict[str, str]
-    """Entries that have all of these attributes are deleted; with none given, all entries are.
+    """Entries that have all of these attributes are deleted.
 
-    At most 5 entries; names must match `^[a-zA-Z0-9_-]{1,32}$`.
+    Without attributes, all entries are deleted. At most 5 entries; names must match
+    `^[a-zA-Z0-9_-]{1,32}$`.
     """
 
 
 class DeleteQueryRequestTypedDict(TypedDict):
-    """A `DeleteQueryRequest` as a dict."""
+    """The dict form of `DeleteQueryRequest`."""
 
     attributes: dict[str, str]

@@ -10,13 +10,13 @@ from langcache.types import BaseModel
 
 
 class DeleteQueryResponse(BaseModel):
-    """How much was deleted."""
+    """The result of deleting entries."""
 
     deleted_entries_count: Annotated[int, Field(alias="deletedEntriesCount")]
     """The number of entries that were deleted. At least 0."""
 
 
 class DeleteQueryResponseTypedDict(TypedDict):
-    """A `DeleteQueryResponse` as a dict."""
+    """The dict form of `DeleteQueryResponse`."""
 
     deleted_entries_count: int

@@ -5,7 +5,7 @@ from langcache.types import OpenStrEnum
 
 
 class FailedDependencyErrorType(OpenStrEnum):
-    """What kind of 424 it is. All but the first two are of older services."""
+    """The kind of a 424. All values but the first two come from older services."""
 
     ROOT_ERRORS_RESOURCE_UNAVAILABLE = "/errors/resource-unavailable"
     ROOT_ERRORS_DATABASE_OUT_OF_MEMORY = "/errors/database-out-of-memory"

@@ -7,20 +7,20 @@ from langcache.types import BaseModel
 
 
 class FieldError(BaseModel):
-    """One rule that one field of a request breaks."""
+    """A rule that a field of the request breaks."""
 
     field: str
     """The path of the field in the request, such as `attributes.topic`."""
 
     rule: str
-    """The rule that it breaks, such as `maxLength`."""
+    """The broken rule, such as `maxLength`."""
 
     message: str
-    """What was allowed and what was given, in words."""
+    """What is allowed and what was given."""
 
 
 class FieldErrorTypedDict(TypedDict):
-    """A `FieldError` as a dict."""
+    """The dict form of `FieldError`."""
 
     field: str
     rule: str

@@ -17,7 +17,7 @@ class FlushGlobals(BaseModel):
 
 
 class FlushGlobalsTypedDict(TypedDict):
-    """A `FlushGlobals` as a dict."""
+    """The dict form of `FlushGlobals`."""
 
     cache_id: NotRequired[str]
 
@@ -27,4 +27,4 @@ class FlushRequest(BaseModel):
 
 
 class FlushRequestTypedDict(TypedDict):
-    """A `FlushRequest` as a dict."""
+    """The dict form of `FlushRequest`."""

@@ -5,7 +5,7 @@ from langcache.types import OpenStrEnum
 
 
 class ForbiddenErrorType(OpenStrEnum):
-    """What kind of 403 it is."""
+    """The kind of a 403."""
 
     ROOT_ERRORS_INSUFFICIENT_PERMISSIONS = "/errors/insufficient-permissions"
 

@@ -17,7 +17,7 @@ class HealthGlobals(BaseModel):
 
 
 class HealthGlobalsTypedDict(TypedDict):
-    """A `HealthGlobals` as a dict."""
+    """The dict form of `HealthGlobals`."""
 
     cache_id: NotRequired[str]
 
@@ -27,4 +27,4 @@ class HealthRequest(BaseModel):
 
 
 class HealthRequestTypedDict(TypedDict):
-    """A `HealthRequest` as a dict."""
+    """The dict form of `HealthRequest`."""

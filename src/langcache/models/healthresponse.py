@@ -7,13 +7,13 @@ from langcache.types import BaseModel
 
 
 class HealthResponse(BaseModel):
-    """The outcome of a health check."""
+    """The result of a health check."""
 
     ok: bool
-    """Whether all is well."""
+    """Whether the check succeeded."""
 
 
 class HealthResponseTypedDict(TypedDict):
-    """A `HealthResponse` as a dict."""
+    """The dict form of `HealthResponse`."""
 
     ok: bool

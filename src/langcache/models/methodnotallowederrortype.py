@@ -5,6 +5,6 @@ from langcache.types import OpenStrEnum
 
 
 class MethodNotAllowedErrorType(OpenStrEnum):
-    """What kind of 405 it is."""
+    """The kind of a 405."""
 
     ROOT_ERRORS_METHOD_NOT_ALLOWED = "/errors/method-not-allowed"

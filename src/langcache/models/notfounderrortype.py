@@ -5,7 +5,7 @@ from langcache.types import OpenStrEnum
 
 
 class NotFoundErrorType(OpenStrEnum):
-    """What kind of 404 it is. All but the first are of older services."""
+    """The kind of a 404. All values but the first come from older services."""
 
     ROOT_ERRORS_RESOURCE_NOT_FOUND = "/errors/resource-not-found"
     ROOT_ERRORS_CACHE_NOT_FOUND = "/errors/cache/not-found"

@@ -5,7 +5,7 @@ from langcache.types import OpenStrEnum
 
 
 class PayloadTooLargeErrorType(OpenStrEnum):
-    """What kind of 413 it is."""
+    """The kind of a 413."""
 
     ROOT_ERRORS_PAYLOAD_TOO_LARGE = "/errors/payload-too-large"
 

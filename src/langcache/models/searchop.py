@@ -17,6 +17,6 @@ class SearchGlobals(BaseModel):
 
 
 class SearchGlobalsTypedDict(TypedDict):
-    """A `SearchGlobals` as a dict."""
+    """The dict form of `SearchGlobals`."""
 
     cache_id: NotRequired[str]

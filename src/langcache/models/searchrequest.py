@@ -11,15 +11,15 @@ from langcache.types import BaseModel
 
 
 class SearchRequest(BaseModel):
-    """What to look for."""
+    """A search for entries."""
 
     prompt: str
     """The prompt to find a response for. 1 to 1024 characters."""
 
     similarity_threshold: Annotated[float | None, Field(alias="similarityThreshold")] = None
-    """The least similarity of a match, (1 + cosine) / 2.
+    """The minimum similarity of a match, (1 + cosine) / 2.
 
-    By default, the cache's own threshold. 0 to 1.
+    The default is the threshold of the cache. 0 to 1.
     """
 
     search_strategies: Annotated[list[SearchStrategy] | None, Field(alias="searchStrategies")] = (
@@ -27,21 +27,22 @@ class SearchRequest(BaseModel):
     )
     """The strategies to use, in order of priority.
 
-    By default, the cache's own, which is `semantic` unless it was made otherwise. At least 1 item.
+    The default is that of the cache, which is `semantic` unless the cache was created with other
+    strategies. At least 1 item.
     """
 
     attributes: dict[str, str] | None = None
-    """Only entries that have all of these attributes match.
+    """The attributes that a matching entry must have.
 
     At most 5 entries; names must match `^[a-zA-Z0-9_-]{1,32}$`.
     """
 
     max_results: Annotated[int | None, Field(alias="maxResults")] = None
-    """How many entries to give back at most. By default 1. 1 to 2147483647."""
+    """The maximum number of entries to return. The default is 1. 1 to 2147483647."""
 
 
 class SearchRequestTypedDict(TypedDict):
-    """A `SearchRequest` as a dict."""
+    """The dict form of `SearchRequest`."""
 
     prompt: str
     similarity_threshold: NotRequired[float]

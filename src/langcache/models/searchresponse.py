@@ -8,13 +8,13 @@ from langcache.types import BaseModel
 
 
 class SearchResponse(BaseModel):
-    """The outcome of a search."""
+    """The result of a search."""
 
     data: list[CacheEntry]
-    """The matching entries, best first. Empty on a miss."""
+    """The matching entries, best match first. Empty on a miss."""
 
 
 class SearchResponseTypedDict(TypedDict):
-    """A `SearchResponse` as a dict."""
+    """The dict form of `SearchResponse`."""
 
     data: list[CacheEntryTypedDict]

@@ -7,8 +7,8 @@ from langcache.types import OpenStrEnum
 class SearchStrategy(OpenStrEnum):
     """How prompts are compared.
 
-    `exact` finds the same text, ignoring case, and reports a similarity of 1. `semantic` finds text
-    that means the same.
+    `exact` matches the same text, ignoring case, with a similarity of 1. `semantic` matches text
+    with the same meaning.
     """
 
     EXACT = "exact"

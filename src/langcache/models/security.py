@@ -14,6 +14,6 @@ class Security(BaseModel):
 
 
 class SecurityTypedDict(TypedDict):
-    """A `Security` as a dict."""
+    """The dict form of `Security`."""
 
     api_key: NotRequired[str]

@@ -17,6 +17,6 @@ class SetGlobals(BaseModel):
 
 
 class SetGlobalsTypedDict(TypedDict):
-    """A `SetGlobals` as a dict."""
+    """The dict form of `SetGlobals`."""
 
     cache_id: NotRequired[str]

@@ -16,24 +16,24 @@ class SetRequest(BaseModel):
     """The prompt that the entry answers. 1 to 1024 characters."""
 
     response: str
-    """The response to give back for the prompt and for others that mean the same."""
+    """The response to return for this prompt and for prompts with the same meaning."""
 
     attributes: dict[str, str] | None = None
-    """Names and values that a search can filter by.
+    """Names and values that searches can filter by.
 
     A value must not contain a comma. At most 5 entries; names must match `^[a-zA-Z0-9_-]{1,32}$`;
     each value: 1 to 500 characters, must match `^[^,]*$`.
     """
 
     ttl_millis: Annotated[int | None, Field(alias="ttlMillis")] = None
-    """How long the entry lives, in milliseconds.
+    """The time to live of the entry, in milliseconds.
 
-    By default, the cache's own default, which may be for ever. 1 to 31556952000.
+    The default is that of the cache, which may be unlimited. 1 to 31556952000.
     """
 
 
 class SetRequestTypedDict(TypedDict):
-    """A `SetRequest` as a dict."""
+    """The dict form of `SetRequest`."""
 
     prompt: str
     response: str

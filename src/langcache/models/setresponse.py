@@ -10,13 +10,13 @@ from langcache.types import BaseModel
 
 
 class SetResponse(BaseModel):
-    """What was stored."""
+    """The stored entry."""
 
     entry_id: Annotated[str, Field(alias="entryId")]
     """The id of the entry."""
 
 
 class SetResponseTypedDict(TypedDict):
-    """A `SetResponse` as a dict."""
+    """The dict form of `SetResponse`."""
 
     entry_id: str

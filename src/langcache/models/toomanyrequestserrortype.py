@@ -5,7 +5,7 @@ from langcache.types import OpenStrEnum
 
 
 class TooManyRequestsErrorType(OpenStrEnum):
-    """What kind of 429 it is."""
+    """The kind of a 429."""
 
     ROOT_ERRORS_TOO_MANY_REQUESTS = "/errors/too-many-requests"
 

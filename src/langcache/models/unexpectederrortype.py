@@ -5,7 +5,7 @@ from langcache.types import OpenStrEnum
 
 
 class UnexpectedErrorType(OpenStrEnum):
-    """What kind of 500 it is. All but the first are of older services."""
+    """The kind of a 500. All values but the first come from older services."""
 
     ROOT_ERRORS_UNEXPECTED_ERROR = "/errors/unexpected-error"
     ROOT_ERRORS_CACHE_AUTHENTICATION = "/errors/cache/authentication"

@@ -5,6 +5,6 @@ from langcache.types import OpenStrEnum
 
 
 class UnsupportedMediaTypeErrorType(OpenStrEnum):
-    """What kind of 415 it is."""
+    """The kind of a 415."""
 
     ROOT_ERRORS_UNSUPPORTED_MEDIA_TYPE = "/errors/unsupported-media-type"

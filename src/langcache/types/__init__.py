@@ -1,4 +1,4 @@
-"""Building blocks of the models: the base class, open enums and the "not given" value."""
+"""The base class of models, open enums, and the `UNSET` value."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ T = TypeVar("T")
 
 
 class BaseModel(_PydanticBaseModel):
-    """Base of every model of the API.
+    """Base class of all models of the API.
 
-    Fields are read by their name on the wire (``searchStrategy``) or in Python
-    (``search_strategy``); unknown fields of a response are ignored, so that a newer service does
-    not break an older client.
+    Fields can be given by their JSON name (`searchStrategy`) or their Python name
+    (`search_strategy`). Unknown fields of a response are ignored, so that a newer service does not
+    break an older client.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(populate_by_name=True, protected_namespaces=())
@@ -36,9 +36,9 @@ class BaseModel(_PydanticBaseModel):
 class OpenStrEnum(str, Enum):
     """An enumeration of strings that a newer service may extend.
 
-    A value that is not listed becomes a member of its own (``name`` and ``value`` are the string),
-    equal to every other member of that value, instead of an error. ``isinstance(member,
-    UnrecognizedStr)`` tells it from the listed ones.
+    An unlisted value is not an error. It becomes a new member whose `name` and `value` are the
+    string, equal to every other member with that value. `isinstance(member, UnrecognizedStr)` is
+    true for such members.
     """
 
     @classmethod
@@ -57,13 +57,13 @@ class _UnrecognizedStrMeta(type):
 
 
 class UnrecognizedStr(str, metaclass=_UnrecognizedStrMeta):
-    """What a member of an open enum is an instance of when its value is not a listed one."""
+    """The class for `isinstance` checks of enum members with an unlisted value."""
 
     __slots__ = ()
 
 
 class Unset:
-    """The type of :data:`UNSET`. It has one instance, which is false."""
+    """The type of `UNSET`, its only instance. It is false."""
 
     __slots__ = ()
 
@@ -78,7 +78,7 @@ class Unset:
 
 
 UNSET: Final[Unset] = Unset()
-"""An argument that was not given, where ``None`` has a meaning of its own."""
+"""The value of an argument that was not given, where `None` has a different meaning."""
 
 Nullable: TypeAlias = T | None
 OptionalNullable: TypeAlias = T | Unset | None

@@ -1,4 +1,4 @@
-"""What configures a client: retries and logging."""
+"""Configuration of a client: retries and logging."""
 
 from langcache.utils.logger import Logger
 from langcache.utils.retries import BackoffStrategy, RetryConfig

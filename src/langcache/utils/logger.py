@@ -1,4 +1,4 @@
-"""What the SDK needs of a logger."""
+"""The protocol of a logger."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 
 class Logger(Protocol):
-    """Anything with the ``debug`` method of :class:`logging.Logger`."""
+    """Anything with the `debug` method of `logging.Logger`."""
 
     def debug(self, msg: str, /, *args: Any) -> None:
-        """Log ``msg % args`` at level DEBUG."""
+        """Log `msg % args` at level DEBUG."""
         ...

@@ -1,4 +1,4 @@
-"""How often, how fast and after what a failed request is sent again."""
+"""The retry policy: which failed requests are retried, and when."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ _STATUS = re.compile(r"[1-5]([0-9][0-9]|[xX][xX])")
 
 def _require_duration(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name}: must be a number of milliseconds, is {type(value).__name__}")
+        raise TypeError(f"{name}: must be a number of milliseconds, got {type(value).__name__}")
     if not 0 <= float(value) < math.inf:
-        raise ValueError(f"{name}: must be at least 0 and finite, is {float(value)}")
+        raise ValueError(f"{name}: must be at least 0 and finite, got {float(value)}")
 
 
 @dataclass
 class BackoffStrategy:
     """Exponential backoff with jitter. All times are in milliseconds.
 
-    The wait before the n-th retry (n = 0, 1, …) is drawn from between 0 and
-    ``min(max_interval, initial_interval * exponent ** n)``, so that clients that failed together
-    do not come back together ("full jitter").
+    The wait before retry n (n = 0, 1, …) is random between 0 and
+    `min(max_interval, initial_interval * exponent ** n)` ("full jitter"), so that clients that
+    failed at the same time do not retry at the same time.
 
     Attributes:
-        initial_interval: The upper bound of the first wait.
-        max_interval: The upper bound of every wait.
-        exponent: What the bound is multiplied by from retry to retry; at least 1 makes it grow.
-        max_elapsed_time: No retry starts later than this after the start of the call; waits count.
-        jitter_ms: When given, the wait is the bound itself plus a random part of at most this
-            many milliseconds; 0 makes waits predictable. By default (None) full jitter.
+        initial_interval: The upper limit of the first wait.
+        max_interval: The upper limit of every wait.
+        exponent: The factor from one limit to the next. Above 1, the waits grow.
+        max_elapsed_time: No retry starts later than this after the start of the call. Waits count.
+        jitter_ms: If given, the wait is the limit itself plus a random time of at most `jitter_ms`;
+            0 makes waits predictable. Default (None): full jitter.
 
     Raises:
         TypeError: A value is not a number.
-        ValueError: A value is negative or not finite, or ``exponent`` is 0.
+        ValueError: A value is negative or not finite, or `exponent` is 0.
     """
 
     initial_interval: float
@@ -54,29 +54,29 @@ class BackoffStrategy:
         if self.jitter_ms is not None:
             _require_duration("jitter_ms", self.jitter_ms)
         if isinstance(self.exponent, bool) or not isinstance(self.exponent, Real):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"exponent: must be a number, is {type(self.exponent).__name__}")
+            raise TypeError(f"exponent: must be a number, got {type(self.exponent).__name__}")
         if not 0 < self.exponent < math.inf:
-            raise ValueError(f"exponent: must be above 0 and finite, is {self.exponent}")
+            raise ValueError(f"exponent: must be above 0 and finite, got {self.exponent}")
 
 
 @dataclass
 class RetryConfig:
-    """When a request is sent again.
+    """The retry policy of a client or a call.
 
-    Sending again is safe for every operation of a LangCache: ``set`` is an upsert and deletes are
-    idempotent. (A ``delete_by_id`` whose first answer was lost may answer 404 the second time.)
+    Every operation can be retried safely: `set` is an upsert, and deletes are idempotent. (If the
+    first response to `delete_by_id` is lost, the retry may get a 404.)
 
     Attributes:
-        strategy: ``"backoff"``, or ``"none"`` for a single attempt.
+        strategy: `"backoff"`, or `"none"` for a single attempt.
         backoff: The waits between attempts.
-        retry_connection_errors: Whether to send again when no (complete) response arrived:
-            connections refused, dropped or stale, and timeouts of one attempt.
-        status_codes_override: The statuses to retry, such as ``"429"`` or ``"5XX"``, instead of
-            those of the contract (429, 502, 503, 504).
+        retry_connection_errors: Whether to retry if no complete response arrived: refused, broken
+            or stale connections, and timeouts of one attempt.
+        status_codes_override: The statuses to retry, such as `"429"` or `"5XX"`. Default: 429, 502,
+            503, 504.
 
     Raises:
-        TypeError: A value is of the wrong type.
-        ValueError: ``strategy`` or a status is not one of the allowed.
+        TypeError: A value has the wrong type.
+        ValueError: `strategy` or a status is invalid.
     """
 
     strategy: str
@@ -87,23 +87,25 @@ class RetryConfig:
 
     def __post_init__(self) -> None:
         if self.strategy not in ("backoff", "none"):
-            raise ValueError(f"strategy: must be 'backoff' or 'none', is {self.strategy!r}")
+            raise ValueError(f"strategy: must be 'backoff' or 'none', got {self.strategy!r}")
         if not isinstance(self.backoff, BackoffStrategy):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"backoff: must be a BackoffStrategy, is {type(self.backoff).__name__}")
+            raise TypeError(
+                f"backoff: must be a BackoffStrategy, got {type(self.backoff).__name__}"
+            )
         if not isinstance(self.retry_connection_errors, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(
-                "retry_connection_errors: must be a bool, is "
+                "retry_connection_errors: must be a bool, got "
                 f"{type(self.retry_connection_errors).__name__}"
             )
         if self.status_codes_override is not None:
             self._statuses = frozenset(_parse_statuses(self.status_codes_override))
 
     def retries_status(self, status: int, default: RetryConfig) -> bool:
-        """Whether a response of this status is retried.
+        """Return whether a response with this status is retried.
 
         Args:
             status: The HTTP status.
-            default: Whose statuses apply where ``status_codes_override`` is None.
+            default: The policy whose statuses apply if `status_codes_override` is None.
         """
         statuses = self._statuses if self._statuses is not None else default._statuses
         return statuses is not None and status in statuses
@@ -112,15 +114,15 @@ class RetryConfig:
 def _parse_statuses(statuses: Iterable[str | int]) -> Iterable[int]:
     if isinstance(statuses, (str, bytes)) or not isinstance(statuses, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(
-            "status_codes_override: must be a list of statuses such as '429' or '5XX', is "
+            "status_codes_override: must be a list of statuses such as '429' or '5XX', got "
             f"{type(statuses).__name__}"
         )
     for status in statuses:
         text = str(status)
         if not _STATUS.fullmatch(text):
             raise ValueError(
-                "status_codes_override: a status is three digits from 100 to 599 or a class such "
-                f"as '5XX', is {text[:20]!r}"
+                "status_codes_override: must contain statuses from 100 to 599 or classes such as "
+                f"'5XX', got {text[:20]!r}"
             )
         if text[1:].upper() == "XX":
             first = int(text[0]) * 100
