@@ -1,4 +1,4 @@
-"""The contract as plain data: what the templates are rendered from."""
+"""The contract as plain dataclasses, which the templates use."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class Type:
     """The type of a value.
 
     Attributes:
-        kind: What it is.
+        kind: The kind of the type.
         name: The class of an enum or a model.
-        item: The type of a list's items or of a map's values.
+        item: The type of the items of a list or of the values of a map.
     """
 
     kind: Literal["string", "integer", "number", "boolean", "enum", "model", "list", "map"]
@@ -23,12 +23,12 @@ class Type:
 
     @property
     def innermost(self) -> Type:
-        """What lists and maps are of, in the end."""
+        """The type inside all lists and maps."""
         return self.item.innermost if self.item else self
 
     @property
     def encoder(self) -> str | None:
-        """The function of the runtime that checks an argument of this type, if there is one."""
+        """The function of the runtime that checks an argument of this type, or None."""
         match self:
             case Type("string" | "enum"):
                 return "text"
@@ -47,15 +47,15 @@ class Field:
     """A field of a model, or a parameter.
 
     Attributes:
-        key: The name on the wire.
+        key: The name in JSON.
         name: The name in Python.
-        type: Its type; may also be None where it is not required.
-        required: Whether it must be given.
-        description: What it means.
-        rules: What it must obey beyond its type, in words.
-        format: The contract's format, such as ``int64``, or None.
-        default: Its value where it is not given.
-        examples: Values as in JSON; may be empty.
+        type: The type. If the field is not required, it can also be None.
+        required: Whether the field is required.
+        description: The meaning of the field.
+        rules: The constraints in words.
+        format: The format in the contract, such as `int64`, or None.
+        default: The default value.
+        examples: Example values as in JSON. May be empty.
     """
 
     key: str
@@ -71,7 +71,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Model:
-    """An object with named fields, required ones first."""
+    """An object with named fields. Required fields come first."""
 
     name: str
     description: str
@@ -81,7 +81,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Enum:
-    """An enumeration of strings: names and values, and older names of the class."""
+    """An enumeration of strings, with its members and the older names of the class."""
 
     name: str
     description: str
@@ -91,13 +91,13 @@ class Enum:
 
 @dataclass(frozen=True)
 class Error:
-    """The error of a status.
+    """The error class of a status.
 
     Attributes:
         status: The HTTP status.
         name: The name of the class.
-        older_names: Other names of the same class.
-        remedy: When it happens and what to do.
+        older_names: Older names of the same class.
+        remedy: The cause of the error and the remedy.
         data: The model of the body.
     """
 
@@ -110,23 +110,23 @@ class Error:
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation that gets a method.
+    """An operation that has a method.
 
     Attributes:
-        id: Its ``operationId``.
+        id: The `operationId`.
         name: The name of the method.
-        models_name: The prefix of its own models.
+        models_name: The prefix of the operation's own models.
         method: The HTTP method.
-        path: The path, with ``{parameters}``.
-        summary: What it does, in a few words.
-        description: What it does.
-        global_field: The path parameter that the client holds.
+        path: The path, with `{parameters}`.
+        summary: A short description.
+        description: A full description.
+        global_field: The path parameter that is set on the client.
         path_fields: The other path parameters.
-        body: The model of the request body, if it has one.
-        result: The model of the success's body, if it has one.
-        success: What a success means.
-        errors: The errors that the contract names for it.
-        accepts_request: Whether the method has the compatibility argument ``request``.
+        body: The model of the request body, or None.
+        result: The model of the body of a successful response, or None.
+        success: The meaning of a successful response.
+        errors: The errors of the operation.
+        accepts_request: Whether the method accepts the argument `request` for compatibility.
     """
 
     id: str
@@ -146,12 +146,12 @@ class Operation:
 
     @property
     def path_pieces(self) -> tuple[str, ...]:
-        """The literal pieces of the path around its parameters."""
+        """The literal parts of the path before, between and after its parameters."""
         return tuple(re.split(r"{[^}]*}", self.path))
 
     @property
     def body_fields(self) -> tuple[Field, ...]:
-        """The fields of the body, none where there is no body."""
+        """The fields of the body. Empty if there is no body."""
         return self.body.fields if self.body else ()
 
     @property
@@ -161,23 +161,23 @@ class Operation:
 
     @property
     def globals_model(self) -> Model:
-        """What the client adds to each call, as a model of its own."""
+        """The model of the argument that the client adds to each call."""
         field = replace(self.global_field, required=False)
-        text = f"What the client adds to each `{self.name}`."
+        text = f"The argument that the client adds to each call of `{self.name}`."
         return Model(f"{self.models_name}Globals", text, (field,))
 
     @property
     def request_model(self) -> Model | None:
-        """The path parameters as a model; only operations without a body have one."""
+        """The model of the path parameters. Only operations without a body have one."""
         if self.body:
             return None
-        text = f"The arguments of `{self.name}`{'' if self.path_fields else ': none'}."
+        text = f"The arguments of `{self.name}`{'' if self.path_fields else ' (none)'}."
         return Model(f"{self.models_name}Request", text, self.path_fields)
 
 
 @dataclass(frozen=True)
 class Retries:
-    """The default retry policy; times in milliseconds."""
+    """The default retry policy. Times are in milliseconds."""
 
     strategy: str
     initial_interval: int
@@ -190,7 +190,7 @@ class Retries:
 
 @dataclass(frozen=True)
 class Contract:
-    """All that the templates need to know of the API."""
+    """Everything that the templates need to know about the API."""
 
     title: str
     summary: str
@@ -204,7 +204,7 @@ class Contract:
 
     @property
     def keys(self) -> dict[str, str]:
-        """The names on the wire of fields and operations, with their names in Python."""
+        """The Python name of each field and operation, by its name in JSON."""
         fields = [
             *(field for model in self.models for field in model.fields),
             *(field for error in self.errors for field in error.data.fields),

@@ -1,4 +1,4 @@
-"""The raw contract: YAML in, nodes that know their place out."""
+"""Reads YAML into nodes that know their location, for error messages."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class ContractError(Exception):
-    """The contract or gen.yaml can't be turned into code; the message names the place."""
+    """The contract or gen.yaml is not valid. The message names the location."""
 
     def __init__(self, place: str, reason: str) -> None:
         super().__init__(f"{place}: {reason}")
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Refuses what YAML lets pass and JSON does not have: repeated keys and keys but strings."""
+    """Rejects what YAML allows and JSON does not: repeated keys, and keys that are not strings."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
@@ -35,7 +35,7 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-# Without its implicit rule, a date stays the string it is in JSON.
+# Without this implicit rule, a date stays a string, as in JSON.
 _StrictLoader.yaml_implicit_resolvers = {
     first: [(tag, regexp) for tag, regexp in rules if tag != "tag:yaml.org,2002:timestamp"]
     for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
@@ -43,7 +43,7 @@ _StrictLoader.yaml_implicit_resolvers = {
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file that holds a JSON object."""
+    """Read a YAML file that contains a JSON object."""
     loader = _StrictLoader(path.read_text(encoding="utf-8"))
     loader.name = path.name
     try:
@@ -59,12 +59,12 @@ def load_yaml(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Node:
-    """A value of the contract, together with where it stands.
+    """A value of the contract together with its location.
 
     Attributes:
         value: The value, as in JSON.
-        place: A JSON pointer such as ``#/components/schemas/CacheEntry``.
-        document: The whole contract, for references.
+        place: The location: a JSON pointer such as `#/components/schemas/CacheEntry`.
+        document: The whole contract, to resolve references.
     """
 
     value: Any
@@ -73,14 +73,14 @@ class Node:
 
     @classmethod
     def root(cls, document: dict[str, Any]) -> Node:
-        """The node of a whole contract."""
+        """Return the root node of a contract."""
         return cls(document, "#", document)
 
     def __contains__(self, key: str) -> bool:
         return key in self.value
 
     def __getitem__(self, key: str) -> Node:
-        """The member of an object; it must be there."""
+        """Return a required member of an object."""
         if not isinstance(self.value, dict):
             raise ContractError(self.place, "must be an object")
         if key not in self.value:
@@ -89,37 +89,37 @@ class Node:
         return Node(members[key], f"{self.place}/{_escape(key)}", self.document)
 
     def members(self) -> Iterator[tuple[str, Node]]:
-        """The members of an object, in order."""
+        """Yield the members of an object, in order."""
         if not isinstance(self.value, dict):
             raise ContractError(self.place, "must be an object")
         for key in cast("dict[str, Any]", self.value):
             yield key, self[key]
 
     def items(self) -> Iterator[Node]:
-        """The items of an array."""
+        """Yield the items of an array."""
         if not isinstance(self.value, list):
             raise ContractError(self.place, "must be an array")
         for position, item in enumerate(cast("list[Any]", self.value)):
             yield Node(item, f"{self.place}/{position}", self.document)
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The plain value of a member, or a default where there is none."""
+        """Return the plain value of a member, or the default if the member is missing."""
         return self[key].value if key in self else default
 
     def text(self, key: str) -> str:
-        """The text of a member that must be there, without the blanks around it."""
+        """Return the text of a required member, without surrounding white space."""
         node = self[key]
         if not isinstance(node.value, str) or not node.value.strip():
-            raise ContractError(node.place, "must be a text")
+            raise ContractError(node.place, "must be a non-empty string")
         return node.value.strip()
 
     def resolved(self) -> Node:
-        """What a ``$ref`` leads to; the node itself where it is none."""
+        """Return the target of a `$ref`, or the node itself if it is not a reference."""
         if not isinstance(self.value, dict) or "$ref" not in self.value:
             return self
         reference = self.text("$ref")
         if not reference.startswith("#/"):
-            raise ContractError(self.place, f"$ref must stay in the document, is {reference}")
+            raise ContractError(self.place, f"$ref must point into this document, got {reference}")
         node = Node.root(self.document)
         for step in reference[2:].split("/"):
             key = step.replace("~1", "/").replace("~0", "~")
@@ -131,7 +131,7 @@ class Node:
         return node
 
     def refuse(self, reason: str) -> ContractError:
-        """The error that says what is wrong here."""
+        """Return an error for this location."""
         return ContractError(self.place, reason)
 
 

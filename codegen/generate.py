@@ -1,8 +1,8 @@
-"""Write what follows from the contract, or check that it is up to date.
+"""Generate code and pages from the contract, or check that they are up to date.
 
-Without an option, all files are written and stale ones removed. With `--check`, nothing is written;
-edited, missing and stale files are listed, and the exit status is 1 if there are any. The exit
-status is 2 if the contract or gen.yaml can't be turned into code.
+Without options, write all files and remove stale ones. With `--check`, write nothing and list
+edited, missing and stale files; the exit status is 1 if there are any. The exit status is 2 if the
+contract or gen.yaml is not valid.
 """
 
 from __future__ import annotations
@@ -25,18 +25,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        arguments: The arguments; by default those of the process.
+        arguments: The arguments. Default: those of the process.
 
     Returns:
         The exit status.
     """
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--check", action="store_true", help="write nothing, compare")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; list files that are not up to date"
+    )
     parser.add_argument(
         "--root",
         type=Path,
         default=Path(__file__).resolve().parent.parent,
-        help="the directory of gen.yaml (default: that of the repository)",
+        help="directory of gen.yaml (default: the repository)",
     )
     options = parser.parse_args(arguments)
     root: Path = options.root
@@ -76,13 +78,16 @@ def _write(root: Path, files: dict[str, bytes], settings: Settings) -> int:
         if has_header(root / path):
             (root / path).unlink()
         else:
-            print(f"{path} is not generated; its directory is, so move it away", file=sys.stderr)
+            print(
+                f"{path} is not generated, but its directory is; move the file elsewhere",
+                file=sys.stderr,
+            )
             status = 1
     return status
 
 
 def _stale(root: Path, files: dict[str, bytes], settings: Settings) -> Iterator[str]:
-    """Files in generated directories that would not be generated."""
+    """Yield the files in generated directories that the generator does not write."""
     for directory in settings.outputs.directories:
         for file in sorted((root / directory).rglob("*")):
             path = file.relative_to(root).as_posix()

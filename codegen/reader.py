@@ -1,8 +1,8 @@
-"""From the document to the contract.
+"""Converts the document to the contract.
 
-openapi-python-client's parser validates the document, resolves its references and says what type
-everything has. What it drops (descriptions of parameters and responses, constraints, formats,
-examples, defaults, names of enum members, retries) is read from the raw document.
+openapi-python-client's parser validates the document, resolves references and determines types.
+What it drops is read from the raw document: descriptions of parameters and responses, constraints,
+formats, examples, defaults, names of enum members, and retries.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _CALL_OPTIONS = ("retries", "server_url", "timeout_ms", "http_headers")
 
 
 def read_contract(document: dict[str, Any], settings: Settings) -> Contract:
-    """Turn a document into a contract.
+    """Convert a document to a contract.
 
     Raises:
-        ContractError: The document has a shape that is not supported, or does not fit gen.yaml.
+        ContractError: The document is not supported or does not match gen.yaml.
     """
     require_supported(Node.root(document))
     return _Reader(document, settings).read()
@@ -69,7 +69,7 @@ def _parse(document: dict[str, Any]) -> GeneratorData:
 
 
 class _Reader:
-    """Reads the raw document and what the parser made of it side by side."""
+    """Reads the raw document together with the result of the parser."""
 
     def __init__(self, document: dict[str, Any], settings: Settings) -> None:
         self._root = Node.root(document)
@@ -148,10 +148,10 @@ class _Reader:
     # Errors
 
     def _errors(self, operations: Iterable[Node]) -> Iterator[Error]:
-        """One error for each status that is not a success, over all operations.
+        """Yield one error for each error status of all operations.
 
-        A schema that is also the result of a success (a health report sent with a 503) is no
-        error.
+        A schema that is also the body of a successful response, such as a health report sent with a
+        503, is not an error.
         """
         results: set[str] = set()
         failures: dict[int, Node] = {}
@@ -163,7 +163,9 @@ class _Reader:
                     continue
                 known = failures.setdefault(int(status), response)
                 if known.place != response.place:
-                    raise node.refuse(f"the status {status} has another response at {known.place}")
+                    raise node.refuse(
+                        f"the status {status} has a different response at {known.place}"
+                    )
         seen: set[str] = set()
         for status, response in failures.items():
             name = _schema_name(response)
@@ -206,17 +208,17 @@ class _Reader:
         required = {field.key for field in fields if field.required}
         for example in _examples(schema):
             if not required <= set(example) <= {field.key for field in fields}:
-                raise schema["examples"].refuse("an example lacks a field or has one too many")
+                raise schema["examples"].refuse("an example lacks a field or has an unknown field")
         return Model(name, schema.text("description"), tuple(fields), _examples(schema))
 
     def _security(self) -> Model:
         scheme_name = self._settings.security.scheme
         if self._root["security"].value != [{scheme_name: []}]:
-            raise self._root["security"].refuse(f"must be {scheme_name} alone, as gen.yaml says")
+            raise self._root["security"].refuse(f"must be only {scheme_name}, as in gen.yaml")
         scheme = self._root["components"]["securitySchemes"][scheme_name]
         name = snake_case(scheme_name)
         text = scheme.text("description")
-        # The official model has no alias here: it is never sent as JSON.
+        # The official model has no alias here, because it is never sent as JSON.
         return Model("Security", text, (Field(name, name, Type("string"), False, text),))
 
     # Operations
@@ -264,7 +266,7 @@ class _Reader:
             if not field.examples:
                 raise node.refuse(f"the path parameter {field.key} needs an example")
         if settings.accepts_request and operation.arguments:
-            raise node.refuse("accepts_request is for an operation without arguments")
+            raise node.refuse("accepts_request must only be set for an operation without arguments")
         return operation
 
     def _parameter(self, operation: Node, key: str, path: str) -> Field:
@@ -336,10 +338,10 @@ def _field(key: str, schema: Node, type_: Type, required: bool, description: str
 
 
 def _type(prop: Any, schema: Node) -> Type:
-    """The type of a property.
+    """Return the type of a property.
 
     Args:
-        prop: What the parser made of the schema.
+        prop: The property from the parser.
         schema: The schema, or a reference to it.
     """
     match prop:
@@ -409,12 +411,12 @@ def _enum(name: str, schema: Node, settings: Settings) -> Enum:
 
 
 def _member_name(value: object) -> str:
-    """``exact`` is EXACT; a path such as ``/errors/invalid-data`` is ROOT_ERRORS_INVALID_DATA."""
+    """Return EXACT for `exact`, and ROOT_ERRORS_INVALID_DATA for `/errors/invalid-data`."""
     return re.sub(r"\W+", "_", re.sub("^/", "root/", str(value))).upper()
 
 
 def _require_no_errors(model: Model, errors: dict[str, Error]) -> None:
-    """Refuse errors as the types of fields: they have no class among the models."""
+    """Reject errors as types of fields, because they have no class among the models."""
     for field in model.fields:
         if field.type.innermost.name in errors:
             raise ContractError(
@@ -424,7 +426,7 @@ def _require_no_errors(model: Model, errors: dict[str, Error]) -> None:
 
 
 def _require_no_circle(models: dict[str, Model]) -> None:
-    """Refuse models that need themselves: their modules would have to import each other."""
+    """Reject models that refer to each other in a circle, because their modules would too."""
     left = dict(models)
     while left:
         ready = [
@@ -449,7 +451,7 @@ def _require_aliases_fit(settings: Settings, contract: Contract) -> None:
 
 
 def _schema_name(response: Node) -> str:
-    """The name of the schema of a response's content, empty where there is no content."""
+    """Return the name of the schema of a response, or an empty string if it has no content."""
     if "content" not in response:
         return ""
     return response["content"]["application/json"]["schema"].resolved().place.rsplit("/", 1)[1]

@@ -1,4 +1,4 @@
-"""From the contract to files: which template makes which file, and how the text is formatted."""
+"""Renders each file from its template, and formats the output."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ _SCALARS = {"string": "str", "integer": "int", "number": "float", "boolean": "bo
 
 
 def has_header(path: Path) -> bool:
-    """Whether the generator wrote a file."""
+    """Return whether the generator wrote a file."""
     header = _HEADERS.get(path.suffix)
     return header is not None and path.read_bytes().startswith(header.encode())
 
 
 def render(document: dict[str, Any], contract: Contract, settings: Settings) -> dict[str, bytes]:
-    """All files that the generator writes.
+    """Render all files.
 
     Returns:
-        The content by path, relative to the root of the repository.
+        The content of each file, by its path relative to the root of the repository.
     """
     files: dict[str, str] = {}
     for path, text in _Renderer(contract, settings).files():
         if path in files:
-            raise ContractError(path, "two of the contract's names lead to this file")
+            raise ContractError(path, "two names in the contract lead to this file")
         files[path] = _HEADERS[Path(path).suffix] + text
     python = {path: text for path, text in files.items() if path.endswith(".py")}
     files |= _format(python, settings.package)
@@ -90,7 +90,7 @@ class _Renderer:
         self._environment.filters.update(filters)
 
     def files(self) -> Iterator[tuple[str, str]]:
-        """Paths and texts, without headers and unformatted."""
+        """Yield the path and the text of each file, unformatted and without header."""
         contract, outputs = self._contract, self._settings.outputs
         modules = list(_model_modules(contract))
 
@@ -142,12 +142,12 @@ class _Renderer:
         return text.strip() + "\n"
 
     def _prose(self, text: str, indent: int = 0, hang: int = 0) -> str:
-        """Text of the contract for Python: names in Python, lines wrapped.
+        """Wrap a text of the contract for Python code, with names as in Python.
 
         Args:
-            text: Paragraphs, with blank lines between.
-            indent: Where the text begins; the template has put the first line there.
-            hang: How much further the second and later lines begin.
+            text: Paragraphs, separated by blank lines.
+            indent: The indentation. The template has already indented the first line.
+            hang: The additional indentation of all lines but the first.
         """
         paragraphs = [
             textwrap.fill(
@@ -163,12 +163,12 @@ class _Renderer:
         return _escape("\n\n".join(paragraphs)).lstrip()
 
     def _markdown(self, text: str) -> str:
-        """Text of the contract for Markdown: names in Python, a line for each paragraph."""
+        """Return a text of the contract for Markdown, with one line per paragraph."""
         paragraphs = (" ".join(one.split()) for one in re.split(r"\n\s*\n", text.strip()))
         return "\n\n".join(map(self._python_names, paragraphs))
 
     def _docstring(self, text: str, indent: int) -> str:
-        """A whole docstring; its first sentence is the summary."""
+        """Return a whole docstring. Its first sentence is the summary."""
         text = self._python_names(sentence(text))
         one_line = f'"""{_escape(text)}"""'
         if "\n" not in text and indent + len(one_line) <= _LINE_LENGTH:
@@ -183,20 +183,20 @@ class _Renderer:
         )
 
     def _python_names(self, text: str) -> str:
-        """``actualPrompt`` is ``actual_prompt`` to who reads about Python."""
+        """Replace names as in JSON by names as in Python, such as `actual_prompt`."""
         return re.sub(
             r"`(\w+)`", lambda match: f"`{self._keys.get(match[1], match[1])}`", text.strip()
         )
 
     def _field_text(self, field: Field) -> str:
-        """All that there is to say about a field, in one paragraph."""
+        """Return the description, constraints and default of a field, in one paragraph."""
         rules = "; ".join(field.rules)
         default = "" if field.default is None else f"Default {field.default}."
         parts = [sentence(field.description), sentence(rules[:1].upper() + rules[1:]), default]
         return self._python_names(" ".join(" ".join(parts).split()))
 
     def _result_text(self, operation: Operation) -> str:
-        """What a method gives back, in one paragraph."""
+        """Return the description of the result of a method, in one paragraph."""
         if not operation.result:
             return "Nothing."
         fields = (f"`{field.name}`: {self._field_text(field)}" for field in operation.result.fields)
@@ -204,23 +204,23 @@ class _Renderer:
 
 
 def module(class_name: str) -> str:
-    """The module of a class."""
+    """Return the name of the module of a class."""
     return class_name.lower()
 
 
 def sentence(text: str) -> str:
-    """A text that ends as a sentence does."""
+    """Return a text that ends like a sentence."""
     text = text.strip()
     return text if not text or text[-1] in ".?!" else f"{text}."
 
 
 def _escape(text: str) -> str:
-    """Text as it stands between the quotes of a docstring."""
+    """Escape a text for a docstring."""
     return text.replace("\\", "\\\\").replace('"""', r"\"\"\"")
 
 
 def literal(value: object) -> str:
-    """A JSON value as Python code."""
+    """Return a JSON value as Python code."""
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, (list, tuple)):
@@ -232,7 +232,7 @@ def literal(value: object) -> str:
 
 
 def _tuple_code(items: Iterable[str]) -> str:
-    """Python code of a tuple, from the code of its items."""
+    """Return the Python code of a tuple, given the code of its items."""
     items = list(items)
     return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
 
@@ -242,7 +242,7 @@ def _twin(model: Model) -> str:
 
 
 def _model_modules(contract: Contract) -> Iterator[tuple[str, list[Model]]]:
-    """The models by module: each of the contract's has its own, those of an operation share one."""
+    """Yield the models of each module. The models of one operation share a module."""
     for model in contract.models:
         yield module(model.name), [model]
     for operation in contract.operations:
@@ -252,7 +252,7 @@ def _model_modules(contract: Contract) -> Iterator[tuple[str, list[Model]]]:
 
 
 def _model_type(type_: Type, model_suffix: str = "") -> str:
-    """The annotation of a field that is read."""
+    """Return the annotation of a field of a model."""
     match type_:
         case Type("list", item=Type() as item):
             return f"list[{_model_type(item, model_suffix)}]"
@@ -267,10 +267,10 @@ def _model_type(type_: Type, model_suffix: str = "") -> str:
 
 
 def _model_annotation(field: Field) -> str:
-    """The annotation of a model's field.
+    """Return the annotation of a model's field, with its alias.
 
-    The alias stands in `Annotated`, so that type checkers take the name in Python for the argument
-    of the constructor.
+    The alias is in `Annotated`, so that type checkers use the Python name as the argument of the
+    constructor.
     """
     type_ = _model_type(field.type) + ("" if field.required else " | None")
     if field.key == field.name:
@@ -279,7 +279,7 @@ def _model_annotation(field: Field) -> str:
 
 
 def _parameter_type(type_: Type) -> str:
-    """The annotation of a parameter: as wide as what the runtime accepts."""
+    """Return the annotation of a parameter. It covers everything that the runtime accepts."""
     match type_:
         case Type("list", item=Type() as item):
             return f"Iterable[{_parameter_type(item)}]"
@@ -292,12 +292,12 @@ def _parameter_type(type_: Type) -> str:
 
 
 def _linked(code: str, type_: Type, models: str) -> str:
-    """An annotation in Markdown, with a link where it has a page.
+    """Return an annotation in Markdown, with a link if the type has a page.
 
     Args:
         code: The annotation.
-        type_: What it is the annotation of.
-        models: The way to the directory of the models' pages, such as ``../models/``.
+        type_: The type.
+        models: The relative path to the directory of the models' pages, such as `../models/`.
     """
     code = _cell(code.replace("models.", ""))
     if name := type_.innermost.name:
@@ -308,11 +308,11 @@ def _linked(code: str, type_: Type, models: str) -> str:
 
 
 def _imports(models: Iterable[Model], twins: bool) -> dict[str, list[str]]:
-    """The classes that the fields of models need, by module.
+    """Return the classes that the fields of models need, by module.
 
     Args:
         models: The models of one module.
-        twins: Whether the TypedDict twins are needed as well.
+        twins: Whether to include the TypedDicts.
     """
     types = {field.type.innermost for model in models for field in model.fields}
     return {
@@ -325,12 +325,12 @@ def _imports(models: Iterable[Model], twins: bool) -> dict[str, list[str]]:
 
 
 def _cell(text: str) -> str:
-    """Text for a cell of a Markdown table."""
+    """Return a text for a cell of a Markdown table."""
     return " ".join(text.split()).replace("|", "\\|")
 
 
 def _example_arguments(operation: Operation) -> dict[str, Any]:
-    """Arguments for the example of an operation, from the examples of the contract."""
+    """Return arguments for the example of an operation, from the examples in the contract."""
     arguments = {field.name: field.examples[0] for field in operation.path_fields}
     if operation.body:
         names = {field.key: field.name for field in operation.body.fields}
@@ -340,10 +340,10 @@ def _example_arguments(operation: Operation) -> dict[str, Any]:
 
 
 def _format(files: dict[str, str], package: str) -> dict[str, str]:
-    """Format Python files with Ruff, whatever configuration lies around.
+    """Format Python files with Ruff, ignoring any configuration files.
 
-    Imports are sorted and those that a file does not need are left out, so that templates can name
-    all that may be needed.
+    Ruff sorts the imports and removes unused ones, so templates can import everything that may be
+    needed.
     """
     environment = {key: value for key, value in os.environ.items() if not key.startswith("RUFF_")}
     options = ["--isolated", "--no-cache", "--quiet", "--target-version", "py310"]

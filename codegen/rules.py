@@ -1,4 +1,4 @@
-"""The constraints of a schema, in words."""
+"""Describes the constraints of a schema in words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def rules(schema: Node) -> tuple[str, ...]:
-    """What a value must obey beyond its type, such as ``1 to 1024 characters``.
+    """Return the constraints of a schema in words, such as `1 to 1024 characters`.
 
     Args:
         schema: A schema, or a reference to one.
@@ -19,7 +19,7 @@ def rules(schema: Node) -> tuple[str, ...]:
         *_count(schema, "minLength", "maxLength", "character"),
         *_range(schema),
         *_count(schema, "minItems", "maxItems", "item"),
-        *_count(schema, "minProperties", "maxProperties", "entry", "entries"),
+        *_count(schema, "minProperties", "maxProperties", "name-value pair"),
     ]
     if "pattern" in schema:
         found.append(f"must match `{schema.text('pattern')}`")
@@ -36,11 +36,9 @@ def _of_each(what: str, schema: Node) -> list[str]:
     return [f"each {what}: {', '.join(found)}"] if (found := rules(schema)) else []
 
 
-def _count(
-    schema: Node, least_key: str, most_key: str, singular: str, plural: str | None = None
-) -> list[str]:
+def _count(schema: Node, least_key: str, most_key: str, singular: str) -> list[str]:
     least, most = schema.get(least_key), schema.get(most_key)
-    noun = singular if (most or least) == 1 else plural or f"{singular}s"
+    noun = singular if (most or least) == 1 else f"{singular}s"
     return _between(least, most, f" {noun}")
 
 

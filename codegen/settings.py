@@ -1,4 +1,4 @@
-"""gen.yaml, typed."""
+"""Typed model of gen.yaml."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class _Settings(BaseModel):
 
 
 class Outputs(_Settings):
-    """Where the output goes, relative to the root of the repository.
+    """The paths of the output, relative to the root of the repository.
 
-    Directories belong to the generator, whole: any other file in them is stale.
+    The generator owns its directories: any other file in them is stale.
     """
 
     sdk: str
@@ -36,21 +36,21 @@ class Outputs(_Settings):
 
 
 class Global(_Settings):
-    """The path parameter that the client holds, and the environment variable it falls back to."""
+    """The path parameter that is set on the client, and its default environment variable."""
 
     parameter: str
     environment: str
 
 
 class Security(_Settings):
-    """The scheme of the contract that the client uses, and the environment variable of its key."""
+    """The security scheme that the client uses, and the environment variable of its key."""
 
     scheme: str
     environment: str
 
 
 class OperationSettings(_Settings):
-    """An operation that gets a method."""
+    """An operation that has a method."""
 
     id: str
     models: str = Field(pattern=r"^[A-Z]\w*$")
@@ -58,14 +58,14 @@ class OperationSettings(_Settings):
 
 
 class Examples(_Settings):
-    """How the examples of the documents make their client."""
+    """How the examples in the pages create a client."""
 
     variable: str
     arguments: dict[str, str]
 
 
 class Settings(_Settings):
-    """All of gen.yaml."""
+    """The content of gen.yaml."""
 
     contract: str
     package: str
@@ -79,7 +79,7 @@ class Settings(_Settings):
     examples: Examples
 
     def older_names(self, name: str) -> tuple[str, ...]:
-        """The aliases of a name."""
+        """Return the aliases of a name."""
         return tuple(alias for alias, target in self.aliases.items() if target == name)
 
 

@@ -1,6 +1,6 @@
-"""What of OpenAPI the generator understands.
+"""Checks that the generator supports everything in the contract.
 
-Anything else stops it, with the place, so that nothing of the contract is dropped in silence.
+Anything else is an error with its location, so that no part of the contract is dropped silently.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _FORMATS = {"integer": {"int32", "int64"}, "number": {"float", "double"}}
 
 
 def require_supported(contract: Node) -> None:
-    """Raise ContractError at the first shape that the generator does not understand."""
+    """Raise ContractError for the first part of the contract that is not supported."""
     _require_keys(contract, _ROOT)
     for _, path_item in contract["paths"].members():
         _check_path_item(path_item)
@@ -68,7 +68,7 @@ def require_supported(contract: Node) -> None:
 
 
 def is_map(schema: Node) -> bool:
-    """Whether a schema is an object of names that the contract does not list."""
+    """Return whether a schema is an object with arbitrary names."""
     return isinstance(schema.get("additionalProperties"), dict)
 
 
@@ -79,7 +79,7 @@ def _require_keys(node: Node, known: set[str]) -> None:
 
 
 def _is_reference(node: Node, section: str) -> bool:
-    """Whether a node is a reference; it must then lead to that section of the components."""
+    """Return whether a node is a reference. A reference must lead to the given section."""
     if not isinstance(node.value, dict) or "$ref" not in node:
         return False
     _require_keys(node, {"$ref"})
@@ -168,11 +168,11 @@ def _check_named_schema(schema: Node) -> None:
 
 
 def _check_schema(schema: Node, named: bool = False) -> None:
-    """Check a schema and all below.
+    """Check a schema and its subschemas.
 
     Args:
         schema: The schema.
-        named: Whether it stands directly in ``components/schemas``.
+        named: Whether the schema is directly in `components/schemas`.
     """
     if _is_reference(schema, "schemas"):
         return

@@ -184,8 +184,8 @@ class LangCache(BaseClient):
             prompt: The prompt that the entry answers. 1 to 1024 characters.
             response: The response to return for this prompt and for prompts with the same meaning.
             attributes: Names and values that searches can filter by. A value must not contain a
-                comma. At most 5 entries; names must match `^[a-zA-Z0-9_-]{1,32}$`; each value: 1 to
-                500 characters, must match `^[^,]*$`.
+                comma. At most 5 name-value pairs; names must match `^[a-zA-Z0-9_-]{1,32}$`; each
+                value: 1 to 500 characters, must match `^[^,]*$`.
             ttl_millis: The time to live of the entry, in milliseconds. The default is that of the
                 cache, which may be unlimited. 1 to 31556952000.
             retries: Retry policy for this call. Default: the client's policy. None disables
@@ -259,8 +259,8 @@ class LangCache(BaseClient):
             prompt: The prompt that the entry answers. 1 to 1024 characters.
             response: The response to return for this prompt and for prompts with the same meaning.
             attributes: Names and values that searches can filter by. A value must not contain a
-                comma. At most 5 entries; names must match `^[a-zA-Z0-9_-]{1,32}$`; each value: 1 to
-                500 characters, must match `^[^,]*$`.
+                comma. At most 5 name-value pairs; names must match `^[a-zA-Z0-9_-]{1,32}$`; each
+                value: 1 to 500 characters, must match `^[^,]*$`.
             ttl_millis: The time to live of the entry, in milliseconds. The default is that of the
                 cache, which may be unlimited. 1 to 31556952000.
             retries: Retry policy for this call. Default: the client's policy. None disables
@@ -336,8 +336,8 @@ class LangCache(BaseClient):
             search_strategies: The strategies to use, in order of priority. The default is that of
                 the cache, which is `semantic` unless the cache was created with other strategies.
                 At least 1 item.
-            attributes: The attributes that a matching entry must have. At most 5 entries; names
-                must match `^[a-zA-Z0-9_-]{1,32}$`.
+            attributes: The attributes that a matching entry must have. At most 5 name-value pairs;
+                names must match `^[a-zA-Z0-9_-]{1,32}$`.
             max_results: The maximum number of entries to return. The default is 1. 1 to 2147483647.
             retries: Retry policy for this call. Default: the client's policy. None disables
                 retries.
@@ -413,8 +413,8 @@ class LangCache(BaseClient):
             search_strategies: The strategies to use, in order of priority. The default is that of
                 the cache, which is `semantic` unless the cache was created with other strategies.
                 At least 1 item.
-            attributes: The attributes that a matching entry must have. At most 5 entries; names
-                must match `^[a-zA-Z0-9_-]{1,32}$`.
+            attributes: The attributes that a matching entry must have. At most 5 name-value pairs;
+                names must match `^[a-zA-Z0-9_-]{1,32}$`.
             max_results: The maximum number of entries to return. The default is 1. 1 to 2147483647.
             retries: Retry policy for this call. Default: the client's policy. None disables
                 retries.
@@ -492,8 +492,8 @@ class LangCache(BaseClient):
             search_strategies: The strategies to use, in order of priority. The default is that of
                 the cache, which is `semantic` unless the cache was created with other strategies.
                 At least 1 item.
-            attributes: The attributes that a matching entry must have. At most 5 entries; names
-                must match `^[a-zA-Z0-9_-]{1,32}$`.
+            attributes: The attributes that a matching entry must have. At most 5 name-value pairs;
+                names must match `^[a-zA-Z0-9_-]{1,32}$`.
             max_results: The maximum number of entries to return. The default is 1. 1 to 2147483647.
             context: The earlier prompts of the conversation, oldest first. Each item: at least 1
                 character.
@@ -574,8 +574,8 @@ class LangCache(BaseClient):
             search_strategies: The strategies to use, in order of priority. The default is that of
                 the cache, which is `semantic` unless the cache was created with other strategies.
                 At least 1 item.
-            attributes: The attributes that a matching entry must have. At most 5 entries; names
-                must match `^[a-zA-Z0-9_-]{1,32}$`.
+            attributes: The attributes that a matching entry must have. At most 5 name-value pairs;
+                names must match `^[a-zA-Z0-9_-]{1,32}$`.
             max_results: The maximum number of entries to return. The default is 1. 1 to 2147483647.
             context: The earlier prompts of the conversation, oldest first. Each item: at least 1
                 character.
@@ -645,7 +645,7 @@ class LangCache(BaseClient):
 
         Args:
             attributes: Entries that have all of these attributes are deleted. Without attributes,
-                all entries are deleted. At most 5 entries; names must match
+                all entries are deleted. At most 5 name-value pairs; names must match
                 `^[a-zA-Z0-9_-]{1,32}$`.
             retries: Retry policy for this call. Default: the client's policy. None disables
                 retries.
@@ -706,7 +706,7 @@ class LangCache(BaseClient):
 
         Args:
             attributes: Entries that have all of these attributes are deleted. Without attributes,
-                all entries are deleted. At most 5 entries; names must match
+                all entries are deleted. At most 5 name-value pairs; names must match
                 `^[a-zA-Z0-9_-]{1,32}$`.
             retries: Retry policy for this call. Default: the client's policy. None disables
                 retries.

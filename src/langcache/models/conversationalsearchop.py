@@ -10,7 +10,7 @@ from langcache.types import BaseModel
 
 
 class ConversationalSearchGlobals(BaseModel):
-    """What the client adds to each `conversational_search`."""
+    """The argument that the client adds to each call of `conversational_search`."""
 
     cache_id: Annotated[str | None, Field(alias="cacheId")] = None
     """The id of the cache. At least 1 character."""

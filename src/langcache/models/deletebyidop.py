@@ -10,7 +10,7 @@ from langcache.types import BaseModel
 
 
 class DeleteByIDGlobals(BaseModel):
-    """What the client adds to each `delete_by_id`."""
+    """The argument that the client adds to each call of `delete_by_id`."""
 
     cache_id: Annotated[str | None, Field(alias="cacheId")] = None
     """The id of the cache. At least 1 character."""

@@ -10,7 +10,7 @@ from langcache.types import BaseModel
 
 
 class DeleteQueryGlobals(BaseModel):
-    """What the client adds to each `delete_query`."""
+    """The argument that the client adds to each call of `delete_query`."""
 
     cache_id: Annotated[str | None, Field(alias="cacheId")] = None
     """The id of the cache. At least 1 character."""

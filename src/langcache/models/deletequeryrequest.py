@@ -12,7 +12,7 @@ class DeleteQueryRequest(BaseModel):
     attributes: dict[str, str]
     """Entries that have all of these attributes are deleted.
 
-    Without attributes, all entries are deleted. At most 5 entries; names must match
+    Without attributes, all entries are deleted. At most 5 name-value pairs; names must match
     `^[a-zA-Z0-9_-]{1,32}$`.
     """
 

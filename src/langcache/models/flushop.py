@@ -10,7 +10,7 @@ from langcache.types import BaseModel
 
 
 class FlushGlobals(BaseModel):
-    """What the client adds to each `flush`."""
+    """The argument that the client adds to each call of `flush`."""
 
     cache_id: Annotated[str | None, Field(alias="cacheId")] = None
     """The id of the cache. At least 1 character."""
@@ -23,7 +23,7 @@ class FlushGlobalsTypedDict(TypedDict):
 
 
 class FlushRequest(BaseModel):
-    """The arguments of `flush`: none."""
+    """The arguments of `flush` (none)."""
 
 
 class FlushRequestTypedDict(TypedDict):

@@ -10,7 +10,7 @@ from langcache.types import BaseModel
 
 
 class HealthGlobals(BaseModel):
-    """What the client adds to each `health`."""
+    """The argument that the client adds to each call of `health`."""
 
     cache_id: Annotated[str | None, Field(alias="cacheId")] = None
     """The id of the cache. At least 1 character."""
@@ -23,7 +23,7 @@ class HealthGlobalsTypedDict(TypedDict):
 
 
 class HealthRequest(BaseModel):
-    """The arguments of `health`: none."""
+    """The arguments of `health` (none)."""
 
 
 class HealthRequestTypedDict(TypedDict):

@@ -10,7 +10,7 @@ from langcache.types import BaseModel
 
 
 class SearchGlobals(BaseModel):
-    """What the client adds to each `search`."""
+    """The argument that the client adds to each call of `search`."""
 
     cache_id: Annotated[str | None, Field(alias="cacheId")] = None
     """The id of the cache. At least 1 character."""

@@ -34,7 +34,7 @@ class SearchRequest(BaseModel):
     attributes: dict[str, str] | None = None
     """The attributes that a matching entry must have.
 
-    At most 5 entries; names must match `^[a-zA-Z0-9_-]{1,32}$`.
+    At most 5 name-value pairs; names must match `^[a-zA-Z0-9_-]{1,32}$`.
     """
 
     max_results: Annotated[int | None, Field(alias="maxResults")] = None

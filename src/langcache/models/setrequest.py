@@ -21,8 +21,8 @@ class SetRequest(BaseModel):
     attributes: dict[str, str] | None = None
     """Names and values that searches can filter by.
 
-    A value must not contain a comma. At most 5 entries; names must match `^[a-zA-Z0-9_-]{1,32}$`;
-    each value: 1 to 500 characters, must match `^[^,]*$`.
+    A value must not contain a comma. At most 5 name-value pairs; names must match
+    `^[a-zA-Z0-9_-]{1,32}$`; each value: 1 to 500 characters, must match `^[^,]*$`.
     """
 
     ttl_millis: Annotated[int | None, Field(alias="ttlMillis")] = None
