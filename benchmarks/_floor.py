@@ -1,4 +1,4 @@
-"""The floor: a search and a set as one writes them with httpx and pydantic alone."""
+"""The floor: a search and a set written with httpx and pydantic alone."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -93,7 +93,7 @@ async def call_async(client: httpx.AsyncClient, exchange: Exchange) -> BaseModel
 
 
 def lean_call(client: httpx.Client, exchange: Exchange) -> BaseModel:
-    """As :func:`call`, but the URL is parsed once and the shortest way through httpx taken."""
+    """As `call`, but the URL is parsed once and the shortest way through httpx taken."""
     request = client.build_request(
         "POST", exchange.parsed_url, content=exchange.body(), headers=HEADERS
     )

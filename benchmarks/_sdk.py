@@ -1,8 +1,8 @@
-"""What the SDK benchmarks share: environments, the exchange with the service, and tables.
+"""Shared code of the SDK benchmarks: environments, the exchange with the service, and tables.
 
-The scripts run themselves again as a child in a fresh virtual environment for each package that is
-compared. A child has httpx, pydantic and that package only, measures the floor beside it, and
-prints its numbers as JSON.
+For each package to compare, a script runs itself again as a child process in a fresh virtual
+environment that has only httpx, pydantic and that package. The child also measures the floor, and
+prints its results as JSON.
 """
 
 import gc
@@ -58,10 +58,10 @@ SEARCH_ANSWER = json.dumps(
 
 @contextmanager
 def environments(*, extra: str = "") -> Iterator[dict[str, str]]:
-    """The Python of a fresh environment for each package, deleted at the end.
+    """Create a fresh environment for each package and yield its Python. Delete them at the end.
 
     Args:
-        extra: An extra of ours to install, such as ``[aiohttp]``.
+        extra: An extra of our package to install, such as `[aiohttp]`.
     """
     requirements = {OURS: f"{ROOT}{extra}", **OFFICIAL}
     with tempfile.TemporaryDirectory() as directory:
@@ -82,7 +82,7 @@ def _uv(*arguments: str) -> None:
 
 
 def child_environment() -> dict[str, str]:
-    """The environment variables, without those that change what the packages do."""
+    """The environment variables, without those that affect the packages."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -91,7 +91,7 @@ def child_environment() -> dict[str, str]:
 
 
 def run_child(python: str, script: str, *arguments: str) -> Any:
-    """Run a script again as a child; gives what it printed, parsed."""
+    """Run a script again as a child process and return its parsed output."""
     child = subprocess.run(
         [python, script, *arguments], check=True, env=child_environment(), stdout=subprocess.PIPE
     )
@@ -99,7 +99,7 @@ def run_child(python: str, script: str, *arguments: str) -> Any:
 
 
 def machine(python: str) -> str:
-    """One line on what this runs on, with the packages of an environment."""
+    """Describe the machine and the packages of an environment in one line."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -119,14 +119,15 @@ def machine(python: str) -> str:
 
 
 def median_ratio(values: Sequence[float], floors: Sequence[float]) -> float:
-    """The median of the ratios of values and floors that were measured in the same round."""
+    """The median of the ratios of values and floors measured in the same round."""
     return median(value / floor for value, floor in zip(values, floors, strict=True))
 
 
 def rounds(count: int, contenders: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
-    """Let contenders take turns; gives what each of them measured in each round.
+    """Let the contenders take turns. Return the measurements of each contender, one per round.
 
-    A first round warms up and does not count. Garbage is collected before each turn, not in it.
+    The first round is a warm-up and does not count. Garbage is collected before each turn, not
+    during it.
     """
     measured: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(count + 1):
@@ -141,7 +142,7 @@ def rounds(count: int, contenders: Mapping[str, Callable[[], float]]) -> dict[st
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a Markdown table: the first column to the left, the others to the right."""
+    """Print a Markdown table, with the first column left-aligned and the others right-aligned."""
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
 
     def line(cells: Sequence[str]) -> str:

@@ -1,16 +1,16 @@
-"""Time from the start of a process to a client that is ready, and the memory of many clients.
+"""Measures the startup time of a process with a client, and the memory of many clients.
 
     uv run benchmarks/sdk_import.py
 
-Each sample is the whole life of a fresh interpreter; the contenders take turns. "client" is a
-program that imports the package and constructs a client. "first call" goes on to a blocking search
-that a closed port of 127.0.0.1 refuses at once: everything that a call needs is there by then, the
-HTTP client and its TLS context included, and nothing was waited for. The floor is a program that
-imports httpx and pydantic's ``BaseModel``, defines one model and makes an ``httpx.Client()``, TLS
-context included. (``import pydantic`` by itself loads next to nothing.)
+Each sample is the lifetime of a fresh interpreter; the contenders take turns. "client" is a program
+that imports the package and constructs a client. "first call" also makes a blocking search that a
+closed port of 127.0.0.1 refuses immediately, so that everything that a call needs has been created,
+including the HTTP client and its TLS context. The floor is a program that imports httpx and
+pydantic's `BaseModel`, defines one model and creates an `httpx.Client()`, including the TLS
+context. (`import pydantic` alone loads almost nothing.)
 
-Memory is the resident set of a process in which each of 1 or 100 clients has made such a call,
-blocking and async, and so has a sync and an async HTTP client.
+Memory is the resident set of a process in which each of 1 or 100 clients has made a blocking and an
+async call, so that it has a sync and an async HTTP client.
 """
 
 import socket

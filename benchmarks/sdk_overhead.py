@@ -1,14 +1,13 @@
-"""CPU time of a call, without a network.
+"""Measures the CPU time of a call without a network.
 
     uv run benchmarks/sdk_overhead.py
 
-The HTTP client is httpx with a transport that gives back a prepared answer. The floor is the same
-exchange as one writes it with httpx and pydantic alone: build the request model, dump it,
-``client.post``, ``raise_for_status``, validate the answer. The lean floor parses the URL once for
-all calls and uses ``client.send``, as ours does. Each package runs in a process and an environment
-of its own, which measures the floors too; the contenders take turns, and a ratio is the median over
-the rounds. Garbage is collected between the turns only, which flatters a package that leaves much
-of it.
+The HTTP client is httpx with a transport that returns a prepared response. The floor is the same
+exchange written with httpx and pydantic alone: build the request model, dump it, `client.post`,
+`raise_for_status`, validate the response. The lean floor parses the URL once for all calls and uses
+`client.send`, as ours does. Each package runs in its own process and environment, which also
+measures the floors. The contenders take turns, and a ratio is the median over the rounds. Garbage
+is collected only between turns, which favours packages that create a lot of it.
 """
 
 import asyncio
@@ -142,7 +141,7 @@ def awaiting(
     *args: Any,
     **kwargs: Any,
 ) -> Callable[[], float]:
-    """The CPU seconds of one async call; the thread pool that a package uses is included."""
+    """The CPU seconds of one async call, including the thread pool that a package uses."""
 
     async def measure() -> float:
         started = time.process_time()

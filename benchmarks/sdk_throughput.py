@@ -1,16 +1,16 @@
-"""Requests per second over loopback HTTP.
+"""Measures requests per second over loopback HTTP.
 
     uv run benchmarks/sdk_throughput.py
 
-The server is a process of its own: an ``asyncio.Protocol`` that reads a request up to its
-Content-Length and writes a prepared answer to a search, and nothing else. The clients search, one
-blocking, 8 threads that share one client, and 64 asyncio tasks. "httpx" is the floor of
-``_floor.py``, request and answer models included, on a default client; "httpx, our limits" has the
-connection limits that ours has, and so has "aiohttp", which is the same exchange on an
-``aiohttp.ClientSession``. Each package runs in a process and an environment of its own, which
-measures httpx too. The contenders take turns, and a ratio is the median over the rounds. A turn
-makes a new client and lets each thread or task send one request before the clock starts, so that
-the connections are there: what is measured is the state after a burst.
+The server is a separate process: an `asyncio.Protocol` that reads a request up to its
+Content-Length and writes a prepared response to a search. The clients search from one thread, from
+8 threads that share one client, and from 64 asyncio tasks. "httpx" is the floor of `_floor.py`,
+including request and response models, on a default client. "httpx, our limits" has the connection
+limits of our clients. "aiohttp" has them too and makes the same exchange on an
+`aiohttp.ClientSession`. Each package runs in its own process and environment, which also measures
+httpx. The contenders take turns, and a ratio is the median over the rounds. A turn creates a new
+client and lets each thread or task send one request before the clock starts, so that the
+connections are open: it measures the state after a burst.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ ROUNDS = 15
 CALLS = 640
 THREADS = 8
 TASKS = 64
-# Those of our clients; the packages that are compared have no name for them.
+# The limits of our clients. The other packages do not define them.
 LIMITS = {"max_connections": 1000, "max_keepalive_connections": 1000, "keepalive_expiry": 30}
 ASYNC_LIMITS = {**LIMITS, "max_keepalive_connections": 20}
 
@@ -86,7 +86,7 @@ def main() -> None:
 
 @contextmanager
 def server() -> Iterator[str]:
-    """The URL of a server that runs meanwhile."""
+    """Run the server and yield its URL."""
     with subprocess.Popen(
         [sys.executable, __file__, "server"], stdout=subprocess.PIPE, text=True
     ) as process:
@@ -98,7 +98,7 @@ def server() -> Iterator[str]:
 
 
 class Answering(asyncio.Protocol):
-    """Answers each request with the same response, on a connection that stays open."""
+    """Responds to each request with the same response, on a persistent connection."""
 
     answer = (
         b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s"
@@ -144,7 +144,7 @@ def child(url: str, name: str) -> None:
 
 
 def blocking_contenders(url: str) -> dict[str, Callable[[], AbstractContextManager[Search]]]:
-    """For each contender, what opens a client of its own and gives a function that searches."""
+    """For each contender, a context manager that opens a client and returns a search function."""
     import httpx
     from _floor import call, search_exchange
 
@@ -231,7 +231,7 @@ def async_contenders(
 
 
 def threads(count: int, use: Callable[[], AbstractContextManager[Search]]) -> Callable[[], float]:
-    """Measures requests per second from a number of threads."""
+    """Return a function that measures requests per second from a number of threads."""
 
     def rate() -> float:
         with use() as search, ThreadPoolExecutor(count) as pool:
@@ -249,7 +249,7 @@ def threads(count: int, use: Callable[[], AbstractContextManager[Search]]) -> Ca
 
 
 def tasks(use: Callable[[], AbstractAsyncContextManager[AsyncSearch]]) -> Callable[[], float]:
-    """Measures requests per second from asyncio tasks."""
+    """Return a function that measures requests per second from asyncio tasks."""
 
     async def rate() -> float:
         async with use() as search:

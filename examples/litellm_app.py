@@ -1,7 +1,7 @@
-"""LiteLLM with a semantic cache: a small support desk that asks its model as little as it can.
+"""LiteLLM with a semantic cache: a small support desk with few model calls.
 
-Everything happens in this process: the model's answers are LiteLLM's mock responses, and the cache
-is in memory, with the embedded model. Needs no network and leaves nothing behind.
+Everything runs in this process: the model's answers are LiteLLM's mock responses, and the cache is
+in memory, with the built-in model. Needs no network and leaves nothing behind.
 
     uv run --isolated --extra litellm examples/litellm_app.py
 """
@@ -10,7 +10,7 @@ import asyncio
 import os
 import time
 
-# Before LiteLLM is imported, which looks for prices on the web else.
+# Set before the import: otherwise LiteLLM downloads a price list.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 import litellm
@@ -28,7 +28,7 @@ ROW = "{:<8} {:<44} {:<5} {:>6} {:>7}  {}"
 
 
 def model_answer(question: str) -> str:
-    """Return what the model would say."""
+    """Return the answer of the model."""
     return next((answer for word, answer in ANSWERS.items() if word in question), "I do not know.")
 
 
@@ -54,7 +54,7 @@ def ask(customer: str, question: str, system: dict[str, str] = SYSTEM) -> None:
 
 
 async def ask_all(customer: str, question: str, times: int) -> None:
-    """Answer the same question several times at once."""
+    """Answer the same question several times concurrently."""
 
     async def ask_once() -> None:
         metadata = {"customer": customer}
@@ -71,7 +71,7 @@ async def ask_all(customer: str, question: str, times: int) -> None:
 
 
 def stream(customer: str, question: str) -> None:
-    """Stream an answer that is in the cache."""
+    """Stream a cached answer."""
     chunks = litellm.completion(
         model="gpt-4o",
         messages=[SYSTEM, {"role": "user", "content": question}],
@@ -86,7 +86,7 @@ def main() -> None:
     """Run the example."""
     cache = langcache_litellm.enable(
         similarity_threshold=0.9,
-        # Customers share no answers.
+        # Different customers share no answers.
         scope=lambda arguments: (arguments.get("metadata") or {}).get("customer"),
     )
     print(ROW.format("customer", "question", "", "simil", "ms", "answer"))
@@ -99,7 +99,7 @@ def main() -> None:
     rude = {"role": "system", "content": "You are the support desk of a shop. Be rude."}
     ask("anna", "How do I reset my password?", rude)
 
-    print("\nFive times at once, of which one asks the model:")
+    print("\nFive times concurrently, with one model call:")
     asyncio.run(ask_all("anna", "Can I get a refund?", 5))
 
     print("\nThe same as a stream:")

@@ -1,8 +1,8 @@
-"""A semantic cache at work: store a few answers, then ask in other words.
+"""A semantic cache in action: store a few answers, then search for them in other words.
 
-Starts a LangCache server inside this process on a free port, with the embedded model, stores five
-answers through the SDK and searches with paraphrases and with unrelated questions, first blocking,
-then async. Needs no network and leaves nothing behind.
+Starts a LangCache server in this process on a free port, with the built-in model. Stores five
+answers with the SDK and searches with paraphrases and with unrelated questions, first sync, then
+async. Needs no network and leaves nothing behind.
 
     uv run examples/quickstart.py
 """
@@ -57,7 +57,7 @@ def show(prompt: str, found: SearchResponse, milliseconds: float) -> None:
 
 
 def search_sync(cache: LangCache) -> None:
-    """Search one after the other."""
+    """Search with one prompt after the other."""
     for prompt in PARAPHRASES + UNRELATED:
         started = time.perf_counter()
         found = cache.search(prompt=prompt)
@@ -65,7 +65,7 @@ def search_sync(cache: LangCache) -> None:
 
 
 async def search_async(cache: LangCache) -> None:
-    """Search with all prompts at once."""
+    """Search with all prompts concurrently."""
 
     async def search(prompt: str) -> tuple[str, SearchResponse, float]:
         started = time.perf_counter()
@@ -88,7 +88,7 @@ def main() -> None:
         print(f"{len(ANSWERS)} answers stored in {server.url}\n")
         print(ROW.format("prompt asked", "", "simil", "matched prompt", "response", "ms"))
         search_sync(cache)
-        print("\nThe same, async and all at once:")
+        print("\nThe same, async and concurrently:")
         asyncio.run(search_async(cache))
         deleted = cache.delete_query(attributes={}).deleted_entries_count
         print(f"\n{deleted} answers deleted")
