@@ -5,9 +5,10 @@ from langcache_mockserver import MockServer
 from redis_servers import (  # noqa: F401 - fixtures for all
     free_port,
     own_redis_client,
-    query_engine,
+    query_engine_url,
     redis_prefix,
     redis_url,
+    shared_redis_url,
     start_redis,
 )
 

@@ -29,7 +29,6 @@ class TestPlainSearch(OnRedis):
 
 
 @pytest.mark.query_engine
-@pytest.mark.usefixtures("query_engine")
 class TestSearchByTheQueryEngine(OnRedis):
     search = "query-engine"
 

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from redis_servers import redis_server
 
 ROOT = Path(__file__).parent.parent.parent
 OLDEST, NEWEST = "1.80.0", "1.106.2"
@@ -36,8 +37,10 @@ def test_litellm_release(release, tmp_path):
 
 
 @needs_uv
-@pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
-def test_litellm_on_redis(tmp_path):
+def test_litellm_on_redis(tmp_path, monkeypatch):
+    # The environment of its own has no server.
+    directory = str(Path(redis_server()).parent)
+    monkeypatch.setenv("PATH", directory, prepend=os.pathsep)
     run_tests(NEWEST, tmp_path, str(REDIS_TESTS))
 
 

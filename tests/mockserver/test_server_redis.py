@@ -40,8 +40,9 @@ def running(*arguments):
 
 
 @pytest.fixture(scope="module")
-def two_servers(redis_url):
-    with running("--storage", redis_url) as (one, _), running("--storage", redis_url) as (other, _):
+def two_servers(shared_redis_url):
+    arguments = ("--storage", shared_redis_url)
+    with running(*arguments) as (one, _), running(*arguments) as (other, _):
         yield one, other
 
 
