@@ -50,6 +50,11 @@ class OpenStrEnum(str, Enum):
         member._value_ = value
         return member
 
+    def __reduce_ex__(self, proto: object) -> tuple[type[Self], tuple[str]]:
+        # By value: Python 3.11.0 to 3.11.3 look for the name in the class, and an unlisted member
+        # is not there.
+        return type(self), (self.value,)
+
 
 class _UnrecognizedStrMeta(type):
     def __instancecheck__(cls, instance: object) -> bool:
