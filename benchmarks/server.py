@@ -46,7 +46,7 @@ from langcache.engine import InMemoryStorage
 from langcache.engine.storage import CacheEntry
 from langcache_minilm import MODEL_ID
 from langcache_mockserver import Settings, create_app
-from langcache_mockserver.server import Server, listen
+from langcache_mockserver.http.uvicorn_server import Server, listen
 
 storage = InMemoryStorage()
 random = np.random.default_rng(1)
@@ -221,8 +221,8 @@ def measure_load(entries: int, seconds: float, rounds: int) -> None:
 
 def measure_parts(entries: int) -> None:
     """Print what the parts of a search take, in one thread without a network."""
-    from langcache_mockserver.answers import JSONAnswer
-    from langcache_mockserver.validation import CONTRACT, parse_body, request_schemas
+    from langcache_mockserver.http.response import JSONAnswer
+    from langcache_mockserver.http.validation import CONTRACT, parse_body, request_schemas
 
     from langcache.engine import InMemoryStorage, MiniLMEmbedder
     from langcache.engine.storage import CacheEntry

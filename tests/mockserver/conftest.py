@@ -9,7 +9,7 @@ import langcache_mockserver
 import pytest
 from langcache_mockserver import MockServer, create_app
 from langcache_mockserver.background import Background
-from langcache_mockserver.server import listen
+from langcache_mockserver.http.uvicorn_server import listen
 
 from langcache.engine import MiniLMEmbedder
 

@@ -272,7 +272,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from langcache_mockserver.background import Background
-from langcache_mockserver.server import listen
+from langcache_mockserver.http.uvicorn_server import listen
 
 exporter = InMemorySpanExporter()
 provider = TracerProvider()

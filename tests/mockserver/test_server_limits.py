@@ -1,6 +1,7 @@
 import httpx
 import pytest
-from langcache_mockserver import MockServer, Settings, SettingsError, limits, validation
+from langcache_mockserver import MockServer, Settings, SettingsError
+from langcache_mockserver.http import limits, validation
 
 HEADERS = {"authorization": "Bearer k"}
 BROKEN = {

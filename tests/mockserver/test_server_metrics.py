@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from langcache_mockserver import Settings
-from langcache_mockserver.call import Call
+from langcache_mockserver.http.call import Call
+from langcache_mockserver.http.observing import Exchange
 from langcache_mockserver.metrics import MOST_CACHES, Metrics
-from langcache_mockserver.observing import Exchange
 
 from langcache.engine import InMemoryStorage
 

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from langcache_mockserver.observing import Exchange
+    from langcache_mockserver.http.observing import Exchange
 
 LOGGER = "langcache_mockserver.access"
 

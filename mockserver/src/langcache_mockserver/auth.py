@@ -8,11 +8,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from langcache_mockserver.call import call_of
-from langcache_mockserver.problems import ProblemError
+from langcache_mockserver.http.call import call_of
+from langcache_mockserver.http.problems import ProblemError
+from langcache_mockserver.http.validation import decode_id, header_values
 from langcache_mockserver.registry import Access, digest_of
 from langcache_mockserver.service import in_worker, service_of
-from langcache_mockserver.validation import decode_id, header_values
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -8,13 +8,13 @@ import threading
 from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any
 
-from langcache_mockserver.server import Server, url_of
+from langcache_mockserver.http.uvicorn_server import Server, url_of
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Coroutine
 
-    from langcache_mockserver.application import Application
+    from langcache_mockserver.http.application import Application
 
 _IN_PROCESS_URL = "http://langcache.invalid"  # leads nowhere without our transports (RFC 6761)
 _GRACE_SECONDS = 3  # what requests under way within the process get to finish

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langcache_mockserver.problems import FieldError, invalid
-from langcache_mockserver.validation import spell
+from langcache_mockserver.http.problems import FieldError, invalid
+from langcache_mockserver.http.validation import spell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,8 +17,8 @@ from langcache_mockserver.configuration import (
     ConfigurationError,
     configuration_of,
 )
-from langcache_mockserver.limits import LIMITS_FORMS
-from langcache_mockserver.server import Server, listen, url_of
+from langcache_mockserver.http.limits import LIMITS_FORMS
+from langcache_mockserver.http.uvicorn_server import Server, listen, url_of
 from langcache_mockserver.settings import LOG_LEVELS, STORAGES, Settings, SettingsError
 from langcache_mockserver.workers import Workers, start_logging
 

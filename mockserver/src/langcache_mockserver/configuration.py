@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from jsonschema_rs import Draft202012Validator, ValidationError
 
-from langcache_mockserver.limits import LIMITS, relax, relaxed_limits
+from langcache_mockserver.http.limits import LIMITS, relax, relaxed_limits
+from langcache_mockserver.http.validation import MAX_FIELD_ERRORS, broken_rules, spell
 from langcache_mockserver.registry import (
     ANY_CACHE,
     CacheSettings,
@@ -23,7 +24,6 @@ from langcache_mockserver.registry import (
     grants_of,
     moment,
 )
-from langcache_mockserver.validation import MAX_FIELD_ERRORS, broken_rules, spell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

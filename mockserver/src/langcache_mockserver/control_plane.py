@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 from langcache.engine.embedders import MiniLMEmbedder
-from langcache_mockserver.answers import JSONAnswer
 from langcache_mockserver.auth import authenticate_admin, read_records
-from langcache_mockserver.bodies import body_of
-from langcache_mockserver.call import call_of
-from langcache_mockserver.problems import FieldError, ProblemError, invalid
+from langcache_mockserver.http.bodies import body_of
+from langcache_mockserver.http.call import call_of
+from langcache_mockserver.http.problems import FieldError, ProblemError, invalid
+from langcache_mockserver.http.response import JSONAnswer
+from langcache_mockserver.http.routing import routes_of
+from langcache_mockserver.http.validation import decode_id
 from langcache_mockserver.registry import CacheSettings, moment
-from langcache_mockserver.routing import routes_of
 from langcache_mockserver.service import in_worker, service_of
-from langcache_mockserver.validation import decode_id
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
-from langcache_mockserver.answers import JSONAnswer
 from langcache_mockserver.auth import open_cache
-from langcache_mockserver.bodies import body_of
 from langcache_mockserver.cache_rules import apply_rules
 from langcache_mockserver.caches import Query
-from langcache_mockserver.call import call_of
 from langcache_mockserver.controls.interception import intercept, may_intercept
-from langcache_mockserver.problems import ProblemError
+from langcache_mockserver.http.bodies import body_of
+from langcache_mockserver.http.call import call_of
+from langcache_mockserver.http.problems import ProblemError
+from langcache_mockserver.http.response import JSONAnswer
+from langcache_mockserver.http.routing import routes_of
+from langcache_mockserver.http.validation import decode_id
 from langcache_mockserver.registry import Access
-from langcache_mockserver.routing import routes_of
 from langcache_mockserver.service import in_worker, service_of
-from langcache_mockserver.validation import decode_id
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from langcache_mockserver.caches import Answer, Found
     from langcache_mockserver.controls.controls import Controls
-    from langcache_mockserver.routing import Endpoint
+    from langcache_mockserver.http.routing import Endpoint
 
 
 async def _set(request: Request) -> Response:

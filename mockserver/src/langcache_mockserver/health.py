@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from langcache_mockserver.answers import JSONAnswer
-from langcache_mockserver.routing import routes_of
+from langcache_mockserver.http.response import JSONAnswer
+from langcache_mockserver.http.routing import routes_of
 from langcache_mockserver.service import in_worker, service_of
 
 if TYPE_CHECKING:

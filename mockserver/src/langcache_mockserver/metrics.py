@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
-from langcache_mockserver.problems import not_found
+from langcache_mockserver.http.problems import not_found
+from langcache_mockserver.http.routing import routes_of
 from langcache_mockserver.prometheus import MEDIA_TYPE, Counter, Gauge, Histogram, text_of
-from langcache_mockserver.routing import routes_of
 from langcache_mockserver.service import in_worker, service_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from langcache.engine.storage import StorageBackend
-    from langcache_mockserver.observing import Exchange
+    from langcache_mockserver.http.observing import Exchange
 
 _log = logging.getLogger("langcache_mockserver")
 

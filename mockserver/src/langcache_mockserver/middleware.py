@@ -8,16 +8,16 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from langcache_mockserver.access_log import AccessLog
-from langcache_mockserver.admission import Admission
 from langcache_mockserver.controls.availability import LocalOnly
 from langcache_mockserver.controls.interception import Interception
-from langcache_mockserver.envelope import Envelope
-from langcache_mockserver.stalled import StalledBodies
+from langcache_mockserver.http.admission import Admission
+from langcache_mockserver.http.body_timeout import StalledBodies
+from langcache_mockserver.http.envelope import Envelope
 
 if TYPE_CHECKING:
     from langcache_mockserver.controls.controls import Controls
+    from langcache_mockserver.http.observing import Observer
     from langcache_mockserver.metrics import Metrics
-    from langcache_mockserver.observing import Observer
     from langcache_mockserver.settings import Settings
 
 

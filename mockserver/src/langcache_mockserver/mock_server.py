@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from langcache_mockserver.app import create_app
 from langcache_mockserver.background import Background
 from langcache_mockserver.configuration import configuration_of
-from langcache_mockserver.server import listen
+from langcache_mockserver.http.uvicorn_server import listen
 from langcache_mockserver.settings import Settings
 
 if TYPE_CHECKING:

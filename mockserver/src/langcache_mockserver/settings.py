@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 from langcache.engine.storage.create import is_redis_url, is_storage_name
-from langcache_mockserver.limits import LIMITS_FORMS, is_limits
+from langcache_mockserver.http.limits import LIMITS_FORMS, is_limits
 
 STORAGES = "memory, sqlite:PATH, redis://HOST[:PORT][/DB]"
 """The forms that the setting `storage` has, for messages."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import propagate, trace
 
-from langcache_mockserver.call import call_in
+from langcache_mockserver.http.call import call_in
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

@@ -13,7 +13,7 @@ from uvicorn.supervisors import Multiprocess
 
 from langcache_mockserver.access_log import start_access_log
 from langcache_mockserver.app import CANNOT_START, create_app
-from langcache_mockserver.server import uvicorn_config, without_cancellation
+from langcache_mockserver.http.uvicorn_server import uvicorn_config, without_cancellation
 
 if TYPE_CHECKING:
     import socket

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 
 from langcache_mockserver.controls.controls import PREFIX
-from langcache_mockserver.problems import not_found, response
+from langcache_mockserver.http.problems import not_found, response
 from langcache_mockserver.settings import SettingsError
 
 if TYPE_CHECKING:

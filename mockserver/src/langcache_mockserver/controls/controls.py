@@ -12,8 +12,8 @@ from langcache_mockserver.controls.journal import Journal, JournalEntry
 from langcache_mockserver.controls.masking import masked
 from langcache_mockserver.controls.recording import Recording
 from langcache_mockserver.controls.state import State
-from langcache_mockserver.problems import ProblemError
-from langcache_mockserver.validation import decode_id
+from langcache_mockserver.http.problems import ProblemError
+from langcache_mockserver.http.validation import decode_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from langcache.engine.embedders import Embedder
     from langcache.engine.storage import StorageBackend
     from langcache_mockserver.controls.state import Dump
-    from langcache_mockserver.observing import Exchange
+    from langcache_mockserver.http.observing import Exchange
     from langcache_mockserver.registry import Registry
 
 

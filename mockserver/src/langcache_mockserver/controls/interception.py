@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, cast
 import anyio
 
 from langcache_mockserver.auth import authenticate
-from langcache_mockserver.call import call_in, call_of
 from langcache_mockserver.controls.effects import distort
-from langcache_mockserver.problems import ProblemError
-from langcache_mockserver.validation import decode_id
+from langcache_mockserver.http.call import call_in, call_of
+from langcache_mockserver.http.problems import ProblemError
+from langcache_mockserver.http.validation import decode_id
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from starlette.responses import Response
 
-from langcache_mockserver.answers import JSONAnswer
 from langcache_mockserver.controls.clock import Clock, ClockError
 from langcache_mockserver.controls.recording import from_json, to_line
-from langcache_mockserver.problems import FieldError, ProblemError, invalid
-from langcache_mockserver.routing import routes_of
+from langcache_mockserver.http.problems import FieldError, ProblemError, invalid
+from langcache_mockserver.http.response import JSONAnswer
+from langcache_mockserver.http.routing import routes_of
+from langcache_mockserver.http.validation import parse_body, read_body, request_schemas
 from langcache_mockserver.service import in_worker, service_of
-from langcache_mockserver.validation import parse_body, read_body, request_schemas
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

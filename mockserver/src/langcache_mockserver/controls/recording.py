@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from starlette.responses import Response
 
-from langcache_mockserver.call import call_of
-from langcache_mockserver.problems import ProblemError
-from langcache_mockserver.validation import decode_id
+from langcache_mockserver.http.call import call_of
+from langcache_mockserver.http.problems import ProblemError
+from langcache_mockserver.http.validation import decode_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from langcache_mockserver.controls.faults import ActiveFault
 
-_SCOPE_KEY = "langcache_mockserver.call"
+_SCOPE_KEY = "langcache_mockserver.http.call"
 
 
 @dataclass(slots=True)

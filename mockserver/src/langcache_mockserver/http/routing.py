@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from langcache.engine.embedders import EmbedderError
 from langcache.engine.storage import StorageError
-from langcache_mockserver.problems import (
+from langcache_mockserver.http.problems import (
     ProblemError,
     failed_dependency,
     not_found,

@@ -7,8 +7,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
 from langcache.engine.storage import StorageError, StorageFullError
-from langcache_mockserver.answers import JSONAnswer
-from langcache_mockserver.call import call_of
+from langcache_mockserver.http.call import call_of
+from langcache_mockserver.http.response import JSONAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

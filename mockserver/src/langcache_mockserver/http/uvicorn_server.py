@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import uvicorn
 
 from langcache_mockserver.controls.effects import HANG_UP
-from langcache_mockserver.stalled import BODY_IS_HERE
+from langcache_mockserver.http.body_timeout import BODY_IS_HERE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +75,7 @@ def uvicorn_config(
 def _protocol() -> type[asyncio.Protocol] | str:
     """Return what speaks HTTP, for uvicorn."""
     try:
-        from langcache_mockserver.http_protocol import HttpProtocol
+        from langcache_mockserver.http.http_protocol import HttpProtocol
     except ImportError:  # there is no httptools for PyPy
         return "h11"
     return HttpProtocol

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from langcache_mockserver.call import Call
+    from langcache_mockserver.http.call import Call
 
 
 @dataclass(slots=True)  # frozen, it would take three times as long to make

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from langcache_mockserver.problems import ProblemError, response
+from langcache_mockserver.http.problems import ProblemError, response
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send

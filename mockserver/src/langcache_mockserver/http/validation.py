@@ -13,8 +13,8 @@ from urllib.parse import unquote_to_bytes
 from jsonschema_rs import Draft202012Validator, ValidationError
 from starlette.requests import ClientDisconnect
 
-from langcache_mockserver.limits import relax
-from langcache_mockserver.problems import FieldError, ProblemError, invalid
+from langcache_mockserver.http.limits import relax
+from langcache_mockserver.http.problems import FieldError, ProblemError, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Scope
 
-CONTRACT = Path(__file__).with_name("openapi.json").read_bytes()
+CONTRACT = Path(__file__).parent.with_name("openapi.json").read_bytes()
 """The contract (OpenAPI 3.1, JSON) that the server implements and serves."""
 
 MAX_FIELD_ERRORS = 20

@@ -12,17 +12,17 @@ from urllib.parse import quote
 
 from starlette.requests import ClientDisconnect
 
-from langcache_mockserver.call import begin_call
-from langcache_mockserver.observing import Exchange
-from langcache_mockserver.problems import ProblemError, response
-from langcache_mockserver.validation import header_values
+from langcache_mockserver.http.call import begin_call
+from langcache_mockserver.http.observing import Exchange
+from langcache_mockserver.http.problems import ProblemError, response
+from langcache_mockserver.http.validation import header_values
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from langcache_mockserver.observing import Observer
+    from langcache_mockserver.http.observing import Observer
 
 _log = logging.getLogger("langcache_mockserver")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from typing_extensions import override
 
-from langcache_mockserver.routing import Routing
+from langcache_mockserver.http.routing import Routing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from starlette.middleware import Middleware
     from starlette.types import ASGIApp, Lifespan
 
-    from langcache_mockserver.routing import Route
+    from langcache_mockserver.http.routing import Route
     from langcache_mockserver.service import Service
 
 

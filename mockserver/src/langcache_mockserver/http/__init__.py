@@ -1,0 +1,1 @@
+"""From bytes to a request and back; knows no cache and no test control."""
