@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from langcache_mockserver import Settings
-from langcache_mockserver.access_log import LOGGER, AccessLog
 from langcache_mockserver.http.call import Call
 from langcache_mockserver.http.observing import Exchange
+from langcache_mockserver.watch.access_log import LOGGER, AccessLog
 
 FIELDS = [
     "time",

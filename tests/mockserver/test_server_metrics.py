@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from langcache_mockserver import Settings
 from langcache_mockserver.http.call import Call
 from langcache_mockserver.http.observing import Exchange
-from langcache_mockserver.metrics import MOST_CACHES, Metrics
+from langcache_mockserver.watch.metrics import MOST_CACHES, Metrics
 
 from langcache.engine import InMemoryStorage
 

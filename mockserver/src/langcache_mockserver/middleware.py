@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from langcache_mockserver.access_log import AccessLog
 from langcache_mockserver.controls.availability import LocalOnly
 from langcache_mockserver.controls.interception import Interception
 from langcache_mockserver.http.admission import Admission
 from langcache_mockserver.http.body_timeout import StalledBodies
 from langcache_mockserver.http.envelope import Envelope
+from langcache_mockserver.watch.access_log import AccessLog
 
 if TYPE_CHECKING:
     from langcache_mockserver.controls.controls import Controls
     from langcache_mockserver.http.observing import Observer
-    from langcache_mockserver.metrics import Metrics
     from langcache_mockserver.settings import Settings
+    from langcache_mockserver.watch.metrics import Metrics
 
 
 def middleware_of(
@@ -40,7 +40,7 @@ def middleware_of(
         observers.append(controls.observe)
     middleware = [Middleware(Envelope, observers=observers)]
     if settings.otel == "on":
-        from langcache_mockserver.tracing import Tracing
+        from langcache_mockserver.watch.tracing import Tracing
 
         middleware.append(Middleware(Tracing))
     if settings.allowed_origins:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from langcache_mockserver.controls.controls import Controls
     from langcache_mockserver.gathering import GatheredSearches
     from langcache_mockserver.http.validation import Schemas
-    from langcache_mockserver.metrics import Metrics
     from langcache_mockserver.settings import Settings
+    from langcache_mockserver.watch.metrics import Metrics
 
 WORKERS = max(2, min(8, os.cpu_count() or 1))
 """How many threads embed, search and store: one per processor, from 2 to 8.

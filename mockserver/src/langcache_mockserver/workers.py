@@ -11,9 +11,9 @@ from typing_extensions import override
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from langcache_mockserver.access_log import start_access_log
 from langcache_mockserver.app import CANNOT_START, create_app
 from langcache_mockserver.http.uvicorn_server import uvicorn_config, without_cancellation
+from langcache_mockserver.watch.access_log import start_access_log
 
 if TYPE_CHECKING:
     import socket
