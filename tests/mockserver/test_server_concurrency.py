@@ -8,7 +8,8 @@ import anyio
 import httpx
 import numpy as np
 import pytest
-from langcache_mockserver import MockServer, SimilarityTable, caches, create_app
+from langcache_mockserver import MockServer, SimilarityTable, create_app
+from langcache_mockserver.domain import caches
 
 from langcache.engine import InMemoryStorage, SQLiteStorage
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from langcache_mockserver import MockServer
-from langcache_mockserver.reformulate import reformulate
+from langcache_mockserver.domain.conversation import reformulate
 
 TEAL = "The user's favorite color is teal."
 STORED = [

@@ -5,8 +5,8 @@ import re
 import httpx
 import pytest
 from langcache_mockserver import MockServer
-from langcache_mockserver.rate_limits import RateLimits
-from langcache_mockserver.registry import Access, Key, RateLimit, Registry
+from langcache_mockserver.domain.rate_limits import RateLimits
+from langcache_mockserver.domain.registry import Access, Key, RateLimit, Registry
 
 from langcache.engine import InMemoryStorage
 from langcache.engine.storage import SQLiteStorage

@@ -13,21 +13,21 @@ from langcache.engine.storage import StorageError
 from langcache.engine.storage.create import create_storage, is_redis_url
 from langcache_mockserver import control_plane, data_plane, health, identity
 from langcache_mockserver.auth import Gate
-from langcache_mockserver.caches import Caches
 from langcache_mockserver.configuration import configuration_of
 from langcache_mockserver.control_plane import CONTROL_CONTRACT
 from langcache_mockserver.controls import plane
 from langcache_mockserver.controls.availability import are_available
 from langcache_mockserver.controls.clock import Clock
 from langcache_mockserver.controls.controls import Controls
-from langcache_mockserver.gathering import GatheredSearches
+from langcache_mockserver.domain.batching import GatheredSearches
+from langcache_mockserver.domain.caches import Caches
+from langcache_mockserver.domain.minilm import shared_minilm
+from langcache_mockserver.domain.rate_limits import RateLimits
+from langcache_mockserver.domain.registry import Registry, digest_of
 from langcache_mockserver.http.application import Application
 from langcache_mockserver.http.routing import routes_of
 from langcache_mockserver.http.validation import CONTRACT, request_schemas
 from langcache_mockserver.middleware import middleware_of
-from langcache_mockserver.minilm import shared_minilm
-from langcache_mockserver.rate_limits import RateLimits
-from langcache_mockserver.registry import Registry, digest_of
 from langcache_mockserver.service import Service, WorkerThreads
 from langcache_mockserver.settings import Settings
 from langcache_mockserver.watch import metrics

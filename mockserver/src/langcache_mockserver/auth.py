@@ -8,17 +8,17 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from langcache_mockserver.domain.registry import Access, digest_of
 from langcache_mockserver.http.call import call_of
 from langcache_mockserver.http.problems import ProblemError
 from langcache_mockserver.http.validation import decode_id, header_values
-from langcache_mockserver.registry import Access, digest_of
 from langcache_mockserver.service import in_worker, service_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from langcache_mockserver.rate_limits import RateLimits
-    from langcache_mockserver.registry import CacheSettings, Key, Registry
+    from langcache_mockserver.domain.rate_limits import RateLimits
+    from langcache_mockserver.domain.registry import CacheSettings, Key, Registry
 
 _BEARER = re.compile(rb"bearer +([\x21-\x7e]+)", re.IGNORECASE)
 

@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from jsonschema_rs import Draft202012Validator, ValidationError
 
-from langcache_mockserver.http.limits import LIMITS, relax, relaxed_limits
-from langcache_mockserver.http.validation import MAX_FIELD_ERRORS, broken_rules, spell
-from langcache_mockserver.registry import (
+from langcache_mockserver.domain.registry import (
     ANY_CACHE,
     CacheSettings,
     Key,
@@ -24,6 +22,8 @@ from langcache_mockserver.registry import (
     grants_of,
     moment,
 )
+from langcache_mockserver.http.limits import LIMITS, relax, relaxed_limits
+from langcache_mockserver.http.validation import MAX_FIELD_ERRORS, broken_rules, spell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

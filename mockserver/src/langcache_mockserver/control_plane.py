@@ -11,13 +11,13 @@ from starlette.responses import Response
 
 from langcache.engine.embedders import MiniLMEmbedder
 from langcache_mockserver.auth import authenticate_admin, read_records
+from langcache_mockserver.domain.registry import CacheSettings, moment
 from langcache_mockserver.http.bodies import body_of
 from langcache_mockserver.http.call import call_of
 from langcache_mockserver.http.problems import FieldError, ProblemError, invalid
 from langcache_mockserver.http.response import JSONAnswer
 from langcache_mockserver.http.routing import routes_of
 from langcache_mockserver.http.validation import decode_id
-from langcache_mockserver.registry import CacheSettings, moment
 from langcache_mockserver.service import in_worker, service_of
 
 if TYPE_CHECKING:

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 from langcache_mockserver.auth import open_cache
-from langcache_mockserver.cache_rules import apply_rules
-from langcache_mockserver.caches import Query
 from langcache_mockserver.controls.interception import intercept, may_intercept
+from langcache_mockserver.domain.cache_rules import apply_rules
+from langcache_mockserver.domain.caches import Query
+from langcache_mockserver.domain.registry import Access
 from langcache_mockserver.http.bodies import body_of
 from langcache_mockserver.http.call import call_of
 from langcache_mockserver.http.problems import ProblemError
 from langcache_mockserver.http.response import JSONAnswer
 from langcache_mockserver.http.routing import routes_of
 from langcache_mockserver.http.validation import decode_id
-from langcache_mockserver.registry import Access
 from langcache_mockserver.service import in_worker, service_of
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from langcache_mockserver.caches import Answer, Found
     from langcache_mockserver.controls.controls import Controls
+    from langcache_mockserver.domain.caches import Answer, Found
     from langcache_mockserver.http.routing import Endpoint
 
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from langcache.engine.embedders import Embedder
     from langcache.engine.storage import StorageBackend
     from langcache_mockserver.controls.state import Dump
+    from langcache_mockserver.domain.registry import Registry
     from langcache_mockserver.http.observing import Exchange
-    from langcache_mockserver.registry import Registry
 
 
 _CACHE = re.compile("/v1/caches/([^/]+)/")

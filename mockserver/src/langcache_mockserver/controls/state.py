@@ -11,8 +11,8 @@ from typing_extensions import NotRequired
 
 from langcache.engine.storage import CacheEntry
 from langcache.engine.storage.base import check_embedding
-from langcache_mockserver.caches import entry_id_of
-from langcache_mockserver.registry import COLLECTIONS
+from langcache_mockserver.domain.caches import entry_id_of
+from langcache_mockserver.domain.registry import COLLECTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from langcache.engine.embedders import Embedder
     from langcache.engine.storage import StorageBackend
-    from langcache_mockserver.registry import Registry
+    from langcache_mockserver.domain.registry import Registry
 
 FORMAT = 1
 """The version of the format of dumps."""

@@ -8,7 +8,7 @@ from typing import Any, cast
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from langcache_mockserver.gathering import UNDER_WAY
+from langcache_mockserver.domain.batching import UNDER_WAY
 from langcache_mockserver.http.problems import ProblemError, response
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"  # what a client waits for before it sends the body

@@ -12,7 +12,7 @@ from langcache_mockserver.service import in_worker
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from langcache_mockserver.caches import Answer, Caches, Query
+    from langcache_mockserver.domain.caches import Answer, Caches, Query
 
 UNDER_WAY = "langcache_mockserver.under_way"
 """The ASGI state of whoever serves the application: a collection as large as the requests are many

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
 from langcache.engine.storage import CacheEntry, Scope, TopSearch
 from langcache.engine.storage.base import reaches
-from langcache_mockserver.reformulate import reformulate
+from langcache_mockserver.domain.conversation import reformulate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

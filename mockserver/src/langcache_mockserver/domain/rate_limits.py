@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from langcache_mockserver.registry import RateLimit
+    from langcache_mockserver.domain.registry import RateLimit
 
 _ROUNDING = 1e-9  # of a request; who waits as long as told must not be refused for it
 

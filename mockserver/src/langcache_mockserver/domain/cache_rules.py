@@ -10,7 +10,7 @@ from langcache_mockserver.http.validation import spell
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from langcache_mockserver.registry import CacheSettings
+    from langcache_mockserver.domain.registry import CacheSettings
 
 
 def apply_rules(cache: CacheSettings, body: dict[str, Any]) -> dict[str, Any]:
