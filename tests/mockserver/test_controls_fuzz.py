@@ -1,13 +1,12 @@
 import json
-from pathlib import Path
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, seed, settings
 from langcache_mockserver import MockServer, SimilarityTable
-from langcache_mockserver.controls import plane
+from langcache_mockserver.planes import mock
 
-DOCUMENT = json.loads(Path(plane.__file__).with_name("openapi.json").read_text(encoding="utf-8"))
+DOCUMENT = json.loads(mock.DOCUMENT)
 schema = schemathesis.openapi.from_dict(DOCUMENT)
 
 

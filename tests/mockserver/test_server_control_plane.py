@@ -12,8 +12,8 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, seed, settings
 from langcache_mockserver import MockServer
-from langcache_mockserver.control_plane import CONTROL_CONTRACT
 from langcache_mockserver.domain.registry import CacheSettings, Registry
+from langcache_mockserver.planes.control import CONTROL_CONTRACT
 from schemathesis.specs.openapi.checks import ignored_auth
 
 from langcache.engine import InMemoryStorage

@@ -11,11 +11,7 @@ from starlette.responses import Response
 from langcache.engine.embedders.vector_memory import VectorMemory
 from langcache.engine.storage import StorageError
 from langcache.engine.storage.create import create_storage, is_redis_url
-from langcache_mockserver import control_plane, data_plane, health, identity
-from langcache_mockserver.auth import Gate
 from langcache_mockserver.configuration import configuration_of
-from langcache_mockserver.control_plane import CONTROL_CONTRACT
-from langcache_mockserver.controls import plane
 from langcache_mockserver.controls.availability import are_available
 from langcache_mockserver.controls.clock import Clock
 from langcache_mockserver.controls.controls import Controls
@@ -28,7 +24,10 @@ from langcache_mockserver.http.application import Application
 from langcache_mockserver.http.routing import routes_of
 from langcache_mockserver.http.validation import CONTRACT, request_schemas
 from langcache_mockserver.middleware import middleware_of
-from langcache_mockserver.service import Service, WorkerThreads
+from langcache_mockserver.planes import control, data, health, identity, mock
+from langcache_mockserver.planes.auth import Gate
+from langcache_mockserver.planes.control import CONTROL_CONTRACT
+from langcache_mockserver.planes.service import Service, WorkerThreads
 from langcache_mockserver.settings import Settings
 from langcache_mockserver.watch import metrics
 from langcache_mockserver.watch.metrics import Metrics
@@ -137,13 +136,13 @@ def create_app(
         controls,
     )
     routes = [
-        *data_plane.ROUTES,
-        *control_plane.ROUTES,
+        *data.ROUTES,
+        *control.ROUTES,
         *identity.ROUTES,
         *health.ROUTES,
         *metrics.ROUTES,
         *routes_of("/openapi.json", GET=_contract),
-        *([] if controls is None else plane.ROUTES),
+        *([] if controls is None else mock.ROUTES),
     ]
     return Application(service, routes, middleware_of(settings, meters, controls), lifespan)
 

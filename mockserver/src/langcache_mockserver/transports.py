@@ -12,7 +12,7 @@ import anyio
 import httpx
 
 from langcache_mockserver.controls.availability import IN_PROCESS
-from langcache_mockserver.controls.effects import HANG_UP
+from langcache_mockserver.controls.damage import HANG_UP
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Scope
 
     from langcache_mockserver.background import Background
-    from langcache_mockserver.controls.effects import HangUp
+    from langcache_mockserver.controls.damage import HangUp
 
 
 class Transport(httpx.BaseTransport):

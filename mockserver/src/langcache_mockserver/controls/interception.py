@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, cast
 
 import anyio
 
-from langcache_mockserver.auth import authenticate
-from langcache_mockserver.controls.effects import distort
+from langcache_mockserver.controls.damage import distort
 from langcache_mockserver.http.call import call_in, call_of
 from langcache_mockserver.http.problems import ProblemError
 from langcache_mockserver.http.validation import decode_id
+from langcache_mockserver.planes.auth import authenticate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.lowlevel import checkpoint
 
-from langcache_mockserver.service import in_worker
+from langcache_mockserver.planes.service import in_worker
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Lifespan
 
     from langcache_mockserver.http.routing import Route
-    from langcache_mockserver.service import Service
+    from langcache_mockserver.planes.service import Service
 
 
 class Application(Starlette):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from langcache_mockserver.http.validation import parse_body, read_body
-from langcache_mockserver.service import in_worker, service_of
+from langcache_mockserver.planes.service import in_worker, service_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from langcache_mockserver.controls.effects import HANG_UP
+from langcache_mockserver.controls.damage import HANG_UP
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

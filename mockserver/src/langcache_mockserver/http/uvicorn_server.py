@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 
-from langcache_mockserver.controls.effects import HANG_UP
+from langcache_mockserver.controls.damage import HANG_UP
 from langcache_mockserver.http.body_timeout import BODY_IS_HERE
 
 if TYPE_CHECKING:

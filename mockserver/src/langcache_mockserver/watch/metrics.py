@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from langcache_mockserver.http.problems import not_found
 from langcache_mockserver.http.routing import routes_of
-from langcache_mockserver.service import in_worker, service_of
+from langcache_mockserver.planes.service import in_worker, service_of
 from langcache_mockserver.watch.prometheus import MEDIA_TYPE, Counter, Gauge, Histogram, text_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
-from langcache_mockserver.auth import open_cache
 from langcache_mockserver.controls.interception import intercept, may_intercept
 from langcache_mockserver.domain.cache_rules import apply_rules
 from langcache_mockserver.domain.caches import Query
@@ -18,7 +17,8 @@ from langcache_mockserver.http.problems import ProblemError
 from langcache_mockserver.http.response import JSONAnswer
 from langcache_mockserver.http.routing import routes_of
 from langcache_mockserver.http.validation import decode_id
-from langcache_mockserver.service import in_worker, service_of
+from langcache_mockserver.planes.auth import open_cache
+from langcache_mockserver.planes.service import in_worker, service_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

@@ -14,7 +14,7 @@ from langcache_mockserver.http.problems import FieldError, ProblemError, invalid
 from langcache_mockserver.http.response import JSONAnswer
 from langcache_mockserver.http.routing import routes_of
 from langcache_mockserver.http.validation import parse_body, read_body, request_schemas
-from langcache_mockserver.service import in_worker, service_of
+from langcache_mockserver.planes.service import in_worker, service_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from langcache_mockserver.controls.faults import ActiveFault
     from langcache_mockserver.controls.journal import JournalEntry, JournalFilter
 
-DOCUMENT = Path(__file__).with_name("openapi.json").read_bytes()
+DOCUMENT = Path(__file__).parent.with_name("mock-openapi.json").read_bytes()
 """The description of the test controls (OpenAPI 3.1, JSON)."""
 
 MAX_BODY_BYTES = 256 << 20

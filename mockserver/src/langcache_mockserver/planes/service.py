@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from langcache.engine.embedders import Embedder
-    from langcache_mockserver.auth import Gate
     from langcache_mockserver.controls.controls import Controls
     from langcache_mockserver.domain.batching import GatheredSearches
     from langcache_mockserver.domain.caches import Caches
     from langcache_mockserver.http.validation import Schemas
+    from langcache_mockserver.planes.auth import Gate
     from langcache_mockserver.settings import Settings
     from langcache_mockserver.watch.metrics import Metrics
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
-from langcache_mockserver.auth import read_records
-from langcache_mockserver.control_plane import admin_operation
 from langcache_mockserver.domain.registry import Access, Key, digest_of, grants_of, moment
-from langcache_mockserver.health import readiness
 from langcache_mockserver.http.bodies import body_of
 from langcache_mockserver.http.problems import ProblemError
 from langcache_mockserver.http.response import JSONAnswer
 from langcache_mockserver.http.routing import routes_of
 from langcache_mockserver.http.validation import decode_id
-from langcache_mockserver.service import in_worker, service_of
+from langcache_mockserver.planes.auth import read_records
+from langcache_mockserver.planes.control import admin_operation
+from langcache_mockserver.planes.health import readiness
+from langcache_mockserver.planes.service import in_worker, service_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

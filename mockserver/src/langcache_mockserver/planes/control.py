@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 from langcache.engine.embedders import MiniLMEmbedder
-from langcache_mockserver.auth import authenticate_admin, read_records
 from langcache_mockserver.domain.registry import CacheSettings, moment
 from langcache_mockserver.http.bodies import body_of
 from langcache_mockserver.http.call import call_of
@@ -18,16 +17,17 @@ from langcache_mockserver.http.problems import FieldError, ProblemError, invalid
 from langcache_mockserver.http.response import JSONAnswer
 from langcache_mockserver.http.routing import routes_of
 from langcache_mockserver.http.validation import decode_id
-from langcache_mockserver.service import in_worker, service_of
+from langcache_mockserver.planes.auth import authenticate_admin, read_records
+from langcache_mockserver.planes.service import in_worker, service_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
 
-    from langcache_mockserver.service import Service
+    from langcache_mockserver.planes.service import Service
 
-CONTROL_CONTRACT = Path(__file__).with_name("control-openapi.json").read_bytes()
+CONTROL_CONTRACT = Path(__file__).parent.with_name("control-openapi.json").read_bytes()
 """The contract (OpenAPI 3.1, JSON) of control plane and identity, which the server serves."""
 
 

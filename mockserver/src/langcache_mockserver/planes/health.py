@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from langcache_mockserver.http.response import JSONAnswer
 from langcache_mockserver.http.routing import routes_of
-from langcache_mockserver.service import in_worker, service_of
+from langcache_mockserver.planes.service import in_worker, service_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request

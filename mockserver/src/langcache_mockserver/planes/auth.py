@@ -12,7 +12,7 @@ from langcache_mockserver.domain.registry import Access, digest_of
 from langcache_mockserver.http.call import call_of
 from langcache_mockserver.http.problems import ProblemError
 from langcache_mockserver.http.validation import decode_id, header_values
-from langcache_mockserver.service import in_worker, service_of
+from langcache_mockserver.planes.service import in_worker, service_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request

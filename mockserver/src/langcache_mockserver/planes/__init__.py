@@ -1,0 +1,1 @@
+"""One file for each plane of the API."""
