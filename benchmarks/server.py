@@ -221,8 +221,9 @@ def measure_load(entries: int, seconds: float, rounds: int) -> None:
 
 def measure_parts(entries: int) -> None:
     """Print what the parts of a search take, in one thread without a network."""
-    from langcache_mockserver.http.response import JSONAnswer
-    from langcache_mockserver.http.validation import CONTRACT, parse_body, request_schemas
+    from langcache_mockserver.http.response import JSONResponse
+    from langcache_mockserver.http.documents import CONTRACT
+    from langcache_mockserver.http.validation import parse_body, request_schemas
 
     from langcache.engine import InMemoryStorage, MiniLMEmbedder
     from langcache.engine.storage import CacheEntry
@@ -252,7 +253,7 @@ def measure_parts(entries: int) -> None:
         "embedding": lambda: embedder.embed([KNOWN[0]]),
         "index": lambda: storage.search_top(query, "a", "m", "", 0.0),
         "JSON in, checked": lambda: parse_body(body, "SearchRequest", schemas),
-        "JSON out": lambda: JSONAnswer(answer),
+        "JSON out": lambda: JSONResponse(answer),
     }
     print(f"\nparts of a search among {entries} entries, µs")
     for name, part in parts.items():

@@ -5,6 +5,7 @@ import sys
 import httpx
 import pytest
 from langcache_mockserver import MockServer, Settings, SettingsError, SimilarityTable, create_app
+from langcache_mockserver.planes.service import service_in
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -149,8 +150,7 @@ def test_several_processes_can_have_none():
 def test_a_journal_is_kept_only_with_them():
     # Whoever hosts a server must not find requests in its memory.
     with MockServer(embedder=SimilarityTable({}), test_controls="off", listen=False) as server:
-        service = server._running.app.service
-        assert service.controls is None
+        assert service_in(server._running.app).controls is None
 
 
 def test_http_clients_are_not_loaded_for_the_command_line():

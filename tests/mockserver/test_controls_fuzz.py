@@ -4,9 +4,9 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, seed, settings
 from langcache_mockserver import MockServer, SimilarityTable
-from langcache_mockserver.planes import mock
+from langcache_mockserver.http.documents import MOCK_DOCUMENT
 
-DOCUMENT = json.loads(mock.DOCUMENT)
+DOCUMENT = json.loads(MOCK_DOCUMENT)
 schema = schemathesis.openapi.from_dict(DOCUMENT)
 
 

@@ -14,8 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from langcache_mockserver import Settings
-from langcache_mockserver.http.call import Call
-from langcache_mockserver.http.observing import Exchange
+from langcache_mockserver.http.exchange import Exchange
 from langcache_mockserver.watch.access_log import LOGGER, AccessLog
 
 FIELDS = [
@@ -136,8 +135,8 @@ def test_no_text_of_the_caller_can_forge_a_line_or_a_field(form, path, asked_id,
     level = logger.level
     logger.setLevel(logging.INFO)
     try:
-        call = Call("id", operation="search", cache_id=cache_id)
-        AccessLog(form)(Exchange(call, "GET", path, asked_id, "::1", 200, 0.1, 0, 0))
+        exchange = Exchange("id", "GET", path, asked_id, "::1", "search", cache_id)
+        AccessLog(form)(exchange)
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)

@@ -13,7 +13,7 @@ import schemathesis
 from hypothesis import HealthCheck, seed, settings
 from langcache_mockserver import MockServer
 from langcache_mockserver.domain.registry import CacheSettings, Registry
-from langcache_mockserver.planes.control import CONTROL_CONTRACT
+from langcache_mockserver.http.documents import CONTROL_CONTRACT
 from schemathesis.specs.openapi.checks import ignored_auth
 
 from langcache.engine import InMemoryStorage

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from langcache_mockserver import Settings
-from langcache_mockserver.http.call import Call
-from langcache_mockserver.http.observing import Exchange
+from langcache_mockserver.http.exchange import Exchange
 from langcache_mockserver.watch.metrics import MOST_CACHES, Metrics
 
 from langcache.engine import InMemoryStorage
@@ -70,6 +69,12 @@ def lookups(samples, cache):
         for (name, labels), value in samples.items()
         if name == "langcache_lookups_total" and dict(labels)["cache"] == cache
     }
+
+
+def searched(cache_id, outcome):
+    return Exchange(
+        "id", "POST", "/", operation="search", cache_id=cache_id, outcome=outcome, status=200
+    )
 
 
 def test_requests_are_counted_by_operation_method_and_status(client):
@@ -210,8 +215,7 @@ def test_no_prompt_response_attribute_or_key_is_told(client):
 @given(st.text(st.characters(codec="utf-8"), min_size=1))
 def test_no_id_of_a_cache_can_forge_a_line(cache_id):
     metrics = Metrics(InMemoryStorage())
-    call = Call("id", operation="search", cache_id=cache_id, outcome="hit")
-    metrics.observe_request(Exchange(call, "POST", "/", "", "", 200, 0.1, 1, 1))
+    metrics.observe_request(searched(cache_id, "hit"))
     samples = parse(metrics.text())
     assert lookups(samples, cache_id) == {"hit": 1}
     assert samples["langcache_cache_entries", (("cache", cache_id),)] == 0
@@ -220,8 +224,7 @@ def test_no_id_of_a_cache_can_forge_a_line(cache_id):
 def test_caches_beyond_a_number_share_a_label():
     metrics = Metrics(InMemoryStorage())
     for number in range(MOST_CACHES + 5):
-        call = Call("id", operation="search", cache_id=f"c{number}", outcome="miss")
-        metrics.observe_request(Exchange(call, "POST", "/", "", "", 200, 0.1, 1, 1))
+        metrics.observe_request(searched(f"c{number}", "miss"))
     samples = parse(metrics.text())
     assert lookups(samples, "other") == {"miss": 5}
     assert lookups(samples, "c0") == {"miss": 1}

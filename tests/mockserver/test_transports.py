@@ -7,6 +7,7 @@ import httpx
 import pytest
 import trio
 from langcache_mockserver import MockServer, SimilarityTable
+from langcache_mockserver.planes.service import service_in
 
 from langcache import LangCache
 from langcache.httpclient import AsyncHttpClient, HttpClient
@@ -202,7 +203,7 @@ def test_a_server_that_does_not_listen_has_no_address_in_any_network():
 def test_servers_of_a_process_share_the_model():
     def embedder_of(_):
         with MockServer(listen=False) as server:
-            return server._running.app.service.embedder
+            return service_in(server._running.app).description.embedder
 
     with ThreadPoolExecutor(4) as pool:
         assert len({id(each) for each in pool.map(embedder_of, range(4))}) == 1

@@ -6,44 +6,48 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from starlette.responses import Response
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 
 from langcache.engine.embedders.vector_memory import VectorMemory
 from langcache.engine.storage import StorageError
 from langcache.engine.storage.create import create_storage, is_redis_url
 from langcache_mockserver.configuration import configuration_of
-from langcache_mockserver.controls.availability import are_available
+from langcache_mockserver.controls.availability import LocalOnly
 from langcache_mockserver.controls.clock import Clock
 from langcache_mockserver.controls.controls import Controls
-from langcache_mockserver.domain.batching import GatheredSearches
+from langcache_mockserver.controls.interception import InterceptionMiddleware
 from langcache_mockserver.domain.caches import Caches
 from langcache_mockserver.domain.minilm import shared_minilm
 from langcache_mockserver.domain.rate_limits import RateLimits
 from langcache_mockserver.domain.registry import Registry, digest_of
+from langcache_mockserver.domain.worker_threads import WorkerThreads
+from langcache_mockserver.http.admission import Admission
 from langcache_mockserver.http.application import Application
-from langcache_mockserver.http.routing import routes_of
-from langcache_mockserver.http.validation import CONTRACT, request_schemas
-from langcache_mockserver.middleware import middleware_of
-from langcache_mockserver.planes import control, data, health, identity, mock
+from langcache_mockserver.http.bodies import Bodies
+from langcache_mockserver.http.body_timeout import BodyTimeout
+from langcache_mockserver.http.documents import CONTRACT, CONTROL_CONTRACT
+from langcache_mockserver.http.exchange import ExchangeMiddleware
+from langcache_mockserver.http.validation import request_schemas
+from langcache_mockserver.planes import console, control, data, health, identity, metrics, mock
 from langcache_mockserver.planes.auth import Gate
-from langcache_mockserver.planes.control import CONTROL_CONTRACT
-from langcache_mockserver.planes.service import Service, WorkerThreads
-from langcache_mockserver.settings import Settings
-from langcache_mockserver.watch import metrics
+from langcache_mockserver.planes.failures import ERROR_HANDLERS
+from langcache_mockserver.planes.service import Description, Service
+from langcache_mockserver.settings import Settings, has_test_controls
+from langcache_mockserver.watch.access_log import AccessLog
 from langcache_mockserver.watch.metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from starlette.requests import Request
-
     from langcache.engine.embedders import Embedder
     from langcache.engine.storage import StorageBackend
     from langcache_mockserver.configuration import Configuration
+    from langcache_mockserver.http.exchange import Observer
 
 
 CANNOT_START = (ImportError, OSError, StorageError, ValueError)
-"""What `create_app` raises for what the settings say, rather than for a fault of its own."""
+"""What `create_app` raises because of the settings, rather than because of a fault of its own."""
 
 
 def create_app(
@@ -57,48 +61,50 @@ def create_app(
     """Make the server as an ASGI application.
 
     Args:
-        settings: How it runs; by default the defaults of `Settings`. Host, port, workers and log
-            level are for whoever serves the application.
-        embedder: Turns prompts into vectors; by default the MiniLM that the servers of a process
-            share, which the first such call loads.
-        storage: Keeps the entries; by default what the settings say. One that is passed in must
-            live by the same clock, and stays open when the application shuts down.
-        clock: Gives the time in seconds since the epoch, for the TTL of entries; by default a
-            `Clock`, which the test controls can set, or the system's where a storage is passed in
-            or shared with other processes.
-        configuration: Who may do what; by default what the settings say.
+        settings: The settings; by default those of `Settings()`. Host, port, workers and log level
+            are for whoever serves the application.
+        embedder: Embeds prompts; by default the MiniLM embedder that the servers of a process
+            share. The first such call loads it.
+        storage: Keeps the entries; by default the storage of the settings. A storage that you pass
+            in must use the same clock, and is yours to close.
+        clock: Returns the time in seconds since the epoch, for the TTL of entries; by default a
+            `Clock`, which the test controls can set, or the system's if a storage is passed in or
+            shared with other processes.
+        configuration: The declared caches and keys; by default those of the settings.
 
     Returns:
-        The application, ready for requests. It may be served without running its lifespan.
+        The application. It can be served without running its lifespan.
 
     Raises:
-        ConfigurationError: The configuration file that the settings name is not as it must be.
-        OSError: A recording that the settings name can't be read or written.
+        ConfigurationError: The configuration file of the settings is invalid.
+        OSError: A recording of the settings can't be read or written.
         SettingsError: The settings ask for a recording, but leave out the test controls.
-        StorageError: The storage that the settings name can't be opened.
-        ValueError: The recording to replay isn't one.
+        StorageError: The storage of the settings can't be opened.
+        ValueError: The recording to replay is invalid.
     """
     settings = settings or Settings()
     if clock is None:
-        # What is shared with other processes lives by their time, too.
+        # A storage that is shared with other processes uses their clock.
         own = storage is None and not is_redis_url(settings.storage)
         clock = Clock() if own else time.time
     configuration = configuration or configuration_of(settings)
     used_storage = create_storage(settings.storage, clock=clock) if storage is None else storage
-
-    meters = Metrics(used_storage) if settings.metrics == "on" else None
     used_embedder = shared_minilm() if embedder is None else embedder
-    remembering = VectorMemory(
+    meters = Metrics(used_storage) if settings.metrics == "on" else None
+    vectors = VectorMemory(
         used_embedder,
         settings.embedding_cache,
         None if meters is None else meters.observe_embedding,
     )
-
     registry = Registry(used_storage, configuration.caches, configuration.keys)
     controls = None
-    if are_available(settings):
-        controls = Controls(remembering, used_storage, registry, clock)
-        controls.recording.begin(settings)
+    if has_test_controls(settings):
+        controls = Controls(vectors, used_storage, registry, clock)
+        if settings.record:
+            key = settings.upstream_key or None
+            controls.recording.record(settings.upstream, key=key, file=settings.record)
+        elif settings.replay:
+            controls.recording.replay(settings.replay)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Application) -> AsyncGenerator[None]:
@@ -108,44 +114,85 @@ def create_app(
         if storage is None:
             await used_storage.aclose()
 
-    caches = Caches(
-        embedder=remembering,
-        storage=used_storage,
-        default_threshold=settings.default_threshold,
-        clock=clock,
-        on_storage=None if meters is None else meters.observe_storage,
+    workers = WorkerThreads()
+    schemas = {
+        **request_schemas(CONTRACT, configuration.relaxed),
+        **request_schemas(CONTROL_CONTRACT, configuration.relaxed),
+    }
+    app = Application(
+        [
+            *data.ROUTES,
+            *control.ROUTES,
+            *identity.ROUTES,
+            *console.ROUTES,
+            *health.ROUTES,
+            *metrics.ROUTES,
+            *([] if controls is None else mock.ROUTES),
+        ],
+        ERROR_HANDLERS,
+        _middleware(settings, meters, controls),
+        lifespan,
     )
-    service = Service(
-        settings,
-        caches,
-        GatheredSearches(caches),
-        WorkerThreads(),
-        Gate(
-            configuration.strict,
-            registry,
-            RateLimits(),
-            digest_of(configuration.admin_token),
+    app.state.service = Service(
+        caches=Caches(
+            embedder=vectors,
+            storage=used_storage,
+            workers=workers,
+            default_threshold=settings.default_threshold,
+            clock=clock,
+            on_storage=None if meters is None else meters.observe_storage,
         ),
-        {
-            **request_schemas(CONTRACT, configuration.relaxed),
-            **request_schemas(CONTROL_CONTRACT, configuration.relaxed),
-        },
-        used_embedder,
-        clock,
-        meters,
-        controls,
+        gate=Gate(
+            strict=configuration.strict,
+            registry=registry,
+            rate_limits=RateLimits(),
+            admin_digest=digest_of(configuration.admin_token),
+            has_console_key=configuration.strict or not configuration.generated,
+            workers=workers,
+        ),
+        bodies=Bodies(schemas, settings.max_body_bytes, workers),
+        workers=workers,
+        clock=clock,
+        description=Description(
+            storage=settings.storage.partition(":")[0],
+            default_threshold=settings.default_threshold,
+            embedder=used_embedder,
+        ),
+        metrics=meters,
+        controls=controls,
     )
-    routes = [
-        *data.ROUTES,
-        *control.ROUTES,
-        *identity.ROUTES,
-        *health.ROUTES,
-        *metrics.ROUTES,
-        *routes_of("/openapi.json", GET=_contract),
-        *([] if controls is None else mock.ROUTES),
-    ]
-    return Application(service, routes, middleware_of(settings, meters, controls), lifespan)
+    return app
 
 
-async def _contract(_request: Request) -> Response:
-    return Response(CONTRACT, media_type="application/json")
+def _middleware(
+    settings: Settings, meters: Metrics | None, controls: Controls | None
+) -> list[Middleware]:
+    """Return the middleware of the application, the outermost first."""
+    observers: list[Observer] = []
+    if meters is not None:
+        observers.append(meters.observe_request)
+    if settings.access_log != "off":
+        observers.append(AccessLog(settings.access_log))
+    if controls is not None:
+        observers.append(controls.observe)
+    middleware = [Middleware(ExchangeMiddleware, observers=observers)]
+    if settings.otel == "on":
+        from langcache_mockserver.watch.tracing import Tracing
+
+        middleware.append(Middleware(Tracing))
+    if settings.allowed_origins:
+        cors = Middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["authorization", "content-type", "x-request-id"],
+            expose_headers=["retry-after", "x-request-id"],
+        )
+        middleware.append(cors)
+    middleware.append(Middleware(Admission, most=settings.max_concurrency))
+    middleware.append(Middleware(BodyTimeout, seconds=settings.body_timeout_seconds))
+    if controls is not None:
+        if settings.test_controls == "auto":
+            middleware.append(Middleware(LocalOnly))
+        middleware.append(Middleware(InterceptionMiddleware, controls=controls))
+    return middleware

@@ -20,7 +20,7 @@ from langcache_mockserver.configuration import (
 from langcache_mockserver.http.limits import LIMITS_FORMS
 from langcache_mockserver.http.uvicorn_server import Server, listen, url_of
 from langcache_mockserver.settings import LOG_LEVELS, STORAGES, Settings, SettingsError
-from langcache_mockserver.workers import Workers, start_logging
+from langcache_mockserver.workers import run_workers, start_logging
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -101,9 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(ready, flush=True)
 
     if settings.workers > 1:
-        workers = Workers(settings, listener, say_ready)
-        workers.run()
-        return 1 if workers.failed else 0
+        return 0 if run_workers(settings, listener, say_ready) else 1
     try:
         app = create_app(settings, configuration=configuration)
     except CANNOT_START as error:

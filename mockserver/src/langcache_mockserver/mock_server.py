@@ -10,6 +10,7 @@ from langcache_mockserver.app import create_app
 from langcache_mockserver.background import Background
 from langcache_mockserver.configuration import configuration_of
 from langcache_mockserver.http.uvicorn_server import listen
+from langcache_mockserver.planes.service import service_in
 from langcache_mockserver.settings import Settings
 
 if TYPE_CHECKING:
@@ -287,7 +288,7 @@ class MockServer:
 
     @property
     def _controls(self) -> Controls:
-        controls = self._running.app.service.controls
+        controls = service_in(self._running.app).controls
         if controls is None:
             raise RuntimeError(
                 "the server has no test controls: test_controls is off, or auto "

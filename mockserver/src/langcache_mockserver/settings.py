@@ -8,6 +8,7 @@ from importlib.util import find_spec
 
 from langcache.engine.storage.create import is_redis_url, is_storage_name
 from langcache_mockserver.http.limits import LIMITS_FORMS, is_limits
+from langcache_mockserver.http.request import is_loopback
 
 STORAGES = "memory, sqlite:PATH, redis://HOST[:PORT][/DB]"
 """The forms that the setting `storage` has, for messages."""
@@ -174,6 +175,21 @@ class Settings:
     def allowed_origins(self) -> list[str]:
         """The origins of `cors_origins`, one by one."""
         return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
+
+
+def has_test_controls(settings: Settings) -> bool:
+    """Return whether a server has test controls.
+
+    Raises:
+        SettingsError: It has none, but has to record or replay, which is one of them.
+    """
+    available = settings.test_controls == "on" or (
+        settings.test_controls == "auto" and settings.workers == 1 and is_loopback(settings.host)
+    )
+    if not available and (settings.record or settings.replay):
+        rule = "must be on to record or replay, unless one process listens on a loopback address"
+        raise SettingsError("test_controls", rule, settings.test_controls)
+    return available
 
 
 def _without_password(url: str) -> str:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 import httpx
 
-from langcache_mockserver.controls.availability import IN_PROCESS
-from langcache_mockserver.controls.damage import HANG_UP
+from langcache_mockserver.http.extensions import HANG_UP, IN_PROCESS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Scope
 
     from langcache_mockserver.background import Background
-    from langcache_mockserver.controls.damage import HangUp
+    from langcache_mockserver.http.extensions import HangUp
 
 
 class Transport(httpx.BaseTransport):
@@ -44,7 +43,7 @@ class Transport(httpx.BaseTransport):
         """
         body = request.read()
         inbox: queue.SimpleQueue[Message | Exception] = queue.SimpleQueue()
-        call = _Call(self._background, request, body, inbox.put)
+        exchange = _Exchange(self._background, request, body, inbox.put)
 
         def receive() -> Message:
             try:
@@ -56,9 +55,9 @@ class Transport(httpx.BaseTransport):
         try:
             start = receive()
         except BaseException:
-            call.leave()
+            exchange.leave()
             raise
-        return _response(start, _Stream(receive, call))
+        return _response(start, _Stream(receive, exchange))
 
 
 class AsyncTransport(httpx.AsyncBaseTransport):
@@ -82,7 +81,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         """
         body = await request.aread()
         inbox = _Inbox()
-        call = _Call(self._background, request, body, inbox.put)
+        exchange = _Exchange(self._background, request, body, inbox.put)
 
         async def receive() -> Message:
             try:
@@ -95,12 +94,12 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         try:
             start = await receive()
         except BaseException:
-            call.leave()
+            exchange.leave()
             raise
-        return _response(start, _AsyncStream(receive, call))
+        return _response(start, _AsyncStream(receive, exchange))
 
 
-class _Call:
+class _Exchange:
     """One request, as the application sees it; it begins at once.
 
     Args:
@@ -203,9 +202,9 @@ def _call_soon() -> Callable[[Callable[[], None]], object]:
 
 
 class _Stream(httpx.SyncByteStream):
-    def __init__(self, receive: Callable[[], Message], call: _Call) -> None:
+    def __init__(self, receive: Callable[[], Message], exchange: _Exchange) -> None:
         self._receive = receive
-        self._call = call
+        self._exchange = exchange
 
     def __iter__(self) -> Iterator[bytes]:
         more = True
@@ -215,13 +214,13 @@ class _Stream(httpx.SyncByteStream):
             yield message.get("body", b"")
 
     def close(self) -> None:
-        self._call.leave()
+        self._exchange.leave()
 
 
 class _AsyncStream(httpx.AsyncByteStream):
-    def __init__(self, receive: Callable[[], Awaitable[Message]], call: _Call) -> None:
+    def __init__(self, receive: Callable[[], Awaitable[Message]], exchange: _Exchange) -> None:
         self._receive = receive
-        self._call = call
+        self._exchange = exchange
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         more = True
@@ -231,7 +230,7 @@ class _AsyncStream(httpx.AsyncByteStream):
             yield message.get("body", b"")
 
     async def aclose(self) -> None:
-        self._call.leave()
+        self._exchange.leave()
 
 
 def _scope(request: httpx.Request, hang_up: HangUp) -> Scope:

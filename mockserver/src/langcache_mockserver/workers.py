@@ -1,4 +1,4 @@
-"""Serving with several processes, which share one listening socket and one storage."""
+"""The worker processes, which share one listening socket and one storage."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from typing_extensions import override
-from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
-
 from langcache_mockserver.app import CANNOT_START, create_app
-from langcache_mockserver.http.uvicorn_server import uvicorn_config, without_cancellation
+from langcache_mockserver.http.uvicorn_server import START_FAILED, ServerProcesses
 from langcache_mockserver.watch.access_log import start_access_log
 
 if TYPE_CHECKING:
@@ -25,53 +21,42 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("langcache_mockserver")
 
-_START_SECONDS = 60.0
 
-
-class Workers(Multiprocess):
-    """Runs `settings.workers` server processes until SIGTERM or Ctrl-C.
-
-    A process that dies or hangs is replaced.
+def run_workers(
+    settings: Settings, listener: socket.socket, on_ready: Callable[[], object]
+) -> bool:
+    """Run `settings.workers` server processes until SIGTERM or Ctrl-C.
 
     Args:
-        settings: How each of them runs. The storage is one that processes can share.
+        settings: The settings of each process. The storage is one that processes can share.
         listener: The socket that all of them accept connections from.
-        on_ready: Called once, in this process, when all of them do.
+        on_ready: Called once, in this process, when all of them accept connections.
+
+    Returns:
+        Whether all of them could start; the log has the reason if not.
     """
-
-    def __init__(
-        self, settings: Settings, listener: socket.socket, on_ready: Callable[[], object]
-    ) -> None:
-        app = partial(_worker_app, settings)
-        config = uvicorn_config(
-            app, settings.shutdown_seconds, factory=True, workers=settings.workers
-        )
-        super().__init__(config, [listener])
-        self._on_ready = on_ready
-        self.failed = False
-
-    @override
-    def init_processes(self) -> None:
-        super().init_processes()
-        if all(process.wait_until_ready(_START_SECONDS) for process in self.processes):
-            self._on_ready()
-        else:
-            # The process that could not start has said why in the log.
-            self.failed = True
-            self.should_exit.set()
+    processes = ServerProcesses(
+        partial(_make_app, settings),
+        listener,
+        settings.workers,
+        on_ready,
+        shutdown_seconds=settings.shutdown_seconds,
+    )
+    processes.run()
+    return not processes.failed
 
 
 def start_logging(settings: Settings) -> None:
-    """Log to standard error, from the level that the settings say."""
+    """Log to standard error, from the level of the settings."""
     logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr)
     if settings.access_log != "off":
         start_access_log()
 
 
-def _worker_app(settings: Settings) -> ASGIApp:
+def _make_app(settings: Settings) -> ASGIApp:
     start_logging(settings)
     try:
-        return without_cancellation(create_app(settings))
+        return create_app(settings)
     except CANNOT_START as error:
-        _log.critical("the server can't start: %s", error)
-        raise SystemExit(STARTUP_FAILURE) from error
+        _log.critical("the server cannot start: %s", error)
+        raise SystemExit(START_FAILED) from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jsonschema_rs import Draft202012Validator
 
-from langcache_mockserver.http.validation import CONTRACT
+from langcache_mockserver.http.documents import CONTRACT
 
 if TYPE_CHECKING:
     from jsonschema_rs import ValidationError

@@ -9,35 +9,16 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 
 from langcache_mockserver.controls.controls import PREFIX
-from langcache_mockserver.http.problems import not_found, response
-from langcache_mockserver.settings import SettingsError
+from langcache_mockserver.http.extensions import IN_PROCESS
+from langcache_mockserver.http.problems import not_found, problem_response
+from langcache_mockserver.http.request import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from langcache_mockserver.settings import Settings
-
-IN_PROCESS = "langcache_mockserver.in_process"
-"""The ASGI extension of requests that come from this process, without a network."""
-
 _FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
-
-
-def are_available(settings: Settings) -> bool:
-    """Return whether a server has test controls at all.
-
-    Raises:
-        SettingsError: It has none, but is to record or replay, which is one of them.
-    """
-    available = settings.test_controls == "on" or (
-        settings.test_controls == "auto" and settings.workers == 1 and _is_loopback(settings.host)
-    )
-    if not available and (settings.record or settings.replay):
-        rule = "must be on to record or replay, unless one process listens on a loopback address"
-        raise SettingsError("test_controls", rule, settings.test_controls)
-    return available
 
 
 def is_local(scope: Scope) -> bool:
@@ -53,7 +34,7 @@ def is_local(scope: Scope) -> bool:
     if any(name in headers for name in _FORWARDED):
         return False
     client = scope.get("client")
-    if client is not None and not _is_loopback(client[0]):
+    if client is not None and not is_loopback(client[0]):
         return False
     host = headers.get("host", "")
     if not _names_no_stranger(host):
@@ -72,7 +53,7 @@ class LocalOnly:
         """Pass a request on, or answer as if the path didn't exist."""
         app = self._app
         if scope["type"] == "http" and scope["path"].startswith(PREFIX) and not is_local(scope):
-            app = response(not_found(), scope["path"])
+            app = problem_response(not_found(), scope["path"])
         return app(scope, receive, send)
 
 
@@ -81,12 +62,5 @@ def _names_no_stranger(host: str) -> bool:
     try:
         name = urlsplit(f"//{host}").hostname or ""
         return name == "localhost" or bool(ipaddress.ip_address(name))
-    except ValueError:
-        return False
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,22 +14,37 @@ from langcache_mockserver.controls.masking import masked
 from langcache_mockserver.controls.recording import Recording
 from langcache_mockserver.controls.state import State
 from langcache_mockserver.http.problems import ProblemError
-from langcache_mockserver.http.validation import decode_id
+from langcache_mockserver.http.request import decode_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from langcache.engine.embedders import Embedder
     from langcache.engine.storage import StorageBackend
+    from langcache_mockserver.controls.faults import ActiveFault
     from langcache_mockserver.controls.state import Dump
     from langcache_mockserver.domain.registry import Registry
-    from langcache_mockserver.http.observing import Exchange
+    from langcache_mockserver.http.exchange import Exchange
 
 
 _CACHE = re.compile("/v1/caches/([^/]+)/")
 
 PREFIX = "/_mock/"
 """What the paths of the test controls begin with."""
+
+
+@dataclass(slots=True)
+class Interception:
+    """What the test controls do to one exchange.
+
+    Attributes:
+        fault: The fault that strikes it, or None.
+        bodies: The beginnings of its request's and its response's body, or None if they are not
+            kept.
+    """
+
+    fault: ActiveFault | None = None
+    bodies: tuple[bytearray, bytearray] | None = None
 
 
 class Controls:
@@ -39,6 +55,7 @@ class Controls:
         journal: What has been asked.
         recording: What another LangCache has answered.
         state: What the server keeps.
+        interceptions: The exchanges under way that they may do something to.
 
     Args:
         embedder: Turns prompts into vectors.
@@ -58,6 +75,7 @@ class Controls:
         self.journal = Journal()
         self.recording = Recording()
         self.state = State(embedder, storage, registry, clock)
+        self.interceptions: dict[Exchange, Interception] = {}
         self._clock = clock
 
     @property
@@ -121,26 +139,28 @@ class Controls:
         return self.state.load(dump, partial(self.clock.freeze, dumped["now"]))
 
     def observe(self, exchange: Exchange) -> None:
-        """Note a request in the journal; those for the test controls are not."""
+        """Add an exchange that is over to the journal, unless it is for the test controls."""
+        interception = self.interceptions.pop(exchange, None) or Interception()
         if exchange.path.startswith(PREFIX):
             return
-        call = exchange.call
         request_body, response_body = (
-            (None, None) if call.bodies is None else [_text(body) for body in call.bodies]
+            (None, None)
+            if interception.bodies is None
+            else [_text(body) for body in interception.bodies]
         )
         self.journal.add(
             JournalEntry(
                 time=self._clock(),
                 duration_millis=exchange.seconds * 1000,
-                request_id=call.request_id,
-                operation=call.operation,
+                request_id=exchange.request_id,
+                operation=exchange.operation,
                 method=exchange.method,
                 path=exchange.path,
-                cache_id=call.cache_id or _cache_in(exchange.path),
-                key=masked(call.key),
+                cache_id=exchange.cache_id or _cache_in(exchange.path),
+                key=masked(exchange.key),
                 status=exchange.status or None,
-                outcome=call.outcome,
-                fault=call.fault.id if call.fault else None,
+                outcome=exchange.outcome,
+                fault=interception.fault.id if interception.fault else None,
                 request_body=request_body,
                 response_body=response_body,
             )

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 import anyio
 from starlette.datastructures import MutableHeaders
+
+from langcache_mockserver.http.extensions import HANG_UP
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from langcache_mockserver.controls.faults import Fault
-
-HANG_UP = "langcache_mockserver.hang_up"
-"""The ASGI extension of whoever serves the application that ends the connection: `HangUp`."""
+    from langcache_mockserver.http.extensions import HangUp
 
 _WITHOUT_BODY = (204, 304)
 
 
-class HangUp(Protocol):
-    """Ends the connection of a request."""
-
-    def __call__(self, *, reset: bool) -> None:
-        """End it: by a reset, or after what has been sent."""
-        ...
-
-
-async def distort(
+async def send_damaged(
     fault: Fault, start: Message, body: bytes, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Send an answer as a fault wants it.

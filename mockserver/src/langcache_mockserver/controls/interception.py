@@ -1,4 +1,4 @@
-"""Where the test controls step in: between a request of the data plane and its answer."""
+"""Where the test controls step in: between a request of the data plane and its response."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, cast
 
 import anyio
 
-from langcache_mockserver.controls.damage import distort
-from langcache_mockserver.http.call import call_in, call_of
+from langcache_mockserver.controls.controls import Interception
+from langcache_mockserver.controls.damage import send_damaged
+from langcache_mockserver.http.exchange import exchange_in, exchange_of
 from langcache_mockserver.http.problems import ProblemError
-from langcache_mockserver.http.validation import decode_id
-from langcache_mockserver.planes.auth import authenticate
+from langcache_mockserver.http.request import bearer_token, path_id
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -28,31 +28,32 @@ _KEPT_BYTES = 64 << 10
 
 def may_intercept(request: Request, controls: Controls) -> bool:
     """Return whether there is something to `intercept` a request for."""
-    return call_of(request).is_intercepted or controls.recording.mode != "off"
+    return exchange_of(request) in controls.interceptions or controls.recording.mode != "off"
 
 
 async def intercept(request: Request, controls: Controls) -> Response | None:
-    """Let a fault or a recording answer an operation of the data plane.
+    """Let a fault or a recording respond to an operation of the data plane.
 
-    Called when the operation is known and nothing has been checked yet, so that a fault strikes
-    anybody. It notes cache and key of the request, as far as they aren't malformed.
+    Called when the operation is known and nothing is checked yet, so that a fault strikes every
+    caller. It notes cache and key in the exchange unless they are malformed.
 
     Returns:
-        The answer, or None where the operation is to be carried out.
+        The response, or None if the operation must be carried out.
 
     Raises:
-        ProblemError: The answer of a fault, or of a recording that has none or can't be made.
+        ProblemError: The response of a fault, or of a recording that has none or cannot be made.
     """
-    call = call_of(request)
+    exchange = exchange_of(request)
     with contextlib.suppress(ProblemError):
-        call.key = authenticate(request)
+        exchange.key = bearer_token(request)
     with contextlib.suppress(ProblemError):
-        call.cache_id = decode_id(request.path_params["cache_id"], "cacheId")
+        exchange.cache_id = path_id(request, "cacheId")
     struck = None
-    if call.is_intercepted:  # else a fault has been added since, and can't distort the answer
-        struck = controls.faults.strike(call.operation, call.cache_id, call.key)
+    interception = controls.interceptions.get(exchange)
+    if interception:  # else a fault was added since, which can't damage the response any more
+        struck = controls.faults.strike(exchange.operation, exchange.cache_id, exchange.key)
+        interception.fault = struck
     if struck is not None:
-        call.fault = struck
         fault = struck.fault
         if fault.latency:
             await anyio.sleep(fault.latency)
@@ -66,12 +67,12 @@ async def intercept(request: Request, controls: Controls) -> Response | None:
     return await controls.recording.answer(request)
 
 
-class Interception:
-    """ASGI middleware that distorts the answers that faults strike, and keeps bodies.
+class InterceptionMiddleware:
+    """ASGI middleware that damages the responses of exchanges that faults strike, and keeps bodies.
 
     Args:
-        app: What to call.
-        controls: Say whether there are faults, and whether bodies are kept.
+        app: The application to call.
+        controls: The test controls.
     """
 
     def __init__(self, app: ASGIApp, controls: Controls) -> None:
@@ -79,24 +80,23 @@ class Interception:
         self._controls = controls
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Pass a request on, and its answer as it is to be."""
+        """Pass a request on, and change its response if a fault says so."""
         if scope["type"] == "http" and (self._controls.faults or self._controls.journal.bodies):
             return self._intercept(scope, receive, send)
         return self._app(scope, receive, send)
 
     async def _intercept(self, scope: Scope, receive: Receive, send: Send) -> None:
-        call = call_in(scope)
-        call.is_intercepted = True
+        interception = self._controls.interceptions[exchange_in(scope)] = Interception()
         if self._controls.journal.bodies and scope["path"].startswith(_BODIES_OF):
-            call.bodies = bytearray(), bytearray()
-            receive = _kept(receive, call.bodies[0])
-            send = _kept_send(send, call.bodies[1])
+            interception.bodies = bytearray(), bytearray()
+            receive = _kept(receive, interception.bodies[0])
+            send = _kept_send(send, interception.bodies[1])
         start: Message = {}
         body = bytearray()
 
-        async def send_distorted(message: Message) -> None:
+        async def send_changed(message: Message) -> None:
             nonlocal start
-            fault = call.fault and call.fault.fault
+            fault = interception.fault and interception.fault.fault
             if fault is None or (fault.damage is None and fault.drip_bytes is None):
                 await send(message)
             elif message["type"] == "http.response.start":
@@ -104,9 +104,9 @@ class Interception:
             else:
                 body.extend(message.get("body", b""))
                 if not message.get("more_body", False):
-                    await distort(fault, start, bytes(body), scope, receive, send)
+                    await send_damaged(fault, start, bytes(body), scope, receive, send)
 
-        await self._app(scope, receive, send_distorted)
+        await self._app(scope, receive, send_changed)
 
 
 def _kept(receive: Receive, body: bytearray) -> Receive:

@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from starlette.responses import Response
 
-from langcache_mockserver.http.call import call_of
+from langcache_mockserver.http.exchange import exchange_of
 from langcache_mockserver.http.problems import ProblemError
-from langcache_mockserver.http.validation import decode_id
+from langcache_mockserver.http.request import decode_id, path_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import httpx
     from starlette.requests import Request
-
-    from langcache_mockserver.settings import Settings
 
 Mode: TypeAlias = Literal["off", "record", "replay"]
 
@@ -77,19 +75,6 @@ class Recording:
         self._answers: dict[tuple[str, ...], list[RecordedExchange]] = {}
         self._asked: Counter[tuple[str, ...]] = Counter()
         self._one_cache = True
-
-    def begin(self, settings: Settings) -> None:
-        """Record or replay, if the settings say so.
-
-        Raises:
-            OSError: The file can't be written or read.
-            ValueError: The recording isn't one.
-        """
-        if settings.record:
-            key = settings.upstream_key or None
-            self.record(settings.upstream, key=key, file=settings.record)
-        elif settings.replay:
-            self.replay(settings.replay)
 
     def record(
         self,
@@ -197,8 +182,8 @@ class Recording:
         key = headers.get("authorization", "").partition(" ")[2].strip()
         text = answer.text.replace(key, _MASK) if key else answer.text
         exchange = RecordedExchange(
-            operation=call_of(request).operation,
-            cache_id=decode_id(request.path_params["cache_id"], "cacheId"),
+            operation=exchange_of(request).operation,
+            cache_id=path_id(request, "cacheId"),
             entry_id=_entry_id(request),
             request=body.decode(errors="replace"),
             status=answer.status_code,
@@ -216,10 +201,9 @@ class Recording:
                     file.write(to_line(exchange))
 
     async def _replayed(self, request: Request) -> Response:
-        call = call_of(request)
         asked = RecordedExchange(
-            operation=call.operation,
-            cache_id=decode_id(request.path_params["cache_id"], "cacheId"),
+            operation=exchange_of(request).operation,
+            cache_id=path_id(request, "cacheId"),
             entry_id=_entry_id(request),
             request=(await request.body()).decode(errors="replace"),
             status=0,
@@ -230,7 +214,7 @@ class Recording:
             identity = _identity(asked, one_cache=self._one_cache)
             answers = self._answers.get(identity)
             if not answers:
-                detail = f"the recording has no answer to this {call.operation}"
+                detail = f"the recording has no answer to this {asked.operation}"
                 raise ProblemError(404, detail)
             answer = answers[min(self._asked[identity], len(answers) - 1)]
             self._asked[identity] += 1
@@ -286,7 +270,7 @@ def _response(exchange: RecordedExchange) -> Response:
 
 
 def _entry_id(request: Request) -> str:
-    return decode_id(request.path_params.get("entry_id", ""), "entryId")
+    return decode_id(request.path_params.get("entryId", ""), "entryId")
 
 
 def _identity(exchange: RecordedExchange, *, one_cache: bool) -> tuple[str, ...]:

@@ -1,151 +1,129 @@
-"""Searches that have come in at the same time, done together."""
+"""Batches: work that is asked for at the same time, done in one call."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import anyio
 from anyio.lowlevel import checkpoint
 
-from langcache_mockserver.planes.service import in_worker
-
 if TYPE_CHECKING:
-    from starlette.requests import Request
+    from collections.abc import Callable, Sequence
 
-    from langcache_mockserver.domain.caches import Answer, Caches, Query
+    from langcache_mockserver.domain.worker_threads import WorkerThreads
 
-UNDER_WAY = "langcache_mockserver.under_way"
-"""The ASGI state of whoever serves the application: a collection as large as the requests are many
-that have come and aren't answered yet."""
+_MOST_ITEMS = 64  # a larger batch would not take less time for each
 
-_ENOUGH = 64  # searches; more together would not make each any faster
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-class GatheredSearches:
-    """Answers in one go all the searches that are there at a time.
+class Batcher(Generic[Item, Result]):
+    """Does work in batches, in the event loop or in worker threads.
 
-    Under load these are many, and together they take half the time, or at 10,000 entries a fifth.
-    One that fails fails alone.
+    The items that come while the batches of their key are at work form the next batch. If a batch
+    fails, each of its items is done alone, so that only the one to blame fails.
 
     Args:
-        caches: What answers them.
+        work: Takes items and returns a result for each, in their order. It blocks.
+        workers: The threads.
+        most_at_work: How many batches of one key are at work at once.
     """
 
-    def __init__(self, caches: Caches) -> None:
-        self._caches = caches
-        # The searches to be done in the event loop.
-        self._gathering: _Batch | None = None
-        # For each cache, the searches at work in a thread, and those that are to be the next.
-        self._at_work: dict[str, _Batch] = {}
-        self._next: dict[str, _Batch] = {}
+    def __init__(
+        self,
+        work: Callable[[list[Item]], Sequence[Result]],
+        workers: WorkerThreads,
+        most_at_work: int = 1,
+    ) -> None:
+        self._work = work
+        self._workers = workers
+        self._most_at_work = most_at_work
+        self._queues: dict[str, _Queue[Item, Result]] = {}
 
-    async def search(self, request: Request, cache_id: str, prompt: str, query: Query) -> Answer:
-        """Find entries for a prompt, as `Caches.search`, where that `is_quick`.
-
-        Args:
-            request: The request that asks for it.
-            cache_id: The cache.
-            prompt: The prompt.
-            query: What else the search asks for; the one strategy `semantic`.
-        """
-        if _is_alone(request):
-            return self._caches.search(cache_id, prompt, query)
-        search = _Search(cache_id, prompt, query)
-        batch = self._gathering
-        if batch is None:
-            batch = self._gathering = _Batch(search)
-            await self._answer_gathered(batch)
-        else:
-            batch.searches.append(search)
-            await batch.done.wait()
-        return search.answer or self._caches.search(cache_id, prompt, query)
-
-    async def _answer_gathered(self, batch: _Batch) -> None:
-        """Answer searches as soon as the event loop has no more of them at hand."""
-        try:
-            count = 0
-            while count < len(batch.searches) < _ENOUGH:
-                count = len(batch.searches)
-                await checkpoint()
-            if len(batch.searches) > 1:
-                self._answer(batch.searches)
-        finally:
-            self._gathering = None
-            batch.done.set()
-
-    async def search_in_worker(
-        self, request: Request, cache_id: str, prompt: str, query: Query
-    ) -> Answer:
-        """Find entries for a prompt, as `Caches.search`, in one of the worker threads.
+    async def submit(
+        self, key: str, item: Item, *, in_loop: bool = False, alone: bool = False
+    ) -> Result:
+        """Return the result for an item.
 
         Args:
-            request: The request that asks for it.
-            cache_id: The cache.
-            prompt: The prompt, whose vector is known.
-            query: What else the search asks for; the one strategy `semantic`.
+            key: Only items of the same key share a batch.
+            item: The item.
+            in_loop: Whether the work takes so little time that the event loop may do it.
+            alone: Whether no other items can be about to come, so that it need not wait for them.
         """
-        search = _Search(cache_id, prompt, query)
-        batch = self._next.get(cache_id)
-        if batch is None:
-            batch = self._next[cache_id] = _Batch(search)
-            await self._answer_in_worker(request, cache_id, batch)
+        if in_loop and alone:
+            return self._work([item])[0]
+        queue = self._queues.get(key)
+        if queue is None:
+            queue = self._queues[key] = _Queue(self._most_at_work)
+        batch = queue.open_batch
+        place = 0
+        if batch is None or len(batch.items) >= _MOST_ITEMS:
+            batch = queue.open_batch = _Batch(item)
+            await self._lead(key, queue, batch, in_loop=in_loop, alone=alone)
         else:
-            batch.searches.append(search)
+            place = len(batch.items)
+            batch.items.append(item)
             await batch.done.wait()
-        return search.answer or await in_worker(
-            request, self._caches.search, cache_id, prompt, query
-        )
+        if batch.results is None:
+            return (await self._call([item], in_loop=in_loop))[0]
+        return batch.results[place]
 
-    async def _answer_in_worker(self, request: Request, cache_id: str, batch: _Batch) -> None:
-        """Answer a batch of searches in one cache, after the batch before it.
-
-        The searches that come while that is at work have company thus.
-        """
+    async def _lead(
+        self,
+        key: str,
+        queue: _Queue[Item, Result],
+        batch: _Batch[Item, Result],
+        *,
+        in_loop: bool,
+        alone: bool,
+    ) -> None:
+        """Do a batch when its turn has come and the event loop has no more items for it."""
+        queue.leaders += 1
         try:
-            before = self._at_work.get(cache_id)
-            await (checkpoint() if before is None else before.done.wait())
-            del self._next[cache_id]
-            self._at_work[cache_id] = batch
-            await in_worker(request, self._answer, batch.searches)
+            async with queue.turns:
+                count = 0
+                while not alone and count < len(batch.items):
+                    count = len(batch.items)
+                    await checkpoint()
+                queue.close(batch)
+                batch.results = await self._call(batch.items, in_loop=in_loop)
+        except Exception:
+            if len(batch.items) == 1:
+                raise
         finally:
-            for batches in (self._next, self._at_work):
-                if batches.get(cache_id) is batch:
-                    del batches[cache_id]
+            queue.close(batch)
+            queue.leaders -= 1
+            if not queue.leaders:
+                del self._queues[key]
             batch.done.set()
 
-    def _answer(self, searches: list[_Search]) -> None:
-        """Answer searches, unless one of them fails."""
-        try:
-            answers = self._caches.search_together(
-                [(each.cache_id, each.prompt, each.query) for each in searches]
-            )
-        except Exception:  # noqa: BLE001 - each finds out by itself whether it is to blame
-            return
-        for search, answer in zip(searches, answers, strict=True):
-            search.answer = answer
+    async def _call(self, items: list[Item], *, in_loop: bool) -> Sequence[Result]:
+        return self._work(items) if in_loop else await self._workers.run(self._work, items)
 
 
-def _is_alone(request: Request) -> bool:
-    """Return whether it is sure that there is no other request."""
-    under_way = request.scope.get("state", {}).get(UNDER_WAY)
-    return under_way is not None and len(under_way) == 1
+class _Batch(Generic[Item, Result]):
+    """Items to be done together; `done` is set when that has been tried."""
 
+    __slots__ = ("done", "items", "results")
 
-class _Search:
-    """A search that waits for its answer; None is that there is none yet."""
-
-    __slots__ = ("answer", "cache_id", "prompt", "query")
-
-    def __init__(self, cache_id: str, prompt: str, query: Query) -> None:
-        self.cache_id = cache_id
-        self.prompt = prompt
-        self.query = query
-        self.answer: Answer | None = None
-
-
-class _Batch:
-    """Searches to be done together; `done` is set when that has been tried."""
-
-    def __init__(self, search: _Search) -> None:
-        self.searches = [search]
+    def __init__(self, item: Item) -> None:
+        self.items = [item]
+        self.results: Sequence[Result] | None = None
         self.done = anyio.Event()
+
+
+class _Queue(Generic[Item, Result]):
+    """The batches of one key: the one that items can join, and how many are not done."""
+
+    __slots__ = ("leaders", "open_batch", "turns")
+
+    def __init__(self, most_at_work: int) -> None:
+        self.open_batch: _Batch[Item, Result] | None = None
+        self.turns = anyio.Semaphore(most_at_work, fast_acquire=True)
+        self.leaders = 0
+
+    def close(self, batch: _Batch[Item, Result]) -> None:
+        if self.open_batch is batch:
+            self.open_batch = None

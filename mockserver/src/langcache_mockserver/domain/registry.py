@@ -151,19 +151,18 @@ class Registry:
         self._configured_caches = {cache.id: cache for cache in caches}
         self._configured_keys = {key.digest: key for key in keys}
         self._monotonic = monotonic
-        # SQLite, which is one of these, lets no other process write to its file.
-        self.shared = storage.is_shared
+        self.is_shared = storage.is_shared
         self._lock = threading.Lock()
         self._caches = self._configured_caches
         self._minted: dict[str, Key] = {}
         self._keys = self._configured_keys
         self._read_at = -math.inf
-        if not self.shared:  # else it may be out of reach yet, and is read by the first request
+        if not self.is_shared:  # else it may be out of reach yet, and is read by the first request
             self._read()
 
     def is_stale(self) -> bool:
         """Return whether another process may have changed something more than a second ago."""
-        return self.shared and self._monotonic() - self._read_at > _MAX_AGE
+        return self.is_shared and self._monotonic() - self._read_at > _MAX_AGE
 
     def refresh(self) -> None:
         """Read the records again, unless another thread did so since this was called.

@@ -1,1 +1,4 @@
-"""From bytes to a request and back; knows no cache and no test control."""
+"""HTTP: from bytes to a request, and from a response to bytes.
+
+Nothing here knows a cache or a test control.
+"""

@@ -1,26 +1,25 @@
-"""Keeping the load within bounds: so many requests under way at once, and no more."""
+"""A limit of the requests under way at once."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from langcache_mockserver.http.problems import ProblemError, response
+from langcache_mockserver.http.problems import ProblemError, problem_response
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 _RETRY_AFTER_SECONDS = 1
-_ALWAYS_ADMITTED = ("/health", "/metrics")  # who looks after the server must see it under load
+_ALWAYS_ADMITTED = ("/health", "/metrics")  # monitoring must work under load
 
 
 class Admission:
-    """ASGI middleware that refuses the requests that would be too many, with a 429.
+    """ASGI middleware that refuses a request with 429 if too many are under way.
 
-    So the ones under way are finished in good time, and neither they nor the bodies they wait for
-    fill the memory.
+    So those under way finish in good time, and neither they nor their bodies fill the memory.
 
     Args:
-        app: What to call.
+        app: The application to call.
         most: How many requests may be under way at once.
     """
 
@@ -40,7 +39,7 @@ class Admission:
                 f"the server has {self._most} requests under way, as many as it takes",
                 headers={"Retry-After": str(_RETRY_AFTER_SECONDS)},
             )
-            await response(problem, scope["path"])(scope, receive, send)
+            await problem_response(problem, scope["path"])(scope, receive, send)
             return
         self._under_way += 1
         try:

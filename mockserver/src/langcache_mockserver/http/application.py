@@ -1,4 +1,4 @@
-"""The server as one ASGI application: its middleware, its routes and its parts."""
+"""The ASGI application: middleware around routes."""
 
 from __future__ import annotations
 
@@ -15,33 +15,30 @@ if TYPE_CHECKING:
     from starlette.middleware import Middleware
     from starlette.types import ASGIApp, Lifespan
 
-    from langcache_mockserver.http.routing import Route
-    from langcache_mockserver.planes.service import Service
+    from langcache_mockserver.http.routing import ErrorHandlers, Route
 
 
 class Application(Starlette):
     """Starlette without its router and its own middleware, which take 10 µs of each request.
 
-    `Routing` finds the endpoint and answers the errors that it raises; `Envelope` answers those
-    that nothing foresaw.
+    `Routing` calls the endpoint and handles its errors; the middleware must handle all others.
 
     Args:
-        service: What the endpoints work with; an attribute, too.
         routes: The routes.
-        middleware: What lies around them, from the outside in; `Envelope` first.
-        lifespan: What surrounds the time in which it is served.
+        error_handlers: How errors of endpoints become problems.
+        middleware: The middleware, the outermost first.
+        lifespan: The context in which the application is served.
     """
 
     def __init__(
         self,
-        service: Service,
         routes: Iterable[Route],
+        error_handlers: ErrorHandlers,
         middleware: Sequence[Middleware],
         lifespan: Lifespan[Application],
     ) -> None:
         super().__init__(middleware=middleware, lifespan=lifespan)
-        self.service = service
-        self._routing = Routing(routes, self.router)
+        self._routing = Routing(routes, error_handlers, self.router)
 
     @override
     def build_middleware_stack(self) -> ASGIApp:

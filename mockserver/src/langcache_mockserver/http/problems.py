@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
-from langcache.engine.storage import StorageError, StorageFullError
-from langcache_mockserver.http.call import call_of
-from langcache_mockserver.http.response import JSONAnswer
+from langcache_mockserver.http.response import JSONResponse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from starlette.requests import Request
-
-    from langcache.engine.embedders import EmbedderError
-
-_log = logging.getLogger("langcache_mockserver")
 
 _KINDS = {
     400: ("Invalid data", "/errors/invalid-data"),
@@ -39,7 +30,7 @@ class FieldError(NamedTuple):
     Attributes:
         field: The path of the field, such as `attributes.topic` or `context[0]`.
         rule: The keyword of the rule, such as `maxLength`.
-        message: What was allowed and what was given; sizes and kinds, never the value itself.
+        message: What is allowed and what was given: sizes and types, never the value itself.
     """
 
     field: str
@@ -48,14 +39,14 @@ class FieldError(NamedTuple):
 
 
 class ProblemError(Exception):
-    """A request that is answered with a problem object.
+    """A request whose response is a problem object.
 
     Args:
-        status: The HTTP status, which also decides title and type.
-        detail: What went wrong this time; shown to the caller, so without prompts and keys.
-        fields: The rules broken, for a 400.
-        headers: Headers of the answer.
-        kind: The type, in place of the one that goes with the status.
+        status: The HTTP status, which also determines title and type.
+        detail: What went wrong. The caller sees it, so it must not contain prompts or keys.
+        fields: The rules that fields of the request break, for a 400.
+        headers: Headers of the response.
+        kind: The type, if it is not the usual one of the status.
     """
 
     def __init__(
@@ -75,13 +66,23 @@ class ProblemError(Exception):
         self.kind = kind
 
 
-def invalid(fields: Sequence[FieldError]) -> ProblemError:
-    """Return the 400 for these violations, of which there must be at least one."""
+def invalid(*fields: FieldError) -> ProblemError:
+    """Return the 400 for these violations; at least one."""
     return ProblemError(400, f"{fields[0].field}: {fields[0].message}", fields=fields)
 
 
-def response(problem: ProblemError, instance: str) -> JSONAnswer:
-    """Return the answer for a problem.
+def unauthorized(detail: str) -> ProblemError:
+    """Return the 401 for a missing, malformed or unknown bearer token."""
+    return ProblemError(401, detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+def not_found() -> ProblemError:
+    """Return the 404 for a path that no route has."""
+    return ProblemError(404, "there is no such path")
+
+
+def problem_response(problem: ProblemError, instance: str) -> JSONResponse:
+    """Return the response for a problem.
 
     Args:
         problem: The problem.
@@ -97,35 +98,13 @@ def response(problem: ProblemError, instance: str) -> JSONAnswer:
     }
     if problem.fields:
         body["fields"] = [field._asdict() for field in problem.fields]
-    return JSONAnswer(body, problem.status, problem.headers)
+    return JSONResponse(body, problem.status, problem.headers)
 
 
 def _other_kind(status: int) -> tuple[str, str]:
-    """Return title and type for a status that the contract doesn't have."""
+    """Return title and type for a status that the contract does not have."""
     kind = _KINDS[500][1] if status >= 500 else "about:blank"
     try:
         return HTTPStatus(status).phrase, kind
     except ValueError:
         return f"Status {status}", kind
-
-
-def failed_dependency(request: Request, error: StorageError | EmbedderError) -> JSONAnswer:
-    """Return the answer for a request that storage or embedder failed.
-
-    What they say goes to the log: it may name hosts and files, which are not the caller's affair.
-    """
-    _log.error("request %s: %s", call_of(request).request_id, error)
-    if isinstance(error, StorageFullError):
-        problem = ProblemError(
-            424, "the storage has no room", kind="/errors/database-out-of-memory"
-        )
-    elif isinstance(error, StorageError):
-        problem = ProblemError(424, "the storage can't be used at the moment")
-    else:
-        problem = ProblemError(424, "the embedding can't be made at the moment")
-    return response(problem, request.scope["path"])
-
-
-def not_found() -> ProblemError:
-    """Return the 404 for a path that no route has."""
-    return ProblemError(404, "there is no such path")

@@ -1,4 +1,4 @@
-"""Answers in JSON."""
+"""Responses in JSON."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class JSONAnswer(Response):
-    """What Starlette's `JSONResponse` is, in less time.
+class JSONResponse(Response):
+    """Like Starlette's `JSONResponse`, but faster.
 
     Args:
-        content: What to write in JSON; infinities and NaN become null.
+        content: The value to write as JSON; infinities and NaN become null.
         status_code: The HTTP status.
         headers: More headers, by name.
     """

@@ -1,55 +1,54 @@
-"""Routes by path and method, with an answer for the paths and methods that there are not."""
+"""Routes by path and method, and the responses to paths and methods that have none."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 from starlette.requests import Request
+from starlette.responses import Response
 
-from langcache.engine.embedders import EmbedderError
-from langcache.engine.storage import StorageError
-from langcache_mockserver.http.problems import (
-    ProblemError,
-    failed_dependency,
-    not_found,
-    response,
-)
+from langcache_mockserver.http.problems import ProblemError, not_found, problem_response
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
-
-    from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-Endpoint: TypeAlias = "Callable[[Request], Awaitable[Response]]"
-"""Answers a request, or raises a `ProblemError`, `StorageError` or `EmbedderError`."""
+Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+"""Responds to a request, or raises a `ProblemError` or one of the errors that `Routing` is told."""
 
-Route: TypeAlias = "tuple[str, Mapping[str, Endpoint]]"
-"""A path, such as `/v1/caches/{cache_id}/entries`, and what answers its methods."""
+Route: TypeAlias = tuple[str, Mapping[str, Endpoint]]
+"""A path, such as `/v1/caches/{cacheId}/entries`, and the endpoints of its methods."""
+
+ErrorHandlers: TypeAlias = Mapping[type[Exception], Callable[[Request, Exception], ProblemError]]
+"""How errors of endpoints become problems, by their types, subtypes included."""
 
 
 def routes_of(path: str, **endpoints: Endpoint) -> list[Route]:
-    """Return the route of a path, for endpoints by method; GET answers HEAD, too."""
+    """Return the route of a path, for endpoints by method; that of GET serves HEAD, too."""
     if "GET" in endpoints:
         endpoints["HEAD"] = endpoints["GET"]
     return [(path, endpoints)]
 
 
 class Routing:
-    """The ASGI application that has a request answered by the endpoint of its path and method.
+    """The ASGI application that calls the endpoint of a request's path and method.
 
-    The segments of a path are looked up one after the other, so it costs nothing to have many
-    routes. A segment that some path spells out is never taken for the value of a parameter, as
-    OpenAPI wants it. Values of parameters are not empty; they stay percent-encoded as they came.
+    It looks up the segments of a path one by one, so the number of routes does not matter. A
+    segment that some path spells out is never the value of a parameter, as OpenAPI demands. Values
+    of parameters are not empty; they stay percent-encoded as they came.
 
     Args:
-        routes: The routes. Two paths that differ in nothing but the names of parameters can't be
-            told apart.
-        other: What to call for anything but an HTTP request.
+        routes: The routes. Two paths must differ in more than the names of parameters.
+        error_handlers: How errors of endpoints, besides `ProblemError`, become problems.
+        other: The application for everything but HTTP requests.
     """
 
-    def __init__(self, routes: Iterable[Route], other: ASGIApp) -> None:
+    def __init__(
+        self, routes: Iterable[Route], error_handlers: ErrorHandlers, other: ASGIApp
+    ) -> None:
         self._other = other
+        self._error_handlers = error_handlers
+        self._handled = tuple(error_handlers)
         self._root = _Node()
         for path, endpoints in routes:
             node = self._root
@@ -58,24 +57,25 @@ class Routing:
             node.endpoints = endpoints
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Respond to a request."""
         if scope["type"] != "http":
             await self._other(scope, receive, send)
             return
         request = Request(scope, receive, send)
         try:
-            answer = await self._endpoint(scope)(request)
+            response = await self._endpoint(scope)(request)
         except ProblemError as problem:
-            answer = response(problem, scope["path"])
-        except (StorageError, EmbedderError) as error:
-            answer = failed_dependency(request, error)
-        await answer(scope, receive, send)
+            response = problem_response(problem, scope["path"])
+        except self._handled as error:
+            kind = next(each for each in self._handled if isinstance(error, each))
+            response = problem_response(self._error_handlers[kind](request, error), scope["path"])
+        await response(scope, receive, send)
 
     def _endpoint(self, scope: Scope) -> Endpoint:
-        """Return what answers a request, whose scope gets the parameters of its path.
+        """Return the endpoint of a request, whose scope gets the parameters of its path.
 
         Raises:
-            ProblemError: 404, where no route has the path; 405, where it has other methods only.
+            ProblemError: 404, if no route has the path; 405, if it has other methods only.
         """
         node = self._root
         parameters: dict[str, str] = {}
@@ -98,13 +98,13 @@ class Routing:
 
 
 class _Node:
-    """What the segments of a path up to here lead to.
+    """The paths that begin with the same segments.
 
     Attributes:
-        name: The name of the parameter that the last segment is the value of, or "".
-        children: Where the segments lead to that paths spell out.
-        parameter: Where any other segment leads to, if it leads anywhere.
-        endpoints: What answers the path that ends here, by method.
+        name: The name of the parameter whose value the last segment is, or "".
+        children: The nodes of the next segments that paths spell out.
+        parameter: The node of any other next segment, or None.
+        endpoints: The endpoints of the path that ends here, by method.
     """
 
     __slots__ = ("children", "endpoints", "name", "parameter")
@@ -116,7 +116,7 @@ class _Node:
         self.endpoints: Mapping[str, Endpoint] = {}
 
     def child(self, segment: str) -> _Node:
-        """Return where a segment of a route's path leads to, which is made if need be."""
+        """Return the node of a next segment of a route's path; it is made if necessary."""
         if not segment.startswith("{"):
             return self.children.setdefault(segment, _Node())
         if self.parameter is None:

@@ -6,12 +6,9 @@ import json
 import math
 import re
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
-from urllib.parse import unquote_to_bytes
 
 from jsonschema_rs import Draft202012Validator, ValidationError
-from starlette.requests import ClientDisconnect
 
 from langcache_mockserver.http.limits import relax
 from langcache_mockserver.http.problems import FieldError, ProblemError, invalid
@@ -19,11 +16,6 @@ from langcache_mockserver.http.problems import FieldError, ProblemError, invalid
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from starlette.requests import Request
-    from starlette.types import Scope
-
-CONTRACT = Path(__file__).parent.with_name("openapi.json").read_bytes()
-"""The contract (OpenAPI 3.1, JSON) that the server implements and serves."""
 
 MAX_FIELD_ERRORS = 20
 """How many violations an answer lists at most; the first one is as good as the hundredth."""
@@ -33,11 +25,9 @@ _MANY_VALUES = 200  # from here on, only the first violation of a body is listed
 Schemas: TypeAlias = "Mapping[str, Draft202012Validator]"
 """What checks the request bodies of a document, by the names of their schemas."""
 
-_HEADERS_KEY = "langcache_mockserver.headers"  # where a scope has its headers by name
 _BODY = "body"  # what `field` says of a violation that concerns the body as a whole
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _MAX_DIGITS = 309  # of an integer within the range of a double, the sign aside
-_BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 
 _RULES = {
     "minLength": "must have at least {} characters",
@@ -82,36 +72,6 @@ def request_schemas(document: bytes, relaxed: Collection[str] = ()) -> Schemas:
     }
 
 
-async def read_body(request: Request, max_bytes: int) -> bytes:
-    """Read the body of a request that must be JSON by its headers.
-
-    Args:
-        request: The request.
-        max_bytes: The largest body to accept, in bytes. A larger one is refused as soon as its
-            declared or received size shows it, without reading the rest.
-
-    Raises:
-        ProblemError: 415, where the body isn't declared as uncompressed JSON in UTF-8; 413, where
-            it is too large.
-    """
-    _check_media_type(request)
-    for declared in header_values(request.scope, b"content-length"):
-        # Twenty digits tell enough, and int() refuses some thousands of them.
-        if declared.isdigit() and int(declared[:20]) > max_bytes:
-            raise _too_large(max_bytes)
-    body = bytearray()
-    while True:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        part: bytes = message.get("body", b"")
-        if len(body) + len(part) > max_bytes:
-            raise _too_large(max_bytes)
-        if not message.get("more_body", False):
-            return bytes(body) + part if body else part
-        body += part
-
-
 def parse_body(body: bytes, schema: str, schemas: Schemas) -> dict[str, Any]:
     """Parse a request body and check it against the schema of its operation.
 
@@ -152,71 +112,6 @@ def parse_body(body: bytes, schema: str, schemas: Schemas) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-def decode_id(segment: str, parameter: str) -> str:
-    """Return the id that a segment of a path spells.
-
-    Args:
-        segment: The segment, percent-encoded as it came.
-        parameter: The name of the path parameter, for the error.
-
-    Raises:
-        ProblemError: 400, where the segment isn't percent-encoded UTF-8.
-    """
-    if segment.isascii() and "%" not in segment:
-        return segment
-    try:
-        if _BAD_ESCAPE.search(segment):
-            raise ValueError
-        return unquote_to_bytes(segment.encode("latin-1")).decode()
-    except ValueError:  # UnicodeDecodeError is one, too
-        message = f"must be percent-encoded UTF-8, has {len(segment)} characters"
-        raise invalid([FieldError(parameter, "encoding", message)]) from None
-
-
-def _check_media_type(request: Request) -> None:
-    content_types = header_values(request.scope, b"content-type")
-    if len(content_types) != 1:
-        raise ProblemError(
-            415,
-            "the Content-Type header must be given once, as application/json, "
-            f"is given {len(content_types)} times",
-        )
-    if content_types[0] != b"application/json":
-        _check_parameters(content_types[0])
-    for encoding in header_values(request.scope, b"content-encoding"):
-        if encoding.strip().lower() != b"identity":
-            raise ProblemError(415, "the body must not be compressed")
-
-
-def _check_parameters(content_type: bytes) -> None:
-    media_type, *parameters = (part.strip().lower() for part in content_type.split(b";"))
-    if media_type != b"application/json":
-        raise ProblemError(415, "the body must be application/json")
-    for parameter in parameters:
-        name, _, value = parameter.partition(b"=")
-        if name == b"charset" and value.strip(b'"') not in {b"utf-8", b"utf8"}:
-            raise ProblemError(415, "the body must be in UTF-8")
-
-
-def header_values(scope: Scope, name: bytes) -> list[bytes]:
-    """Return the values of a header of a request, as they came.
-
-    Args:
-        scope: The request's.
-        name: The header's name, in lower case.
-    """
-    by_name: dict[bytes, list[bytes]] | None = scope.get(_HEADERS_KEY)
-    if by_name is None:
-        by_name = scope[_HEADERS_KEY] = {}
-        for each, value in scope["headers"]:
-            by_name.setdefault(each, []).append(value)
-    return by_name.get(name, [])
-
-
-def _too_large(max_bytes: int) -> ProblemError:
-    return ProblemError(413, f"the body may have at most {max_bytes} bytes")
-
-
 def _parse(body: bytes) -> object:
     try:
         return _DECODER.decode(body.decode())
@@ -230,7 +125,7 @@ def _parse(body: bytes) -> object:
 
 
 def _invalid_body(rule: str, message: str) -> ProblemError:
-    return invalid([FieldError(_BODY, rule, message)])
+    return invalid(FieldError(_BODY, rule, message))
 
 
 def _unambiguous(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -240,7 +135,7 @@ def _unambiguous(pairs: list[tuple[str, object]]) -> dict[str, object]:
         for name, _ in pairs:
             if name in seen:
                 message = "must be given once, is given more than once"
-                raise invalid([FieldError(spell([name]), "duplicate", message)])
+                raise invalid(FieldError(spell([name]), "duplicate", message))
             seen.add(name)
     return members
 
@@ -302,7 +197,7 @@ def _first(validator: Draft202012Validator, value: object) -> ValidationError:
 def _refuse(violations: Iterable[FieldError]) -> None:
     listed = list(islice(violations, MAX_FIELD_ERRORS))
     if listed:
-        raise invalid(listed)
+        raise invalid(*listed)
 
 
 def _lone_surrogates(value: object) -> Iterator[FieldError]:

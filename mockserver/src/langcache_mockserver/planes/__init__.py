@@ -1,1 +1,1 @@
-"""One file for each plane of the API."""
+"""The planes of the API, one file each: they join HTTP with what the server knows and does."""

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import hmac
 import math
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from langcache_mockserver.domain.registry import Access, digest_of
-from langcache_mockserver.http.call import call_of
-from langcache_mockserver.http.problems import ProblemError
-from langcache_mockserver.http.validation import decode_id, header_values
-from langcache_mockserver.planes.service import in_worker, service_of
+from langcache_mockserver.http.exchange import exchange_of
+from langcache_mockserver.http.problems import ProblemError, unauthorized
+from langcache_mockserver.http.request import bearer_token, path_id
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from langcache_mockserver.domain.rate_limits import RateLimits
     from langcache_mockserver.domain.registry import CacheSettings, Key, Registry
-
-_BEARER = re.compile(rb"bearer +([\x21-\x7e]+)", re.IGNORECASE)
+    from langcache_mockserver.domain.worker_threads import WorkerThreads
 
 _MISSING = {
     Access.READ: "to read from this cache",
@@ -29,120 +26,89 @@ _MISSING = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """What decides who may do what.
+    """Decides who may do what.
 
     Attributes:
         strict: Whether the service's rules hold: only declared caches, only keys with grants.
-        registry: The caches and keys that are declared.
-        rate_limits: How often each key may ask.
+        registry: The declared caches and the keys.
+        rate_limits: How often each key may call.
         admin_digest: The SHA-256 of the admin token, in hexadecimal digits.
+        has_console_key: Whether the console demands the admin token: somebody chose it, or was told
+            it at the start.
+        workers: The threads that read the registry's records.
     """
 
     strict: bool
     registry: Registry
     rate_limits: RateLimits
     admin_digest: str
+    has_console_key: bool
+    workers: WorkerThreads
 
+    async def open_cache(self, request: Request, needed: Access) -> CacheSettings | None:
+        """Let the caller of an operation on a cache in; note key and cache in the exchange.
 
-async def open_cache(request: Request, needed: Access) -> CacheSettings | None:
-    """Let the caller of an operation on a cache in; `call_of` tells which cache and key it is.
+        Only those who have the needed grant can learn whether a cache exists.
 
-    Whether a cache exists is told only to those who have the grant that they need.
+        Args:
+            request: The request; its path has the cache's id.
+            needed: What a key must be allowed to do with the cache under strict rules.
 
-    Args:
-        request: The request; its path has the cache's id.
-        needed: What a key must be allowed to do with the cache under strict rules.
+        Returns:
+            The cache if it is declared, as it always is under strict rules.
 
-    Returns:
-        The cache, if it is declared, and it always is under strict rules.
+        Raises:
+            ProblemError: 401, if there is no key or it is unknown; 429, if it calls too often; 400,
+                if the id is malformed; 403, if the key lacks the grant; 404, if the cache is not
+                declared.
+        """
+        exchange = exchange_of(request)
+        exchange.key = bearer_token(request)
+        if self.registry.is_stale():
+            await self.workers.run(self.registry.refresh)
+        if not self.strict:
+            exchange.cache_id = path_id(request, "cacheId")
+            return self.registry.cache(exchange.cache_id)
+        key = await self._known_key(exchange.key)
+        exchange.cache_id = path_id(request, "cacheId")
+        if key.access(exchange.cache_id) < needed:
+            raise ProblemError(403, f"the key has no grant {_MISSING[needed]}")
+        cache = self.registry.cache(exchange.cache_id)
+        if cache is None:
+            await self.read_records()
+            cache = self.registry.cache(exchange.cache_id)
+        if cache is None:
+            raise ProblemError(404, "there is no cache of this id")
+        return cache
 
-    Raises:
-        ProblemError: 401, where there is no key or it is unknown; 429, where it asks too often;
-            400, where the id is malformed; 403, where the key lacks the grant; 404, where the
-            cache isn't declared.
-    """
-    call = call_of(request)
-    call.key = authenticate(request)
-    gate = service_of(request).gate
-    if gate.registry.is_stale():
-        await in_worker(request, gate.registry.refresh)
-    if not gate.strict:
-        call.cache_id = _cache_id(request)
-        return gate.registry.cache(call.cache_id)
-    key = await _known_key(request, gate, call.key)
-    call.cache_id = _cache_id(request)
-    if key.access(call.cache_id) < needed:
-        raise ProblemError(403, f"the key has no grant {_MISSING[needed]}")
-    cache = gate.registry.cache(call.cache_id)
-    if cache is None:
-        await read_records(request)
-        cache = gate.registry.cache(call.cache_id)
-    if cache is None:
-        raise ProblemError(404, "there is no cache of this id")
-    return cache
+    async def read_records(self) -> None:
+        """Read what other processes may have changed of caches and keys, if there are any."""
+        if self.registry.is_shared:
+            await self.workers.run(self.registry.refresh)
 
+    def check_admin(self, request: Request) -> None:
+        """Check that a request has the admin token.
 
-async def read_records(request: Request) -> None:
-    """Read what other processes may have changed of caches and keys, if there are any."""
-    registry = service_of(request).gate.registry
-    if registry.shared:
-        await in_worker(request, registry.refresh)
+        Raises:
+            ProblemError: 401, if it does not.
+        """
+        digest = digest_of(bearer_token(request))
+        if not hmac.compare_digest(digest, self.admin_digest):
+            raise unauthorized("the token is not the admin token of this server")
 
-
-def authenticate(request: Request) -> str:
-    """Return the API key that a request carries.
-
-    Raises:
-        ProblemError: 401, where the `Authorization` header is missing, given twice, or anything but
-            `Bearer <key>` with a key of visible ASCII characters.
-    """
-    headers = header_values(request.scope, b"authorization")
-    if not headers:
-        raise _refusal("the Authorization header is missing")
-    if len(headers) > 1:
-        raise _refusal(
-            f"the Authorization header must be given once, is given {len(headers)} times"
-        )
-    match = _BEARER.fullmatch(headers[0])
-    if match is None:
-        raise _refusal(
-            "the Authorization header must be 'Bearer <key>' with a key that is not empty"
-        )
-    return match[1].decode()
-
-
-def authenticate_admin(request: Request) -> None:
-    """Check that a request carries the admin token.
-
-    Raises:
-        ProblemError: 401, where it doesn't.
-    """
-    digest = digest_of(authenticate(request))
-    if not hmac.compare_digest(digest, service_of(request).gate.admin_digest):
-        raise _refusal("the token is not the admin token of this server")
-
-
-def _cache_id(request: Request) -> str:
-    return decode_id(request.path_params["cache_id"], "cacheId")
-
-
-async def _known_key(request: Request, gate: Gate, token: str) -> Key:
-    key = gate.registry.key(token)
-    if key is None:
-        await read_records(request)
-        key = gate.registry.key(token)
-    if key is None:
-        raise _refusal("the API key is unknown")
-    if key.rate_limit is not None:
-        wait = gate.rate_limits.take(key.id, key.rate_limit)
-        if wait > 0:
-            requests, seconds = key.rate_limit
-            detail = f"the key may send {requests} requests in {seconds:g} seconds"
-            raise ProblemError(429, detail, headers={"Retry-After": str(math.ceil(wait))})
-    return key
-
-
-def _refusal(detail: str) -> ProblemError:
-    return ProblemError(401, detail, headers={"WWW-Authenticate": "Bearer"})
+    async def _known_key(self, token: str) -> Key:
+        key = self.registry.key(token)
+        if key is None:
+            await self.read_records()
+            key = self.registry.key(token)
+        if key is None:
+            raise unauthorized("the API key is unknown")
+        if key.rate_limit is not None:
+            wait = self.rate_limits.take(key.id, key.rate_limit)
+            if wait > 0:
+                requests, seconds = key.rate_limit
+                detail = f"the key may send {requests} requests in {seconds:g} seconds"
+                raise ProblemError(429, detail, headers={"Retry-After": str(math.ceil(wait))})
+        return key

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
 from langcache.engine.embedders import MiniLMEmbedder
 from langcache_mockserver.domain.registry import CacheSettings, moment
-from langcache_mockserver.http.bodies import body_of
-from langcache_mockserver.http.call import call_of
+from langcache_mockserver.http.documents import CONTROL_CONTRACT
+from langcache_mockserver.http.exchange import exchange_of
 from langcache_mockserver.http.problems import FieldError, ProblemError, invalid
-from langcache_mockserver.http.response import JSONAnswer
+from langcache_mockserver.http.request import path_id
+from langcache_mockserver.http.response import JSONResponse
 from langcache_mockserver.http.routing import routes_of
-from langcache_mockserver.http.validation import decode_id
-from langcache_mockserver.planes.auth import authenticate_admin, read_records
-from langcache_mockserver.planes.service import in_worker, service_of
+from langcache_mockserver.planes.service import service_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,13 +25,10 @@ if TYPE_CHECKING:
 
     from langcache_mockserver.planes.service import Service
 
-CONTROL_CONTRACT = Path(__file__).parent.with_name("control-openapi.json").read_bytes()
-"""The contract (OpenAPI 3.1, JSON) of control plane and identity, which the server serves."""
-
 
 async def _create_cache(request: Request) -> Response:
     service = service_of(request)
-    body = await body_of(request, "CreateCacheRequest")
+    body = await service.bodies.read(request, "CreateCacheRequest")
     cache = CacheSettings(
         id=uuid.uuid4().hex,
         name=body["name"],
@@ -44,23 +39,23 @@ async def _create_cache(request: Request) -> Response:
         search_strategies=tuple(body.get("searchStrategies", ["semantic"])),
         created_at=moment(service.clock()),
     )
-    await in_worker(request, service.gate.registry.add_cache, cache)
-    return JSONAnswer({"cacheId": cache.id}, 201)
+    await service.workers.run(service.gate.registry.add_cache, cache)
+    return JSONResponse({"cacheId": cache.id}, 201)
 
 
 async def _list_caches(request: Request) -> Response:
     service = service_of(request)
-    await read_records(request)
+    await service.gate.read_records()
     caches = service.gate.registry.caches()
-    return JSONAnswer({"caches": [_as_json(service, cache) for cache in caches]})
+    return JSONResponse({"caches": [_as_json(service, cache) for cache in caches]})
 
 
 async def _get_cache(request: Request) -> Response:
-    return JSONAnswer(_as_json(service_of(request), await _cache_of(request)))
+    return JSONResponse(_as_json(service_of(request), await _cache_of(request)))
 
 
 async def _update_cache(request: Request) -> Response:
-    body = await body_of(request, "UpdateCacheRequest")
+    body = await service_of(request).bodies.read(request, "UpdateCacheRequest")
 
     def change(cache: CacheSettings) -> CacheSettings:
         return replace(
@@ -71,7 +66,7 @@ async def _update_cache(request: Request) -> Response:
         )
 
     cache = await _change_cache(request, change)
-    return JSONAnswer({"cacheId": cache.id}, 201)
+    return JSONResponse({"cacheId": cache.id}, 201)
 
 
 async def _delete_cache(request: Request) -> Response:
@@ -79,18 +74,18 @@ async def _delete_cache(request: Request) -> Response:
     # First the cache, so that nobody stores an entry after the flush.
     cache = await _change_cache(request, lambda _cache: None)
     if with_entries:
-        await in_worker(request, service_of(request).caches.flush, cache.id)
-    return JSONAnswer({"cacheId": cache.id})
+        await service_of(request).caches.flush(cache.id)
+    return JSONResponse({"cacheId": cache.id})
 
 
 async def _flush_cache(request: Request) -> Response:
     cache = await _cache_of(request)
-    await in_worker(request, service_of(request).caches.flush, cache.id)
+    await service_of(request).caches.flush(cache.id)
     return Response(status_code=204)
 
 
 async def _list_embedding_providers(request: Request) -> Response:
-    return JSONAnswer({"embeddingProviders": [_embedding(service_of(request))]})
+    return JSONResponse({"embeddingProviders": [_embedding(service_of(request))]})
 
 
 async def _contract(_request: Request) -> Response:
@@ -103,8 +98,9 @@ async def _cache_of(request: Request) -> CacheSettings:
     Raises:
         ProblemError: 404, where there is none.
     """
-    await read_records(request)
-    cache = service_of(request).gate.registry.cache(_cache_id(request))
+    gate = service_of(request).gate
+    await gate.read_records()
+    cache = gate.registry.cache(_cache_id(request))
     if cache is None:
         raise _no_cache()
     return cache
@@ -118,19 +114,19 @@ async def _change_cache(
     Raises:
         ProblemError: 403, where the configuration declares it; 404, where there is none.
     """
-    registry = service_of(request).gate.registry
-    cache_id = _cache_id(request)
+    service, cache_id = service_of(request), _cache_id(request)
+    registry = service.gate.registry
     cache = registry.cache(cache_id)
     if cache and cache.configured:
         raise ProblemError(403, "the configuration declares this cache; it can't be changed here")
-    cache = await in_worker(request, registry.change_cache, cache_id, change)
+    cache = await service.workers.run(registry.change_cache, cache_id, change)
     if cache is None:
         raise _no_cache()
     return cache
 
 
 def _cache_id(request: Request) -> str:
-    cache_id = call_of(request).cache_id = decode_id(request.path_params["cache_id"], "cacheId")
+    cache_id = exchange_of(request).cache_id = path_id(request, "cacheId")
     return cache_id
 
 
@@ -146,19 +142,17 @@ def _flag(request: Request, name: str) -> bool:
     message = f"must be given once, as true or false, is given {len(values)} times"
     if len(values) == 1:
         message = f"must be one of true, false, has {len(values[0])} characters"
-    raise invalid([FieldError(name, "enum", message)])
+    raise invalid(FieldError(name, "enum", message))
 
 
 def _as_json(service: Service, cache: CacheSettings) -> dict[str, Any]:
-    threshold = cache.default_threshold
+    threshold, about = cache.default_threshold, service.description
     return {
         "cacheId": cache.id,
         "name": cache.name,
         "databaseId": cache.database_id,
-        "databaseName": service.settings.storage.partition(":")[0],
-        "defaultSearchThreshold": (
-            service.settings.default_threshold if threshold is None else threshold
-        ),
+        "databaseName": about.storage,
+        "defaultSearchThreshold": about.default_threshold if threshold is None else threshold,
         "defaultTtlMillis": cache.default_ttl_millis,
         "attributes": list(cache.attributes),
         "searchStrategies": list(cache.search_strategies),
@@ -169,7 +163,7 @@ def _as_json(service: Service, cache: CacheSettings) -> dict[str, Any]:
 
 
 def _embedding(service: Service) -> dict[str, Any]:
-    embedder = service.embedder
+    embedder = service.description.embedder
     return {
         "embeddingProvider": "local" if isinstance(embedder, MiniLMEmbedder) else "custom",
         "embeddingModel": embedder.model_id,
@@ -183,8 +177,8 @@ def admin_operation(
     """Return an endpoint that notes which operation it is and lets nobody in but the admin."""
 
     async def guarded(request: Request) -> Response:
-        call_of(request).operation = operation
-        authenticate_admin(request)
+        exchange_of(request).operation = operation
+        service_of(request).gate.check_admin(request)
         return await endpoint(request)
 
     return guarded
@@ -199,13 +193,13 @@ ROUTES = [
         POST=admin_operation("createCache", _create_cache),
     ),
     *routes_of(
-        f"{_CACHES}/{{cache_id}}",
+        f"{_CACHES}/{{cacheId}}",
         GET=admin_operation("getCache", _get_cache),
         PATCH=admin_operation("updateCache", _update_cache),
         DELETE=admin_operation("deleteCache", _delete_cache),
     ),
     *routes_of(
-        f"{_CACHES}/{{cache_id}}/entries", DELETE=admin_operation("flushCache", _flush_cache)
+        f"{_CACHES}/{{cacheId}}/entries", DELETE=admin_operation("flushCache", _flush_cache)
     ),
     *routes_of(
         "/control/v1/embedding-providers",

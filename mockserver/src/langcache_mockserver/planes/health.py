@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from langcache_mockserver.http.response import JSONAnswer
+from langcache_mockserver.http.response import JSONResponse
 from langcache_mockserver.http.routing import routes_of
-from langcache_mockserver.planes.service import in_worker, service_of
+from langcache_mockserver.planes.service import service_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -17,17 +17,17 @@ _log = logging.getLogger("langcache_mockserver")
 
 
 async def readiness(request: Request) -> Response:
-    """Say whether the storage can be used; an endpoint that needs no key."""
+    """Tell whether the storage can be used; an endpoint that needs no key."""
     try:
-        await in_worker(request, service_of(request).caches.check)
+        await service_of(request).caches.check()
     except Exception as error:  # noqa: BLE001 - a backend may fail in ways of its own
         _log.warning("the storage can't be used: %s", type(error).__name__)
-        return JSONAnswer({"ok": False}, 503)
-    return JSONAnswer({"ok": True})
+        return JSONResponse({"ok": False}, 503)
+    return JSONResponse({"ok": True})
 
 
 async def _liveness(_request: Request) -> Response:
-    return JSONAnswer({"ok": True})
+    return JSONResponse({"ok": True})
 
 
 ROUTES = [

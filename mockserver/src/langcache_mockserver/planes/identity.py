@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 from langcache_mockserver.domain.registry import Access, Key, digest_of, grants_of, moment
-from langcache_mockserver.http.bodies import body_of
 from langcache_mockserver.http.problems import ProblemError
-from langcache_mockserver.http.response import JSONAnswer
+from langcache_mockserver.http.request import path_id
+from langcache_mockserver.http.response import JSONResponse
 from langcache_mockserver.http.routing import routes_of
-from langcache_mockserver.http.validation import decode_id
-from langcache_mockserver.planes.auth import read_records
 from langcache_mockserver.planes.control import admin_operation
 from langcache_mockserver.planes.health import readiness
-from langcache_mockserver.planes.service import in_worker, service_of
+from langcache_mockserver.planes.service import service_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
 
 async def _create_key(request: Request) -> Response:
     service = service_of(request)
-    body = await body_of(request, "CreateKeyRequest")
+    body = await service.bodies.read(request, "CreateKeyRequest")
     token = _new_token()
     key = Key(
         id=uuid.uuid4().hex,
@@ -37,20 +35,21 @@ async def _create_key(request: Request) -> Response:
         grants=grants_of((grant["resourceId"], grant["actions"]) for grant in body["grants"]),
         created_at=moment(service.clock()),
     )
-    await in_worker(request, service.gate.registry.add_key, key)
-    return JSONAnswer(_with_token(key, token), 201)
+    await service.workers.run(service.gate.registry.add_key, key)
+    return JSONResponse(_with_token(key, token), 201)
 
 
 async def _list_keys(request: Request) -> Response:
-    await read_records(request)
-    keys = service_of(request).gate.registry.minted_keys()
-    return JSONAnswer({"apiKeys": [_as_json(key) for key in keys]})
+    gate = service_of(request).gate
+    await gate.read_records()
+    keys = gate.registry.minted_keys()
+    return JSONResponse({"apiKeys": [_as_json(key) for key in keys]})
 
 
 async def _rotate_key(request: Request) -> Response:
     token = _new_token()
     key = await _change_key(request, lambda key: replace(key, digest=digest_of(token)))
-    return JSONAnswer(_with_token(key, token))
+    return JSONResponse(_with_token(key, token))
 
 
 async def _delete_key(request: Request) -> Response:
@@ -64,9 +63,8 @@ async def _change_key(request: Request, change: Callable[[Key], Key | None]) -> 
     Raises:
         ProblemError: 404, where there is none.
     """
-    key_id = decode_id(request.path_params["key_id"], "keyId")
-    registry = service_of(request).gate.registry
-    key = await in_worker(request, registry.change_key, key_id, change)
+    service, key_id = service_of(request), path_id(request, "keyId")
+    key = await service.workers.run(service.gate.registry.change_key, key_id, change)
     if key is None:
         raise ProblemError(404, "there is no API key of this id")
     return key
@@ -101,8 +99,8 @@ ROUTES = [
         GET=admin_operation("listKeys", _list_keys),
         POST=admin_operation("createKey", _create_key),
     ),
-    *routes_of(f"{_KEYS}/{{key_id}}", DELETE=admin_operation("deleteKey", _delete_key)),
-    *routes_of(f"{_KEYS}/{{key_id}}/rotate", POST=admin_operation("rotateKey", _rotate_key)),
+    *routes_of(f"{_KEYS}/{{keyId}}", DELETE=admin_operation("deleteKey", _delete_key)),
+    *routes_of(f"{_KEYS}/{{keyId}}/rotate", POST=admin_operation("rotateKey", _rotate_key)),
     *routes_of("/identity/v1/health/ready", GET=readiness),
 ]
 """The routes of identity, and its probe."""

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from starlette.responses import Response
 
 from langcache_mockserver.controls.clock import Clock, ClockError
 from langcache_mockserver.controls.recording import from_json, to_line
+from langcache_mockserver.http.bodies import Bodies, read_bytes
+from langcache_mockserver.http.documents import MOCK_DOCUMENT
 from langcache_mockserver.http.problems import FieldError, ProblemError, invalid
-from langcache_mockserver.http.response import JSONAnswer
+from langcache_mockserver.http.response import JSONResponse
 from langcache_mockserver.http.routing import routes_of
-from langcache_mockserver.http.validation import parse_body, read_body, request_schemas
-from langcache_mockserver.planes.service import in_worker, service_of
+from langcache_mockserver.http.validation import request_schemas
+from langcache_mockserver.planes.service import service_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,16 +26,10 @@ if TYPE_CHECKING:
     from langcache_mockserver.controls.faults import ActiveFault
     from langcache_mockserver.controls.journal import JournalEntry, JournalFilter
 
-DOCUMENT = Path(__file__).parent.with_name("mock-openapi.json").read_bytes()
-"""The description of the test controls (OpenAPI 3.1, JSON)."""
-
 MAX_BODY_BYTES = 256 << 20
 """The largest body that the test controls take, in bytes: they have a limit of their own."""
 
-BODY_SECONDS = 600
-"""How long such a body may take to arrive."""
-
-_SCHEMAS = request_schemas(DOCUMENT)
+_SCHEMAS = request_schemas(MOCK_DOCUMENT)
 _JSON_LINES = ("application/jsonl", "application/x-ndjson")
 
 # How the members of a fault are called in Python, and how many of their units make one there.
@@ -49,17 +44,17 @@ _WHOLE = ("nth", "seed", "times", "status", "retryAfter", "dripBytes")
 
 
 async def _document(_request: Request) -> Response:
-    return Response(DOCUMENT, media_type="application/json")
+    return Response(MOCK_DOCUMENT, media_type="application/json")
 
 
 async def _reset(request: Request) -> Response:
     controls = _controls(request)
     cache_id = (await _body(request, "ResetRequest")).get("cacheId")
     if cache_id is None:
-        await in_worker(request, controls.state.reset)
+        await service_of(request).workers.run(controls.state.reset)
         controls.reset_observation()
     else:
-        await in_worker(request, controls.state.reset, cache_id)
+        await service_of(request).workers.run(controls.state.reset, cache_id)
     return Response(status_code=204)
 
 
@@ -67,17 +62,17 @@ async def _seed(request: Request) -> Response:
     query = _query(request, cacheId=_name)
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type in _JSON_LINES:
-        body = _as_array(await _read(request))
-        seed = await in_worker(request, parse_body, body, "SeedRequest", _SCHEMAS)
+        lines = await read_bytes(request, MAX_BODY_BYTES)
+        seed = await _bodies(request).parse(_as_array(lines), "SeedRequest")
     else:
         seed = await _body(request, "SeedRequest")
     cache_id = seed.get("cacheId", query.get("cacheId"))
     state = _controls(request).state
     try:
-        ids = await in_worker(request, state.seed, seed["entries"], cache_id)
+        ids = await service_of(request).workers.run(state.seed, seed["entries"], cache_id)
     except ValueError as error:
         raise _refused(error) from None
-    return JSONAnswer({"entryIds": ids}, 201)
+    return JSONResponse({"entryIds": ids}, 201)
 
 
 async def _dump(request: Request) -> Response:
@@ -85,21 +80,21 @@ async def _dump(request: Request) -> Response:
     controls = _controls(request)
     cache_ids = request.query_params.getlist("cacheId")
     vectors = query.get("vectors", True)
-    dump = await in_worker(request, controls.dump, cache_ids, vectors=vectors)
-    return await in_worker(request, JSONAnswer, dump)
+    dump = await service_of(request).workers.run(controls.dump, cache_ids, vectors=vectors)
+    return await service_of(request).workers.run(JSONResponse, dump)
 
 
 async def _load(request: Request) -> Response:
     dump = await _body(request, "State")
     try:
-        count = await in_worker(request, _controls(request).load, cast("Any", dump))
+        count = await service_of(request).workers.run(_controls(request).load, cast("Any", dump))
     except (ClockError, ValueError) as error:
         raise _refused(error) from None
-    return JSONAnswer({"entries": count})
+    return JSONResponse({"entries": count})
 
 
 async def _faults(request: Request) -> Response:
-    return JSONAnswer({"faults": [_fault_json(each) for each in _controls(request).faults]})
+    return JSONResponse({"faults": [_fault_json(each) for each in _controls(request).faults]})
 
 
 async def _add_fault(request: Request) -> Response:
@@ -113,7 +108,7 @@ async def _add_fault(request: Request) -> Response:
         active = _controls(request).faults.add(**options)
     except ValueError as error:
         raise _refused(error) from None
-    return JSONAnswer(_fault_json(active), 201)
+    return JSONResponse(_fault_json(active), 201)
 
 
 async def _clear_faults(request: Request) -> Response:
@@ -122,7 +117,7 @@ async def _clear_faults(request: Request) -> Response:
 
 
 async def _remove_fault(request: Request) -> Response:
-    if not _controls(request).faults.remove(request.path_params["fault_id"]):
+    if not _controls(request).faults.remove(request.path_params["faultId"]):
         raise ProblemError(404, "there is no fault of this id")
     return Response(status_code=204)
 
@@ -144,7 +139,7 @@ async def _journal(request: Request) -> Response:
     journal = _controls(request).journal
     found = journal.find(**cast("JournalFilter", query))
     shown = found if limit is None else found[max(0, len(found) - limit) :]
-    return JSONAnswer(
+    return JSONResponse(
         {
             "count": len(found),
             "bodies": journal.bodies,
@@ -175,14 +170,14 @@ def _clock_endpoint(
             change(clock, body)
         except (ClockError, ValueError) as error:
             raise _refused(error) from None
-        return JSONAnswer({"now": clock(), "frozen": clock.frozen})
+        return JSONResponse({"now": clock(), "frozen": clock.frozen})
 
     return endpoint
 
 
 async def _recording(request: Request) -> Response:
     recording = _controls(request).recording
-    return JSONAnswer({"mode": recording.mode, "count": len(recording.exchanges)})
+    return JSONResponse({"mode": recording.mode, "count": len(recording.exchanges)})
 
 
 async def _set_recording(request: Request) -> Response:
@@ -211,23 +206,16 @@ def _controls(request: Request) -> Controls:
     return cast("Controls", service_of(request).controls)
 
 
+def _bodies(request: Request) -> Bodies:
+    return Bodies(_SCHEMAS, MAX_BODY_BYTES, service_of(request).workers)
+
+
 async def _body(request: Request, schema: str) -> dict[str, Any]:
     """Return the body of a request; none at all counts as `{}`."""
     headers = request.headers
     if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
-        body = b"{}"
-    else:
-        body = await read_body(request, MAX_BODY_BYTES)
-    return await in_worker(request, parse_body, body, schema, _SCHEMAS)
-
-
-async def _read(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise ProblemError(413, f"the body may have at most {MAX_BODY_BYTES} bytes")
-    return bytes(body)
+        return await _bodies(request).parse(b"{}", schema)
+    return await _bodies(request).read(request, schema)
 
 
 def _as_array(lines: bytes) -> bytes:
@@ -243,13 +231,13 @@ def _query(request: Request, **kinds: Callable[[str], Any]) -> dict[str, Any]:
     for name, text in request.query_params.items():
         if name not in kinds:
             message = f"must be one of {', '.join(kinds)}, is a name of {len(name)} characters"
-            raise invalid([FieldError("query", "additionalProperties", message)])
+            raise invalid(FieldError("query", "additionalProperties", message))
         try:
             values[name] = kinds[name](text)
         except ValueError:
             kind = kinds[name].__name__.strip("_")
             message = f"must be a value of type {kind}, has {len(text)} characters"
-            raise invalid([FieldError(name, "type", message)]) from None
+            raise invalid(FieldError(name, "type", message)) from None
     return values
 
 
@@ -279,7 +267,7 @@ def _refused(error: Exception) -> ProblemError:
     if not separator:
         name, message = "body", str(error)
     names = {python_name: json_name for json_name, (python_name, _) in _FAULT_NAMES.items()}
-    return invalid([FieldError(names.get(name, name), "value", message)])
+    return invalid(FieldError(names.get(name, name), "value", message))
 
 
 def _fault_json(active: ActiveFault) -> dict[str, Any]:
@@ -322,7 +310,7 @@ ROUTES = [
     *routes_of(f"{_V1}/seed", POST=_seed),
     *routes_of(f"{_V1}/state", GET=_dump, PUT=_load),
     *routes_of(f"{_V1}/faults", GET=_faults, POST=_add_fault, DELETE=_clear_faults),
-    *routes_of(f"{_V1}/faults/{{fault_id}}", DELETE=_remove_fault),
+    *routes_of(f"{_V1}/faults/{{faultId}}", DELETE=_remove_fault),
     *routes_of(f"{_V1}/journal", GET=_journal, PUT=_set_journal, DELETE=_clear_journal),
     *routes_of(f"{_V1}/clock", GET=_clock_endpoint(lambda _clock, _body: None)),
     *routes_of(

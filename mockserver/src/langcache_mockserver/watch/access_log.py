@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from langcache_mockserver.http.observing import Exchange
+    from langcache_mockserver.http.exchange import Exchange
 
 LOGGER = "langcache_mockserver.access"
 
@@ -32,21 +32,20 @@ class AccessLog:
 
     def __call__(self, exchange: Exchange) -> None:
         """Log a request that is over."""
-        call = exchange.call
         fields: dict[str, object] = {
             "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
-            "request_id": call.request_id,
+            "request_id": exchange.request_id,
             "asked_id": exchange.asked_id[:_MOST_ID_CHARACTERS],
             "client": exchange.client,
             "method": exchange.method,
             "path": exchange.path,
-            "operation": call.operation,
-            "cache_id": call.cache_id,
+            "operation": exchange.operation,
+            "cache_id": exchange.cache_id,
             "status": exchange.status,
             "duration_ms": round(exchange.seconds * 1000, 3),
             "bytes_in": exchange.bytes_in,
             "bytes_out": exchange.bytes_out,
-            "outcome": call.outcome,
+            "outcome": exchange.outcome,
         }
         _log.info("%s", self._format(fields))
 

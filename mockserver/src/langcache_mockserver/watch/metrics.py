@@ -7,18 +7,11 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from starlette.responses import Response
-
-from langcache_mockserver.http.problems import not_found
-from langcache_mockserver.http.routing import routes_of
-from langcache_mockserver.planes.service import in_worker, service_of
-from langcache_mockserver.watch.prometheus import MEDIA_TYPE, Counter, Gauge, Histogram, text_of
+from langcache_mockserver.watch.prometheus import Counter, Gauge, Histogram, text_of
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-
     from langcache.engine.storage import StorageBackend
-    from langcache_mockserver.http.observing import Exchange
+    from langcache_mockserver.http.exchange import Exchange
 
 _log = logging.getLogger("langcache_mockserver")
 
@@ -93,15 +86,14 @@ class Metrics:
 
     def observe_request(self, exchange: Exchange) -> None:
         """Count a request that is over."""
-        call = exchange.call
-        operation = call.operation or _OTHER
+        operation = exchange.operation or _OTHER
         method = exchange.method if exchange.method in _METHODS else _OTHER
         self._requests.add(operation, method, str(exchange.status))
         self._durations.observe(exchange.seconds, operation)
-        if call.cache_id and 200 <= exchange.status < 300:
-            cache = self._label_of(call.cache_id)
-            if call.outcome:
-                self._lookups.add(cache, call.outcome)
+        if exchange.cache_id and 200 <= exchange.status < 300:
+            cache = self._label_of(exchange.cache_id)
+            if exchange.outcome:
+                self._lookups.add(cache, exchange.outcome)
 
     def observe_embedding(self, seconds: float) -> None:
         """Note how long it took to embed."""
@@ -149,15 +141,3 @@ class Metrics:
             self._bytes.set(self._storage.namespace_bytes(cache_id), cache_id)
         now = time.monotonic()
         self._sizes_due = now + max(_LEAST_AGE_SECONDS, _AGE_PER_COST * (now - started))
-
-
-async def _metrics(request: Request) -> Response:
-    metrics = service_of(request).metrics
-    if metrics is None:
-        raise not_found()
-    text = await in_worker(request, metrics.text)
-    return Response(text, headers={"content-type": MEDIA_TYPE})
-
-
-ROUTES = routes_of("/metrics", GET=_metrics)
-"""The route of the metrics, which needs no key."""

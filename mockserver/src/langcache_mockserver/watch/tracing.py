@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import propagate, trace
 
-from langcache_mockserver.http.call import call_in
+from langcache_mockserver.http.exchange import exchange_in
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,7 +19,7 @@ class Tracing:
     query or body. It goes where the process has OpenTelemetry send its spans.
 
     Args:
-        app: What to call.
+        app: What to exchange.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -52,14 +52,14 @@ class Tracing:
             try:
                 await self._app(scope, receive, noted_send)
             finally:
-                call = call_in(scope)
-                span.update_name(call.operation or scope["method"])
+                exchange = exchange_in(scope)
+                span.update_name(exchange.operation or scope["method"])
                 attributes = {
                     "http.request.method": scope["method"],
                     "http.response.status_code": status,
-                    "langcache.operation": call.operation,
-                    "langcache.cache_id": call.cache_id,
-                    "langcache.outcome": call.outcome,
+                    "langcache.operation": exchange.operation,
+                    "langcache.cache_id": exchange.cache_id,
+                    "langcache.outcome": exchange.outcome,
                 }
                 span.set_attributes({name: value for name, value in attributes.items() if value})
                 if not status or status >= 500:

@@ -1,0 +1,38 @@
+"""Failures of the storage and the embedder, as the contract's 424."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from langcache.engine.embedders import EmbedderError
+from langcache.engine.storage import StorageError, StorageFullError
+from langcache_mockserver.http.exchange import exchange_of
+from langcache_mockserver.http.problems import ProblemError
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from langcache_mockserver.http.routing import ErrorHandlers
+
+_log = logging.getLogger("langcache_mockserver")
+
+
+def _failed_dependency(request: Request, error: Exception) -> ProblemError:
+    """Return the problem of a request that the storage or the embedder failed.
+
+    The message of the error goes to the log only: it may name hosts and files.
+    """
+    _log.error("request %s: %s", exchange_of(request).request_id, error)
+    if isinstance(error, StorageFullError):
+        return ProblemError(424, "the storage has no room", kind="/errors/database-out-of-memory")
+    if isinstance(error, StorageError):
+        return ProblemError(424, "the storage can't be used at the moment")
+    return ProblemError(424, "the embedding can't be made at the moment")
+
+
+ERROR_HANDLERS: ErrorHandlers = {
+    StorageError: _failed_dependency,
+    EmbedderError: _failed_dependency,
+}
+"""How these failures become problems."""
