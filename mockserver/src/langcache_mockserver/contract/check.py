@@ -12,14 +12,10 @@ from typing import TYPE_CHECKING
 import httpx
 
 from langcache_mockserver.contract.document import OPERATIONS
+from langcache_mockserver.contract.errors import DepartureError, FailureError, NotCheckedError
 from langcache_mockserver.contract.probe import Probe
 from langcache_mockserver.contract.report import Finding, Outcome, Report
-from langcache_mockserver.contract.rule import (
-    Certainty,
-    DepartureError,
-    FailureError,
-    NotCheckedError,
-)
+from langcache_mockserver.contract.rule import Certainty
 from langcache_mockserver.contract.rules import RULES
 from langcache_mockserver.contract.target import Target, UnusableError
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx
 
 from langcache_mockserver.contract.document import OPERATIONS, violations
-from langcache_mockserver.contract.rule import (
+from langcache_mockserver.contract.errors import (
     DepartureError,
     FailureError,
     NotCheckedError,

@@ -1,4 +1,4 @@
-"""Rules of the contract: what they are, and how they say that one is broken."""
+"""Rules of the contract."""
 
 from __future__ import annotations
 
@@ -11,28 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from langcache_mockserver.contract.probe import Probe
-
-
-class DepartureError(Exception):
-    """A rule that does not hold.
-
-    Args:
-        expected: What the contract says.
-        got: What was seen instead.
-    """
-
-    def __init__(self, expected: str, got: str) -> None:
-        super().__init__(f"expected {expected}; got {got}")
-        self.expected = expected
-        self.got = got
-
-
-class FailureError(DepartureError):
-    """A request that the service failed to answer, or answered with a 5xx: no rule allows that."""
-
-
-class NotCheckedError(Exception):
-    """A rule that can't be checked here; the text says why."""
 
 
 class Certainty(Enum):
@@ -80,9 +58,3 @@ def rule(
         return Rule(name, statement, check, certainty, destructive)
 
     return make
-
-
-def require(holds: bool, expected: str, got: object) -> None:
-    """Say that a rule does not hold, unless it does."""
-    if not holds:
-        raise DepartureError(expected, str(got))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from langcache_mockserver.contract.rule import Certainty, NotCheckedError, Rule, rule
+from langcache_mockserver.contract.errors import NotCheckedError
+from langcache_mockserver.contract.rule import Certainty, Rule, rule
 from langcache_mockserver.contract.rules.deleting import NOT_FOUND
 
 if TYPE_CHECKING:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from langcache_mockserver.contract.errors import NotCheckedError, require
 from langcache_mockserver.contract.probe import EVERYTHING, EXACT, SEMANTIC
-from langcache_mockserver.contract.rule import Certainty, NotCheckedError, require, rule
+from langcache_mockserver.contract.rule import Certainty, rule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
+from langcache_mockserver.contract.errors import NotCheckedError, require
 from langcache_mockserver.contract.probe import EXACT, SEMANTIC
-from langcache_mockserver.contract.rule import NotCheckedError, require, rule
+from langcache_mockserver.contract.rule import rule
 
 if TYPE_CHECKING:
     from langcache_mockserver.contract.probe import Probe

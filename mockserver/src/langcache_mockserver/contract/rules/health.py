@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from langcache_mockserver.contract.rule import require, rule
+from langcache_mockserver.contract.errors import require
+from langcache_mockserver.contract.rule import rule
 
 if TYPE_CHECKING:
     from langcache_mockserver.contract.probe import Probe

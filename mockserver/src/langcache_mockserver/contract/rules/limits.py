@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from langcache_mockserver.contract.rule import Certainty, DepartureError, Rule, require, rule
+from langcache_mockserver.contract.errors import DepartureError, require
+from langcache_mockserver.contract.rule import Certainty, Rule, rule
 
 if TYPE_CHECKING:
     from langcache_mockserver.contract.probe import Answer, Probe

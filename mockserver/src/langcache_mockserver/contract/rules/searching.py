@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from langcache_mockserver.contract.errors import DepartureError, NotCheckedError, require
 from langcache_mockserver.contract.probe import EVERYTHING, EXACT, SEMANTIC
-from langcache_mockserver.contract.rule import (
-    Certainty,
-    DepartureError,
-    NotCheckedError,
-    require,
-    rule,
-)
+from langcache_mockserver.contract.rule import Certainty, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,8 +6,9 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
+from langcache_mockserver.contract.errors import require
 from langcache_mockserver.contract.probe import EXACT
-from langcache_mockserver.contract.rule import Certainty, require, rule
+from langcache_mockserver.contract.rule import Certainty, rule
 
 if TYPE_CHECKING:
     from langcache_mockserver.contract.probe import Found, Probe
