@@ -221,8 +221,8 @@ def measure_load(entries: int, seconds: float, rounds: int) -> None:
 
 def measure_parts(entries: int) -> None:
     """Print what the parts of a search take, in one thread without a network."""
-    from langcache_mockserver.http.response import JSONResponse
     from langcache_mockserver.http.documents import CONTRACT
+    from langcache_mockserver.http.response import JSONResponse
     from langcache_mockserver.http.validation import parse_body, request_schemas
 
     from langcache.engine import InMemoryStorage, MiniLMEmbedder
