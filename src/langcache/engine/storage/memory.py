@@ -115,7 +115,12 @@ class InMemoryStorage(StorageBackend):
 
     @override
     def is_quick(self, scope: Scope) -> bool:
-        """Return whether the scope has 20,000 entries or fewer."""
+        """Return whether the scope has 20,000 entries or fewer.
+
+        False in a subclass, whose methods may block.
+        """
+        if type(self) is not InMemoryStorage:
+            return False
         holder = self._namespaces.get(scope.namespace)
         found = holder and holder.scopes.get(scope[1:])
         return not found or len(found.records) <= _QUICK_ENTRIES
