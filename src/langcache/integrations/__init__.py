@@ -1,1 +1,1 @@
-"""LangCache inside other libraries: one module each, which imports its library when imported."""
+"""LangCache in other libraries: one package for each, which imports its library when imported."""

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langcache.integrations.litellm._requests import RequestReader, digest
+from langcache.integrations.litellm._question import QuestionReader
+from langcache.integrations.litellm._scope import digest
 
 NAMES = st.text(max_size=3)
 VALUES = st.recursive(
@@ -47,7 +48,7 @@ def test_the_order_of_parameters_does_not_count(parameters):
 
 @given(st.text(max_size=3), TURNS, st.text(max_size=3), TURNS)
 def test_requests_share_an_id_when_everything_is_equal_only(key, turns, other_key, other_turns):
-    reader = RequestReader("index", max_question_length=100, latin_only=False)
+    reader = QuestionReader("index", max_question_length=100, latin_only=False)
     one = reader.read(f"k{key}", {"messages": turns})
     other = reader.read(f"k{other_key}", {"messages": other_turns})
     assert (one.id == other.id) == ((key, turns) == (other_key, other_turns))
@@ -55,10 +56,10 @@ def test_requests_share_an_id_when_everything_is_equal_only(key, turns, other_ke
 
 @given(TURNS, TURNS)
 def test_requests_share_a_scope_when_the_questions_differ_at_most(turns, other_turns):
-    reader = RequestReader("index", max_question_length=100, latin_only=False)
+    reader = QuestionReader("index", max_question_length=100, latin_only=False)
     one = reader.read("k", {"messages": turns})
     other = reader.read("k", {"messages": other_turns})
-    if one.scope == other.scope:
+    if one.context_hash == other.context_hash:
         assert turns[:-1] == other_turns[:-1]
         assert turns[-1]["role"] == other_turns[-1]["role"]
-        assert turns == other_turns or None not in (one.question, other.question)
+        assert turns == other_turns or None not in (one.text, other.text)

@@ -1,4 +1,4 @@
-"""Semantic caching for LiteLLM: `enable()` is all it takes.
+"""Semantic caching for LiteLLM.
 
     import langcache.integrations.litellm
 
@@ -7,8 +7,8 @@
 Needs the extra `litellm`.
 """
 
+from langcache.integrations.litellm.activation import disable, enable, update
 from langcache.integrations.litellm.backend import LangCacheSemanticCache
 from langcache.integrations.litellm.statistics import Statistics
-from langcache.integrations.litellm.switch import disable, enable, update
 
 __all__ = ["LangCacheSemanticCache", "Statistics", "disable", "enable", "update"]

@@ -1,4 +1,4 @@
-"""What constructors check about their arguments."""
+"""Checks of the constructors' arguments."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ def check_number(name: str, value: Any, least: float, most: float) -> float:
     """Return a number that is within a range.
 
     Raises:
-        TypeError: It is no number.
-        ValueError: It is out of the range.
+        TypeError: It is not a number.
+        ValueError: It is out of range.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{name}: must be a number, got {type(value).__name__}")

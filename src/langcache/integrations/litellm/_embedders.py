@@ -1,4 +1,4 @@
-"""Embedders by the names that LiteLLM's users know."""
+"""Embedders by the model names of LiteLLM."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from langcache.engine import MiniLMEmbedder
 from langcache.engine.embedders import create_embedder
-from langcache.integrations.litellm._foreign import litellm
+from langcache.integrations.litellm._litellm import litellm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,31 +22,31 @@ _OWN = ("openai:", "sentence-transformers:")
 
 
 def open_embedder(model: str | Embedder) -> Embedder:
-    """Return the embedder that a name stands for; an embedder is returned as it is.
+    """Return the embedder that a name selects; an embedder is returned unchanged.
 
     Raises:
         ValueError: The name is empty, or the embedder lacks a setting.
-        ImportError: The embedder needs a package that is not installed.
+        ImportError: A package that the embedder needs is not installed.
     """
     if not isinstance(model, str):
         return model
     if not model:
-        raise ValueError("embedding_model: must be a name or an embedder, got an empty string")
+        raise ValueError("embedding_model: must not be empty")
     if model == "minilm" or model.startswith(_OWN):
         return create_embedder(model)
     return LiteLLMEmbedder(model)
 
 
 def reads_latin_only(embedder: Embedder) -> bool:
-    """Tell whether an embedder takes words of other scripts for one and the same unknown word."""
+    """Return whether an embedder treats all words in other scripts as one unknown word."""
     return isinstance(embedder, MiniLMEmbedder)
 
 
 class LiteLLMEmbedder:
-    """Embeds with any model that `litellm.embedding` knows, past LiteLLM's own cache.
+    """Embeds with any model of `litellm.embedding`, without LiteLLM's cache.
 
     Args:
-        model: The model's name, as LiteLLM has it.
+        model: LiteLLM's name of the model.
     """
 
     def __init__(self, model: str) -> None:
@@ -59,19 +59,19 @@ class LiteLLMEmbedder:
 
     @property
     def dimensions(self) -> int:
-        """Length of each vector; asks the model for one."""
+        """Length of each vector. Each access calls the model."""
         return self.embed(["length"]).shape[1]
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed texts, all in one call of the model.
+        """Embed texts in one call of the model.
 
         Raises:
-            Exception: What LiteLLM raises.
+            Exception: Any error that LiteLLM raises.
         """
         response: Any = litellm.embedding(
             model=self._model,
             input=list(texts),
-            # A lookup that asks the cache for its own question's vector would not end.
+            # Without this, a lookup would query the cache for its vector, which is a lookup too.
             cache={"no-cache": True, "no-store": True},
         )
         vectors = np.array([each["embedding"] for each in response.data], np.float32)

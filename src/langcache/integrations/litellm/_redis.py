@@ -1,4 +1,4 @@
-"""Which Redis is meant: by a URL, by its parts, or by the environment."""
+"""The address of a Redis: a URL, its parts, or environment variables."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _DEFAULT_PORT = "6379"
 
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
-    """What the caller says of a Redis; LiteLLM's names and environment variables.
+    """The address of a Redis, with LiteLLM's names for arguments and environment variables.
 
     Attributes:
-        redis_url: A whole URL, or None.
-        host: Its host, or None for the environment's `REDIS_HOST`.
-        port: Its port, or None for the environment's `REDIS_PORT`, or 6379.
-        password: Its password, or None for the environment's `REDIS_PASSWORD`, or none.
+        redis_url: The URL, or None.
+        host: The host; None for `REDIS_HOST` of the environment.
+        port: The port; None for `REDIS_PORT` of the environment, or 6379.
+        password: The password; None for `REDIS_PASSWORD` of the environment, or no password.
     """
 
     redis_url: str | None = field(default=None, repr=False)
@@ -26,20 +26,21 @@ class RedisAddress:
     password: str | None = field(default=None, repr=False)
 
     def __bool__(self) -> bool:
-        """Return whether anything is said."""
+        """Return whether any part is given."""
         return any(
             each is not None for each in (self.redis_url, self.host, self.port, self.password)
         )
 
     def url(self) -> str:
-        """Return the URL of the Redis; what is not said is taken from the environment.
+        """Return the URL of the Redis. Missing parts are taken from the environment.
 
-        Without host and URL, that is `REDIS_URL`, or else made of `REDIS_HOST`, `REDIS_PORT` and
+        When no part is given, `REDIS_URL` takes precedence over `REDIS_HOST`, `REDIS_PORT` and
         `REDIS_PASSWORD`.
 
         Raises:
-            TypeError: A part is no str (or int, for the port).
-            ValueError: There is neither URL nor host, there are both, or the port is none.
+            TypeError: A part is not a str (the port: a str or int).
+            ValueError: There is neither a URL nor a host, the URL comes with other parts, or the
+                port is out of range.
         """
         for name in ("redis_url", "host", "password"):
             part: object = getattr(self, name)
@@ -54,8 +55,8 @@ class RedisAddress:
         host = self.host or os.environ.get("REDIS_HOST")
         if not host:
             raise ValueError(
-                "host: must be given for a Redis, or redis_url,"
-                " or the environment's REDIS_HOST or REDIS_URL"
+                "host: is required for Redis, unless redis_url or the environment variable"
+                " REDIS_URL or REDIS_HOST is given"
             )
         port = str(
             os.environ.get("REDIS_PORT") or _DEFAULT_PORT if self.port is None else self.port

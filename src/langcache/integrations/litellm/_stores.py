@@ -1,10 +1,9 @@
-"""Where answers are kept: the engine in this process, or a LangCache service."""
+"""The places where answers are stored: the engine in this process, or a LangCache service."""
 
 from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,58 +12,44 @@ from langcache.engine import CacheEntry, StorageBackend
 from langcache.engine.embedders.vector_memory import VectorMemory
 from langcache.engine.storage.create import create_storage, is_redis_url, is_storage_name
 from langcache.engine.storage.entry import Scope
+from langcache.integrations.litellm._answer import Answer
 
 if TYPE_CHECKING:
     from langcache import LangCache
     from langcache.engine import Embedder
+    from langcache.integrations.litellm._question import Question
     from langcache.integrations.litellm._redis import RedisAddress
-    from langcache.integrations.litellm._requests import Request
 
-# An entry that is found by its id alone needs no embedding of its own, but it has to have one.
+# Every entry has an embedding, even one that is found by its id alone.
 _NO_MODEL = "none"
 _NO_EMBEDDING = np.ones(1, np.float32)
 _NO_EMBEDDING.flags.writeable = False
-_REMEMBERED_VECTORS = 256
+_VECTORS = 256
 _ATTRIBUTE = "scope"
-# Stands for the prompt of an entry that is found by its attribute alone.
+# Replaces the prompt of an entry that is found by its attribute alone.
 _NO_PROMPT = "exact"
-_MOST_MILLIS = 31_556_952_000
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """An answer that was found.
-
-    Attributes:
-        text: The answer, as it was stored.
-        similarity: (1 + cosine) / 2 of the two questions, in [0, 1]; 1 for the same request.
-        exact: Whether the whole request is the same.
-    """
-
-    text: str = field(repr=False)
-    similarity: float
-    exact: bool
+_MAX_MILLIS = 31_556_952_000
 
 
 class Store(ABC):
-    """Keeps the answers of requests."""
+    """Stores the answers to questions."""
 
     @abstractmethod
-    def find(self, request: Request, threshold: float) -> Found | None:
-        """Return the answer to the request, or to one like it."""
+    def find(self, question: Question, threshold: float) -> Answer | None:
+        """Return the answer to the same question, or to one at least `threshold` similar to it."""
 
-    def find_at_once(self, request: Request) -> Found | None:
-        """Return the answer to the very same request, if to look for it takes microseconds."""
-        del request
+    def find_at_once(self, question: Question) -> Answer | None:
+        """Return the answer to the same question, if the lookup takes only microseconds."""
+        del question
         return None
 
     @abstractmethod
-    def keep(self, request: Request, text: str, ttl: float | None) -> None:
-        """Store an answer, for `ttl` seconds or, if that is None, for good."""
+    def keep(self, question: Question, answer: Answer, ttl: float | None) -> None:
+        """Store an answer for `ttl` seconds; None means without expiry."""
 
     @abstractmethod
     def ping(self) -> None:
-        """Return if the storage answers; raise if not."""
+        """Raise an error unless the storage answers."""
 
 
 class EngineStore(Store):
@@ -72,52 +57,48 @@ class EngineStore(Store):
 
     Args:
         storage: The storage backend.
-        embedder: Makes the vectors of questions.
+        embedder: Embeds the questions.
         namespace: The storage's namespace.
     """
 
     def __init__(self, storage: StorageBackend, embedder: Embedder, namespace: str) -> None:
         self._storage = storage
         # A miss embeds the question; storing its answer needs the same vector soon after.
-        self._embedder = VectorMemory(embedder, _REMEMBERED_VECTORS)
+        self._embedder = VectorMemory(embedder, _VECTORS)
         self._namespace = namespace
 
-    def find_at_once(self, request: Request) -> Found | None:
-        scope = Scope(self._namespace, self._embedder.model_id, request.scope)
-        return self._same(request) if self._storage.is_quick(scope) else None
+    def _scope(self, question: Question) -> Scope:
+        if question.text is None:
+            return Scope(self._namespace, _NO_MODEL)
+        return Scope(self._namespace, self._embedder.model_id, question.context_hash)
 
-    def _same(self, request: Request) -> Found | None:
-        same = self._storage.get(self._namespace, request.id)
-        return Found(same.response, 1.0, exact=True) if same else None
+    def _same(self, question: Question) -> Answer | None:
+        same = self._storage.get(self._namespace, question.id)
+        return Answer(same.response) if same else None
 
-    def find(self, request: Request, threshold: float) -> Found | None:
-        same = self._same(request)
-        if same or request.question is None:
+    def find_at_once(self, question: Question) -> Answer | None:
+        return self._same(question) if self._storage.is_quick(self._scope(question)) else None
+
+    def find(self, question: Question, threshold: float) -> Answer | None:
+        same = self._same(question)
+        if same or question.text is None:
             return same
-        result = self._storage.search(
-            self._embedder.embed_one(request.question),
-            self._namespace,
-            self._embedder.model_id,
-            request.scope,
-            threshold,
-        )
+        vector = self._embedder.embed_one(question.text)
+        result = self._storage.search(vector, *self._scope(question), threshold)
         if result is None or result.entry is None:
             return None
-        return Found(result.entry.response, result.best_score, exact=False)
+        return Answer(result.entry.response, result.best_score, exact=False)
 
-    def keep(self, request: Request, text: str, ttl: float | None) -> None:
-        question = request.question
-        alike = question is not None
+    def keep(self, question: Question, answer: Answer, ttl: float | None) -> None:
+        text = question.text
         now = time.time()
         self._storage.store(
             CacheEntry(
-                id=request.id,
-                prompt=question if alike else "",
-                response=text,
-                embedding=self._embedder.embed_one(question) if alike else _NO_EMBEDDING,
-                namespace=self._namespace,
-                embedding_model_id=self._embedder.model_id if alike else _NO_MODEL,
-                context_hash=request.scope if alike else "",
+                id=question.id,
+                prompt=text or "",
+                response=answer.text,
+                embedding=_NO_EMBEDDING if text is None else self._embedder.embed_one(text),
+                **self._scope(question)._asdict(),
                 created_at=now,
                 updated_at=now,
                 expires_at=None if ttl is None else now + ttl,
@@ -131,49 +112,49 @@ class EngineStore(Store):
 class ServiceStore(Store):
     """Answers in a LangCache service.
 
-    An entry's scope is in its attribute `scope`, which the cache has to declare. What is not
-    compared by meaning is stored under a scope of its own, so that the service sees neither prompt
-    nor parameters of it.
+    Each entry has the attribute `scope`, which the cache must declare. It is the context hash of a
+    question that is compared by meaning, and the id of any other question, whose prompt and
+    parameters are not sent to the service.
 
     Args:
         client: The client.
-        timeout_ms: The longest that one call may take, in milliseconds.
+        timeout_ms: The time budget of each call, in milliseconds.
     """
 
     def __init__(self, client: LangCache, timeout_ms: int) -> None:
         self._client = client
         self._timeout_ms = timeout_ms
 
-    def find(self, request: Request, threshold: float) -> Found | None:
-        if request.question is not None:
-            found = self._search(request.question, request.scope, threshold)
+    def find(self, question: Question, threshold: float) -> Answer | None:
+        if question.text is not None:
+            found = self._search(question.text, question.context_hash, threshold)
             if found:
                 return found
-        return self._search(_NO_PROMPT, request.id, 0)
+        return self._search(_NO_PROMPT, question.id, 0)
 
-    def _search(self, prompt: str, scope: str, threshold: float) -> Found | None:
+    def _search(self, prompt: str, attribute: str, threshold: float) -> Answer | None:
         found = self._client.search(
             prompt=prompt,
             similarity_threshold=threshold,
-            attributes={_ATTRIBUTE: scope},
+            attributes={_ATTRIBUTE: attribute},
             max_results=1,
             timeout_ms=self._timeout_ms,
         ).data
-        # Whatever a service makes of the attribute, an answer of another scope is none.
-        if not found or found[0].attributes.get(_ATTRIBUTE) != scope:
+        # Check the attribute here too, in case the service ignores it.
+        if not found or found[0].attributes.get(_ATTRIBUTE) != attribute:
             return None
         entry = found[0]
-        same = entry.prompt == prompt
-        return Found(entry.response, 1.0 if same else min(entry.similarity, 1.0), exact=same)
+        if entry.prompt == prompt:
+            return Answer(entry.response)
+        return Answer(entry.response, min(entry.similarity, 1.0), exact=False)
 
-    def keep(self, request: Request, text: str, ttl: float | None) -> None:
-        question = request.question
-        alike = question is not None
+    def keep(self, question: Question, answer: Answer, ttl: float | None) -> None:
+        text = question.text
         self._client.set(
-            prompt=question if alike else _NO_PROMPT,
-            response=text,
-            attributes={_ATTRIBUTE: request.scope if alike else request.id},
-            ttl_millis=None if ttl is None else min(max(round(ttl * 1000), 1), _MOST_MILLIS),
+            prompt=_NO_PROMPT if text is None else text,
+            response=answer.text,
+            attributes={_ATTRIBUTE: question.id if text is None else question.context_hash},
+            ttl_millis=None if ttl is None else min(max(round(ttl * 1000), 1), _MAX_MILLIS),
             timeout_ms=self._timeout_ms,
         )
 
@@ -185,16 +166,16 @@ def open_storage(storage: str, redis: RedisAddress) -> StorageBackend:
     """Return the storage backend that a string names.
 
     Args:
-        storage: "memory", "sqlite:PATH", "redis" or the URL of a Redis.
-        redis: Which Redis is meant by "redis".
+        storage: "memory", "sqlite:PATH", "redis" or a Redis URL.
+        redis: The address to use for "redis".
 
     Raises:
-        ValueError: The string names none, or the Redis is not said.
-        TypeError: What says which Redis has the wrong type.
-        ImportError: The package for Redis is not installed.
+        ValueError: The string names no storage, or the address is incomplete.
+        TypeError: A part of the address has the wrong type.
+        ImportError: The extra `redis` is not installed.
     """
     if redis and storage != "redis":
-        raise ValueError('storage: must be "redis", or left out, when a Redis is given')
+        raise ValueError('storage: must be "redis" or left out with a Redis address')
     if storage == "redis":
         url = redis.url()
         from langcache.engine import RedisStorage  # needs the extra
@@ -203,6 +184,6 @@ def open_storage(storage: str, redis: RedisAddress) -> StorageBackend:
     if is_storage_name(storage) or is_redis_url(storage):
         return create_storage(storage)
     raise ValueError(
-        'storage: must be "memory", "sqlite:PATH", "redis", the URL of a Redis, a StorageBackend'
-        f" or a LangCache client, got a string of {len(storage)} characters"
+        'storage: must be "memory", "sqlite:PATH", "redis", a Redis URL, a StorageBackend or a'
+        f" LangCache client, got a string of {len(storage)} characters"
     )

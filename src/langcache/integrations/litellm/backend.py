@@ -1,4 +1,4 @@
-"""The cache behind LiteLLM's: it knows what an answer depends on, and keeps it."""
+"""The cache backend for LiteLLM: finds and stores the answers to questions."""
 
 from __future__ import annotations
 
@@ -11,81 +11,79 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from langcache import LangCache
 from langcache.engine import StorageBackend
-from langcache.integrations.litellm._answers import calls_tool, is_answer, is_ttl, parsed, text_of
-from langcache.integrations.litellm._budget import Budget
+from langcache.engine._steps import Steps, arun, call, run
+from langcache.integrations.litellm._answer import Answer, answer_of, calls_tool, is_ttl
 from langcache.integrations.litellm._checks import check_number
 from langcache.integrations.litellm._embedders import open_embedder, reads_latin_only
-from langcache.integrations.litellm._flights import Wait
-from langcache.integrations.litellm._foreign import BaseCache
+from langcache.integrations.litellm._litellm import BaseCache
+from langcache.integrations.litellm._question import QuestionReader
 from langcache.integrations.litellm._redis import RedisAddress
-from langcache.integrations.litellm._requests import RequestReader
-from langcache.integrations.litellm._stores import EngineStore, Found, ServiceStore, open_storage
+from langcache.integrations.litellm._stores import EngineStore, ServiceStore, open_storage
+from langcache.integrations.litellm._worker_pool import WorkerPool
 from langcache.integrations.litellm.statistics import Counters, Statistics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping
+    from collections.abc import Generator, Iterable, Mapping
 
     from langcache.engine import Embedder
-    from langcache.integrations.litellm._flights import Flights
-    from langcache.integrations.litellm._requests import Request
-
-    _T = TypeVar("_T")
-    _Steps = Generator[Callable[[], Any] | Wait, Any, _T]
+    from langcache.integrations.litellm._pending_calls import PendingCalls
+    from langcache.integrations.litellm._question import Question
 
 __all__ = ["LangCacheSemanticCache"]
 
 _SIMILARITY = "semantic-similarity"
+_T = TypeVar("_T")
 
-# LiteLLM hands a synchronous lookup less than the call's arguments.
+# LiteLLM passes only some of the call's arguments to a synchronous lookup.
 _arguments: ContextVar[Mapping[str, Any] | None] = ContextVar("_arguments", default=None)
 
 
 class LangCacheSemanticCache(BaseCache):
     """A LiteLLM cache backend that answers questions which mean the same.
 
-    `langcache.integrations.litellm.enable` puts it to work, and has LiteLLM hand it everything
-    that an answer depends on. Behind a `litellm.Cache` of another making
-    (`Cache(type="redis-semantic", _backend=...)`) it has LiteLLM's key to go by, besides the
-    messages.
+    `langcache.integrations.litellm.enable` installs it, and makes LiteLLM pass it everything that
+    an answer depends on. Inside any other `litellm.Cache`
+    (`Cache(type="redis-semantic", _backend=...)`) it only knows LiteLLM's key and the messages.
 
-    An answer is found again by the same request, or by one that differs in its question only: the
-    last message, if it is a user's and nothing but text, or the prompt of a text completion. The
-    earlier messages, the system prompt and the parameters have to be equal, and so have the
-    numbers in the question. Answers that call a tool are found by the same request only.
+    A lookup finds the answer to the same question, or to one that differs in its text only. The
+    text is the last message, if that is a user message of text only, or the prompt of a text
+    completion. The earlier messages, the system prompt, the parameters and the numbers in the text
+    must be equal. Answers that call a tool are found by the same question only.
 
-    No method raises for what goes wrong with the storage or the embedder, nor waits for them
-    longer than the budget; the logger `langcache.integrations.litellm` tells of it once, and
-    `statistics` always.
+    No method raises an error of the storage or the embedder, or waits for them longer than the
+    budget. They are counted in `statistics`, and the logger `langcache.integrations.litellm` logs
+    the first one.
 
     Args:
-        similarity_threshold: The least similarity of two questions, (1 + cosine) / 2: 1 is the
-            same vector, 0 the opposite one. It is the scale of all of langcache, and stands for
-            the cosine distance 2 * (1 - similarity), in [0, 2]. Where LiteLLM's own semantic
-            caches say s, say (1 + s) / 2 here for the same strictness.
-        storage: Where answers are kept: "memory" for this process; "sqlite:PATH" for memory and a
-            file; "redis", or a URL like "redis://HOST:PORT", for a Redis that several processes
+        similarity_threshold: The least similarity of two questions, (1 + cosine) / 2: 1 for the
+            same vector, 0 for the opposite one. It corresponds to the cosine distance
+            2 * (1 - similarity), in [0, 2]. For the threshold s of LiteLLM's own semantic caches,
+            use (1 + s) / 2.
+        storage: Where answers are stored: "memory" for this process; "sqlite:PATH" for memory and
+            a file; "redis", or a URL like "redis://HOST:PORT", for a Redis that several processes
             share; any `langcache.engine.StorageBackend`; or a `langcache.LangCache` client for a
-            service, whose cache has to declare the attribute `scope`. A service embeds by itself.
-        embedding_model: What embeds questions: "minilm" for the model in `langcache-minilm`,
+            service, which embeds the questions itself and whose cache must declare the attribute
+            `scope`.
+        embedding_model: Embeds the questions: "minilm" for the model in `langcache-minilm`,
             "openai:MODEL" or "sentence-transformers:NAME" for the engine's embedders, any other
             name for `litellm.embedding`, or a `langcache.engine.Embedder`.
-        index_name: Answers of another name are never found.
+        index_name: Caches with different names share no answers.
         budget_seconds: How long a completion may wait for a lookup or a store.
-        max_question_length: Longer questions are found by the same request only; in characters.
-            By default as many as "minilm" is sure to read; it overlooks what follows. A service
-            takes 1024 at most.
-        redis_url: The URL of the Redis, without `host`, `port` and `password`. One of the four
-            makes "redis" the storage when none is said.
-        host: The host of the Redis; by default the environment's `REDIS_HOST`. When none of the
-            four is given, and the storage is "redis", the environment's `REDIS_URL` goes first.
-        port: The port of the Redis; by default the environment's `REDIS_PORT`, or 6379.
-        password: The password of the Redis; by default the environment's `REDIS_PASSWORD`, or
-            none.
+        max_question_length: Longer questions are not compared by meaning; in characters. The
+            default is the length that "minilm" reads in any case; it ignores the rest of a longer
+            text. A service accepts at most 1024.
+        redis_url: The URL of the Redis, instead of `host`, `port` and `password`. Each of the four
+            makes "redis" the default storage.
+        host: The host of the Redis; by default `REDIS_HOST` of the environment. With the storage
+            "redis" and none of the four, `REDIS_URL` of the environment takes precedence.
+        port: The port of the Redis; by default `REDIS_PORT` of the environment, or 6379.
+        password: The password of the Redis; by default `REDIS_PASSWORD` of the environment, or no
+            password.
 
     Raises:
         TypeError: An argument has the wrong type.
-        ValueError: An argument is out of its range, or names no storage or embedder.
-        ImportError: The embedder needs a package that is not installed.
+        ValueError: An argument is out of range, or names no storage or embedder.
+        ImportError: A package that the storage or the embedder needs is not installed.
     """
 
     def __init__(
@@ -110,14 +108,14 @@ class LangCacheSemanticCache(BaseCache):
         if storage is None:
             storage = "redis" if redis else "memory"
         if redis and not isinstance(storage, str):
-            raise ValueError("storage: must be left out when a Redis is given")
+            raise ValueError("storage: must be left out with a Redis address")
         if not isinstance(cast("object", storage), (str, StorageBackend, LangCache)):
             raise TypeError(
                 "storage: must be a str, a StorageBackend or a LangCache client,"
                 f" got {type(cast('object', storage)).__name__}"
             )
         self._counters = Counters()
-        self._budget = Budget(budget, self._counters)
+        self._workers = WorkerPool(budget, self._counters)
         self._opened: StorageBackend | None = None
         latin_only = False
         if isinstance(storage, LangCache):
@@ -129,10 +127,10 @@ class LangCacheSemanticCache(BaseCache):
             embedding_model = open_embedder(embedding_model)
             latin_only = reads_latin_only(embedding_model)
             self._store = EngineStore(storage, embedding_model, index_name)
-        self._reader = RequestReader(
+        self._reader = QuestionReader(
             index_name, max_question_length=max_question_length, latin_only=latin_only
         )
-        self.flights: Flights | None = None
+        self.pending_calls: PendingCalls | None = None
         self.parts: dict[str, Any] = {"storage": storage, "embedding_model": embedding_model}
 
     @property
@@ -147,12 +145,12 @@ class LangCacheSemanticCache(BaseCache):
 
     @property
     def statistics(self) -> Statistics:
-        """What the cache has done so far."""
+        """Counts of lookups and stores since the cache was created."""
         return self._counters.snapshot()
 
     @contextlib.contextmanager
     def serving(self, arguments: Mapping[str, Any]) -> Generator[None]:
-        """Let the synchronous lookups in the block know all arguments of the call."""
+        """Use all of the call's arguments in the synchronous lookups of the block."""
         token = _arguments.set(arguments)
         try:
             yield
@@ -160,16 +158,16 @@ class LangCacheSemanticCache(BaseCache):
             _arguments.reset(token)
 
     def failed(self, error: Exception) -> None:
-        """Count an error of what the user has supplied, and tell of it."""
-        self._budget.failed(error)
+        """Count and log an error of the user's own code."""
+        self._workers.failed(error)
 
     def get_cache(self, key: str, **kwargs: Any) -> Any:
-        """Return the answer to a request, as it was stored, or None.
+        """Return the answer to a question, as it was stored, or None.
 
         Args:
-            key: What LiteLLM made of the call's parameters.
+            key: The key that LiteLLM made of the call's parameters.
             kwargs: The call's arguments. `metadata["semantic-similarity"]` is set to the
-                similarity of what was found, 1.0 for the same request and 0.0 for nothing.
+                similarity of the answer's question: 1.0 for the same question, 0.0 on a miss.
         """
         return self._run(self._get(key, _arguments.get() or kwargs, kwargs))
 
@@ -181,9 +179,9 @@ class LangCacheSemanticCache(BaseCache):
         """Store an answer.
 
         Args:
-            key: What LiteLLM made of the call's parameters.
-            value: The answer; anything that JSON can hold. What it cannot is not stored.
-            kwargs: The call's arguments; `ttl` says after how many seconds to forget the answer.
+            key: The key that LiteLLM made of the call's parameters.
+            value: The answer. One that has no JSON form is not stored.
+            kwargs: The call's arguments; `ttl` is how long to keep the answer, in seconds.
         """
         self._run(self._set(self._read(key, kwargs), value, kwargs))
 
@@ -194,7 +192,7 @@ class LangCacheSemanticCache(BaseCache):
     async def async_set_cache_pipeline(
         self, cache_list: Iterable[tuple[str, Any]], **kwargs: Any
     ) -> None:
-        """Store the embeddings of several inputs, each under a key of its own.
+        """Store the embeddings of several inputs, each under its own key.
 
         Args:
             cache_list: The keys and the embeddings.
@@ -204,8 +202,8 @@ class LangCacheSemanticCache(BaseCache):
             await self._arun(self._set(self._reader.read_input(key), value, kwargs))
 
     async def ping(self) -> bool:
-        """Tell whether the storage answers within the budget."""
-        return await self._budget.arun(self._answers) or False
+        """Return whether the storage answers within the budget."""
+        return await self._workers.arun(self._answers) or False
 
     async def test_connection(self) -> dict[str, str]:
         """Return `{"status": "success" or "failed", "message": ...}`."""
@@ -214,7 +212,7 @@ class LangCacheSemanticCache(BaseCache):
         return {"status": "failed", "message": "the storage does not answer; see the log"}
 
     async def disconnect(self) -> None:
-        """Close the storage, if it was made here; the cache must not be used again then."""
+        """Close a storage that the cache opened itself. The cache cannot be used afterwards."""
         if self._opened:
             self._opened.close()
 
@@ -222,117 +220,104 @@ class LangCacheSemanticCache(BaseCache):
         self._store.ping()
         return True
 
-    def _read(self, key: str, arguments: Mapping[str, Any]) -> Request | None:
-        # LiteLLM asks for the embedding of one input by its key alone.
+    def _read(self, key: str, arguments: Mapping[str, Any]) -> Question | None:
+        # LiteLLM looks up the embedding of one input with nothing but its key.
         if arguments.keys() <= {"cache_key"}:
             return self._reader.read_input(key)
         return self._reader.read(key, arguments)
 
-    # What follows is the same for threads and tasks: generators that yield what to wait for.
-
-    def _get(
-        self, key: str, arguments: Mapping[str, Any], kwargs: Mapping[str, Any]
-    ) -> _Steps[Any]:
-        found: Found | None = None
-        request = self._read(key, arguments)
-        if request is None:
+    def _get(self, key: str, arguments: Mapping[str, Any], kwargs: Mapping[str, Any]) -> Steps[Any]:
+        found: Answer | None = None
+        question = self._read(key, arguments)
+        if question is None:
             self._counters.add("skipped")
         else:
-            found = yield from self._look_up(request, arguments)
+            found = yield from self._look_up(question, arguments)
         for each in (arguments, kwargs):
             metadata = each.get("metadata")
             if isinstance(metadata, dict):
                 metadata[_SIMILARITY] = found.similarity if found else 0.0
         return json.loads(found.text) if found else None
 
-    def _look_up(self, request: Request, arguments: Mapping[str, Any]) -> _Steps[Found | None]:
-        flights, call_id = self.flights, arguments.get("litellm_call_id")
-        if flights and isinstance(call_id, str) and _may_share(arguments):
-            # First, so that an answer is either on its way here or in the storage already.
-            found = yield from self._another_answer(flights, request, call_id)
-            if found:
+    def _look_up(self, question: Question, arguments: Mapping[str, Any]) -> Steps[Answer | None]:
+        pending, call_id = self.pending_calls, arguments.get("litellm_call_id")
+        if pending and isinstance(call_id, str) and _may_share(arguments):
+            # Before the storage, so that an answer that arrives meanwhile is not missed.
+            shared = yield from self._shared_answer(pending, question, call_id)
+            if shared:
                 self._counters.add("shared_answers")
-                return found
-        # The most common hit need not pay for the way to another thread and back.
-        found = _answer(self._store.find_at_once(request)) or (yield partial(self._find, request))
+                return shared
+        # The most common hit avoids the switch to another thread.
+        found = _readable(self._store.find_at_once(question))
+        if not found:
+            find = partial(self._find, question)
+            found = yield from call(self._workers.run, self._workers.arun, find)
         if not found:
             self._counters.add("misses")
             return None
         self._counters.add("exact_hits" if found.exact else "semantic_hits")
-        if flights:
-            flights.answer(request.id, found)
-            flights.finish(request.id)
+        if pending:
+            pending.resolve(question.id, found)
+            pending.finish(question.id)
         return found
 
-    def _another_answer(
-        self, flights: Flights, request: Request, call_id: str
-    ) -> _Steps[Found | None]:
-        """Wait for a call that asks the same; None when there is none, or nothing came of it."""
-        deadline = time.monotonic() + flights.seconds
-        while flight := flights.join(request.id, call_id):
-            found = yield Wait(flight, deadline - time.monotonic())
-            if found or not flight.answer.done():
+    def _shared_answer(
+        self, pending_calls: PendingCalls, question: Question, call_id: str
+    ) -> Steps[Answer | None]:
+        """Return the answer of a concurrent call, or None when there is none."""
+        deadline = time.monotonic() + pending_calls.seconds
+        while pending := pending_calls.join(question.id, call_id):
+            found = yield from call(pending.wait, pending.await_, deadline - time.monotonic())
+            if found or not pending.answer.done():
                 return found
         return None
 
-    def _find(self, request: Request) -> Found | None:
-        return _answer(self._store.find(request, self._threshold))
+    def _find(self, question: Question) -> Answer | None:
+        return _readable(self._store.find(question, self._threshold))
 
-    def _set(self, request: Request | None, value: Any, kwargs: Mapping[str, Any]) -> _Steps[None]:
-        text = text_of(value)
+    def _set(self, question: Question | None, value: Any, kwargs: Mapping[str, Any]) -> Steps[None]:
+        answer = answer_of(value)
         ttl = kwargs.get("ttl")
-        if request is None or text is None or not (ttl is None or is_ttl(ttl)):
+        if question is None or answer is None or not (ttl is None or is_ttl(ttl)):
             self._counters.add("skipped")
             return
         if calls_tool(value):
-            request = request.exact()
-        flights = self.flights
-        if flights:
-            flights.answer(request.id, Found(text, 1.0, exact=True))
+            question = question.exact()
+        pending = self.pending_calls
+        if pending:
+            pending.resolve(question.id, answer)
         try:
-            yield partial(self._keep, request, text, ttl)
+            keep = partial(self._keep, question, answer, ttl)
+            yield from call(self._workers.run, self._workers.arun, keep)
         finally:
-            if flights:
-                flights.finish(request.id)
+            if pending:
+                pending.finish(question.id)
 
-    def _keep(self, request: Request, text: str, ttl: float | None) -> None:
-        self._store.keep(request, text, ttl)
+    def _keep(self, question: Question, answer: Answer, ttl: float | None) -> None:
+        self._store.keep(question, answer, ttl)
         self._counters.add("stores")
 
-    def _run(self, steps: _Steps[_T]) -> _T | None:
-        result: Any = None
+    def _run(self, steps: Steps[_T]) -> _T | None:
         try:
-            while True:
-                step = steps.send(result)
-                result = step.wait() if isinstance(step, Wait) else self._budget.run(step)
-        except StopIteration as stop:
-            return stop.value
-        except Exception as error:  # noqa: BLE001 - no cache is worth a completion
+            return run(steps)
+        except Exception as error:  # noqa: BLE001 - no error of the cache may fail a completion
             self.failed(error)
             return None
 
-    async def _arun(self, steps: _Steps[_T]) -> _T | None:
-        result: Any = None
+    async def _arun(self, steps: Steps[_T]) -> _T | None:
         try:
-            while True:
-                step = steps.send(result)
-                result = await (
-                    step.await_() if isinstance(step, Wait) else self._budget.arun(step)
-                )
-        except StopIteration as stop:
-            return stop.value
-        except Exception as error:  # noqa: BLE001 - no cache is worth a completion
+            return await arun(steps)
+        except Exception as error:  # noqa: BLE001 - no error of the cache may fail a completion
             self.failed(error)
             return None
 
 
-def _answer(found: Found | None) -> Found | None:
-    """Return what was found if it is an answer that LiteLLM can read."""
-    return found if found and is_answer(parsed(found.text)) else None
+def _readable(answer: Answer | None) -> Answer | None:
+    return answer if answer and answer.is_readable else None
 
 
 def _may_share(arguments: Mapping[str, Any]) -> bool:
-    """Tell whether an answer to a call is sure to be stored when the call ends."""
+    """Return whether an answer to a call is sure to be stored when the call ends."""
     controls: Any = arguments.get("cache") or {}
-    # A stream ends when its reader pleases.
+    # A stream may never end.
     return not arguments.get("stream") and not controls.get("no-store")

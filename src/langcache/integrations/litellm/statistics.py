@@ -1,4 +1,4 @@
-"""What a cache has done so far."""
+"""Counts of a cache's lookups and stores."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ __all__ = ["Statistics"]
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Counts since a cache was made.
+    """Counts since the cache was created.
 
     Attributes:
-        exact_hits: Lookups that found the answer to the same request.
-        semantic_hits: Lookups that found the answer to a question with the same meaning.
-        shared_answers: Lookups that waited for the answer to the same request, which another call
-            was getting from the model.
-        misses: Lookups that found none of these.
-        stores: Answers that were stored.
-        skipped: Lookups and answers that are none of the cache's business, such as a request that
-            cannot be compared with others, or an answer that is not JSON.
-        timeouts: Lookups and stores that took longer than the budget.
-        failures: Lookups and stores that the storage, the embedder or the user's own function
-            failed in. One that was late first counts as both.
+        exact_hits: Lookups that found an answer to the same question.
+        semantic_hits: Lookups that found an answer to a question with the same meaning.
+        shared_answers: Lookups that waited for the answer of a concurrent call with the same
+            question.
+        misses: All other lookups.
+        stores: Answers stored.
+        skipped: Lookups and answers that the cache does not handle, such as a call whose arguments
+            cannot be compared, or an answer that is not JSON.
+        timeouts: Lookups and stores that exceeded the budget.
+        failures: Lookups and stores in which the storage, the embedder or a function of the user
+            raised an error. One that timed out before counts as both.
     """
 
     exact_hits: int = 0
@@ -37,18 +37,18 @@ class Statistics:
 
 
 class Counters:
-    """Counts, from several threads."""
+    """Thread-safe counters."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts = {each.name: 0 for each in fields(Statistics)}
 
     def add(self, name: str) -> None:
-        """Add one to a count of `Statistics`."""
+        """Add one to a counter, which has the name of a field of `Statistics`."""
         with self._lock:
             self._counts[name] += 1
 
     def snapshot(self) -> Statistics:
-        """Return the counts as they are now."""
+        """Return the current counts."""
         with self._lock:
             return replace(Statistics(), **self._counts)

@@ -1,4 +1,4 @@
-"""Work that must not hold up a completion: bounded in time, and its troubles told once."""
+"""Worker threads for lookups and stores, so that a slow storage does not delay a completion."""
 
 from __future__ import annotations
 
@@ -20,18 +20,21 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("langcache.integrations.litellm")
 _T = TypeVar("_T")
 _THREADS = 16
-_MOST_UNFINISHED = 256
+_MAX_UNFINISHED = 256
 _QUIET_SECONDS = 60.0
 
 
-class Budget:
-    """Does work in threads of its own and waits for it no longer than a budget.
+class WorkerPool:
+    """Runs work in its own threads and waits for each piece of it for a limited time.
 
-    Work that takes longer goes on by itself. When too much of it is unfinished, new work is
-    refused at once, so that a storage that hangs costs nothing after a while.
+    Work that exceeds the time limit continues in its thread. When 256 pieces of work are
+    unfinished, new work is refused at once, so that a storage that hangs costs no time.
+
+    Failures and timeouts are counted. The first one is logged; the next ones only after a minute
+    without any.
 
     Args:
-        seconds: How long to wait for a piece of work.
+        seconds: The time limit of a piece of work.
         counters: Where failures and timeouts are counted.
     """
 
@@ -44,18 +47,18 @@ class Budget:
     def _start(self) -> None:
         self._pid = os.getpid()
         self._unfinished = 0
-        self._trouble_at = float("-inf")
+        self._last_problem = float("-inf")
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="langcache-litellm")
 
     def run(self, work: Callable[[], _T]) -> _T | None:
-        """Return what the work returns, or None when it fails or takes too long."""
+        """Return the result of the work, or None when it fails or exceeds the time limit."""
         future = self._submit(work)
         if future is None:
             return None
         try:
             return future.result(self._seconds)
         except FutureTimeoutError:
-            return self._late()
+            return self._timed_out()
 
     async def arun(self, work: Callable[[], _T]) -> _T | None:
         """Asynchronous twin of `run`."""
@@ -63,44 +66,44 @@ class Budget:
         if future is None:
             return None
         done, _ = await asyncio.wait({asyncio.wrap_future(future)}, timeout=self._seconds)
-        return done.pop().result() if done else self._late()
+        return done.pop().result() if done else self._timed_out()
 
     def failed(self, error: Exception) -> None:
-        """Count a failure and tell of it; its message may quote a prompt and is left out."""
+        """Count and log a failure, without the error's message, which may quote a prompt."""
         self._counters.add("failures")
-        self._tell(f"failed with {type(error).__name__}")
+        self._log(f"failed with {type(error).__name__}")
 
-    def _late(self) -> None:
+    def _timed_out(self) -> None:
         self._counters.add("timeouts")
-        self._tell(f"took longer than {self._seconds:g} s")
+        self._log(f"took longer than {self._seconds:g} s")
 
-    def _tell(self, what: str) -> None:
+    def _log(self, problem: str) -> None:
         now = time.monotonic()
         with self._lock:
-            quiet = now - self._trouble_at < _QUIET_SECONDS
-            self._trouble_at = now
+            quiet = now - self._last_problem < _QUIET_SECONDS
+            self._last_problem = now
         if not quiet:
             _logger.warning(
-                "the cache %s; completions go on without it, and nothing more is logged"
-                " until it has been well for a minute",
-                what,
+                "the cache %s; completions continue without it, and further problems are not"
+                " logged until it has worked for a minute",
+                problem,
             )
 
     def _submit(self, work: Callable[[], _T]) -> Future[_T | None] | None:
         with self._lock:
             if self._pid != os.getpid():
                 self._start()  # threads do not survive a fork
-            refused = self._unfinished >= _MOST_UNFINISHED
+            refused = self._unfinished >= _MAX_UNFINISHED
             self._unfinished += not refused
         if refused:
-            self._late()
+            self._timed_out()
             return None
         return self._pool.submit(partial(self._do, work))
 
     def _do(self, work: Callable[[], _T]) -> _T | None:
         try:
             return work()
-        except Exception as error:  # noqa: BLE001 - whatever the user's storage or embedder raises
+        except Exception as error:  # noqa: BLE001 - any error of the user's storage or embedder
             self.failed(error)
             return None
         finally:

@@ -1,4 +1,4 @@
-"""All that is used of LiteLLM, imported here and nowhere else."""
+"""The parts of LiteLLM that the integration uses, imported only here."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    # LiteLLM's own annotations change with its releases; these are the parts that do not.
+    # LiteLLM's own annotations change with each release; these parts do not.
     class BaseCache:
-        """Where LiteLLM keeps responses."""
+        """A storage of responses."""
 
         def __init__(self, default_ttl: int = 60) -> None: ...
 
     class Cache:
-        """What LiteLLM asks before each call; it decides about controls and asks a `BaseCache`."""
+        """The front end: obeys the cache controls of a call and queries a `BaseCache`."""
 
         cache: BaseCache
         namespace: str | None
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         ) -> Any: ...
 
     class CustomLogger:
-        """Is told how each call ended."""
+        """A logger, informed of the end of each call."""
 
 else:
     try:
@@ -48,20 +48,20 @@ else:
             'pip install "langcache[litellm]"'
         ) from error
 
-# It comes without types.
+# It has no type information.
 litellm: Any = import_module("litellm")
 
 
 def litellm_parameters() -> frozenset[str]:
-    """Return the names of arguments that LiteLLM keeps to itself and sends to no model."""
+    """Return the names of arguments that LiteLLM does not send to the model."""
     return frozenset(import_module("litellm.types.utils").all_litellm_params)
 
 
 def mixes_up_embeddings() -> bool:
-    """Tell whether this release gives inputs the vectors of others when some are cached.
+    """Return whether this release mixes up the vectors of `aembedding` when some are cached.
 
-    Releases before 1.104 or so ask the model for all inputs of an asynchronous call, and take the
-    answer for that to the inputs which are not cached.
+    Releases before about 1.104 send all inputs of an asynchronous call to the model, and assign
+    the vectors to the inputs that are not cached.
     """
     handler = import_module("litellm.caching.caching_handler").CachingHandlerResponse
     return "embedding_uncached_input" not in handler.model_fields

@@ -1,0 +1,138 @@
+"""The model calls in progress: concurrent calls with the same question share one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from langcache.integrations.litellm._answer import Answer
+
+_SWEEP_AT = 1024
+
+
+class PendingCall:
+    """A model call in progress.
+
+    Attributes:
+        answer: The answer, from the model or the cache; None when the call ended without one.
+        call_id: LiteLLM's id of the call.
+        leader: The thread or asyncio task that makes the call.
+        started_at: When it started, on the monotonic clock.
+    """
+
+    def __init__(self, call_id: str, leader: asyncio.Task[Any] | int) -> None:
+        self.answer: Future[Answer | None] = Future()
+        self.answer.set_running_or_notify_cancel()  # so that no waiter can cancel it
+        self.call_id: str = call_id
+        self.leader: asyncio.Task[Any] | int = leader
+        self.started_at: float = time.monotonic()
+
+    def resolve(self, answer: Answer | None) -> None:
+        """Give the answer to all waiters, unless they have one already."""
+        with contextlib.suppress(InvalidStateError):
+            self.answer.set_result(answer)
+
+    def wait(self, seconds: float) -> Answer | None:
+        """Return the answer, or None when there is none within a number of seconds."""
+        if _is_in_loop():
+            return None  # blocking here would stop the loop that may have to make the call
+        try:
+            return self.answer.result(max(seconds, 0))
+        except FutureTimeoutError:
+            return None
+
+    async def await_(self, seconds: float) -> Answer | None:
+        """Asynchronous twin of `wait`; it also ends when the leader's task ends."""
+        leader = self.leader
+        ends: set[asyncio.Future[Any]] = {asyncio.wrap_future(self.answer)}
+        if isinstance(leader, asyncio.Task) and leader.get_loop() is asyncio.get_running_loop():
+            ends.add(leader)
+        await asyncio.wait(ends, timeout=max(seconds, 0), return_when=asyncio.FIRST_COMPLETED)
+        if isinstance(leader, asyncio.Task) and leader.done():
+            self.resolve(None)
+        return self.answer.result() if self.answer.done() else None
+
+
+class PendingCalls:
+    """The model calls in progress, by the id of their question.
+
+    LiteLLM informs a cache of misses and answers, and a logger of the ends of calls. It reports a
+    cancelled call to neither, so waiters give up after `seconds`.
+
+    Args:
+        seconds: The longest time to wait for another call's answer.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds: float = seconds
+        self._lock = threading.Lock()
+        self._by_question: dict[str, PendingCall] = {}
+        self._question_ids: dict[str, str] = {}
+
+    def join(self, question_id: str, call_id: str) -> PendingCall | None:
+        """Return the call to wait for, or None: then the caller has become the leader."""
+        me = _current_task() or threading.get_ident()
+        with self._lock:
+            pending = self._by_question.get(question_id)
+            # A leader that asks again has given up its earlier call.
+            if pending and pending.leader != me and not self._is_over(pending):
+                return pending
+            if pending:
+                self._drop(question_id, pending)
+            if len(self._by_question) >= _SWEEP_AT:
+                for each, old in list(self._by_question.items()):
+                    if self._is_over(old):
+                        self._drop(each, old)
+            self._by_question[question_id] = PendingCall(call_id, me)
+            self._question_ids[call_id] = question_id
+            return None
+
+    def resolve(self, question_id: str, answer: Answer) -> None:
+        """Give an answer to all waiters, and to those that join before `finish`."""
+        with self._lock:
+            pending = self._by_question.get(question_id)
+            if pending:
+                pending.resolve(answer)
+
+    def finish(self, question_id: str) -> None:
+        """Forget the call for a question; its answer is in the storage now."""
+        with self._lock:
+            pending = self._by_question.get(question_id)
+            if pending:
+                self._drop(question_id, pending)
+
+    def release(self, call_id: str) -> None:
+        """Stop the wait for a call that has ended."""
+        with self._lock:
+            question_id = self._question_ids.get(call_id)
+            pending = self._by_question.get(question_id) if question_id else None
+            # A call that has an answer is forgotten by `finish`, when the answer is stored.
+            if question_id and pending and not pending.answer.done():
+                self._drop(question_id, pending)
+
+    def _is_over(self, pending: PendingCall) -> bool:
+        ended = pending.answer.done() and pending.answer.result() is None
+        return ended or time.monotonic() - pending.started_at > self.seconds
+
+    def _drop(self, question_id: str, pending: PendingCall) -> None:
+        del self._by_question[question_id]
+        self._question_ids.pop(pending.call_id, None)
+        pending.resolve(None)
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    return asyncio.current_task() if _is_in_loop() else None
+
+
+def _is_in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,121 @@
+"""The scope of a call: everything its answer depends on, except the question itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import BaseModel
+
+from langcache.integrations.litellm._litellm import litellm_parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# Parameters of delivery and lookup, which do not change the answer, and the question's content.
+_IGNORED = frozenset(
+    {
+        *("messages", "prompt", "input"),
+        *("stream", "stream_options", "timeout", "cache", "caching", "cache_key", "ttl"),
+        *("metadata", "litellm_metadata", "parent_otel_span", "async_call"),
+    }
+)
+# Parameters that LiteLLM does not send to the model, but that change the request or its target.
+_SHAPING = frozenset(
+    {
+        *("custom_llm_provider", "api_base", "api_version", "region_name"),
+        *("prompt_id", "prompt_variables", "prompt_version", "prompt_label", "prompt_environment"),
+        *("litellm_system_prompt", "custom_prompt_dict", "roles", "hf_model_name"),
+        *("initial_prompt_value", "final_prompt_value", "bos_token", "eos_token"),
+        *("supports_system_message", "user_continue_message", "assistant_continue_message"),
+        *("allowed_openai_params", "guardrails"),
+    }
+)
+# A router chooses one deployment of a model group for each call; the group identifies the request.
+_DEPLOYMENT = frozenset({"model", "custom_llm_provider", "api_base", "api_version", "region_name"})
+# The caller, as LiteLLM's proxy reports it.
+_TENANT = ("user_api_key", "user_api_key_team_id", "user_api_key_org_id")
+_NOT_SENT = litellm_parameters() | _IGNORED
+
+
+class NotCacheableError(Exception):
+    """An argument of a call cannot be compared with the arguments of other calls."""
+
+
+def parameters(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a call that its answer depends on, except the content.
+
+    These are all arguments that LiteLLM sends to the provider, whatever their names, those of its
+    own that change the request, and the caller's identity when LiteLLM's proxy reports one.
+    """
+    metadata = _metadata(arguments)
+    group = metadata.get("model_group")
+    shaping = _SHAPING - _DEPLOYMENT if group else _SHAPING
+    found = {
+        name: value
+        for name, value in arguments.items()
+        if value is not None and (name in shaping or _is_sent(name))
+    }
+    if group:
+        groups: Iterable[Any] = metadata.get("caching_groups") or ()
+        found["model"] = next((list(each) for each in groups if group in each), [group])
+    tenant = {name: metadata[name] for name in _TENANT if metadata.get(name) is not None}
+    return {"parameters": found, "tenant": tenant}
+
+
+def namespace_of(arguments: Mapping[str, Any]) -> Any:
+    """Return the namespace that the arguments of a call name, or None."""
+    controls: Any = arguments.get("cache") or {}
+    return controls.get("namespace") or _metadata(arguments).get("redis_namespace")
+
+
+def _metadata(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metadata of a call from all the places where LiteLLM puts them."""
+    merged: dict[str, Any] = {}
+    sources: list[Any] = [arguments.get("litellm_params") or {}, arguments]
+    for source in sources:
+        for name in ("litellm_metadata", "metadata"):
+            merged.update(source.get(name) or {})
+    return merged
+
+
+def _is_sent(name: str) -> bool:
+    return name not in _NOT_SENT and not name.startswith(("litellm_", "mock_", "_"))
+
+
+def digest(value: Any) -> str:
+    """Return 32 hex digits, which differ for different values.
+
+    Raises:
+        NotCacheableError: The value holds an object that has no JSON form.
+    """
+    text = json.dumps(plain(value), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def plain(value: Any) -> Any:
+    """Return a value in JSON's types, without the members of mappings that are None.
+
+    Raises:
+        NotCacheableError: The value holds an object that has no JSON form.
+    """
+    if value is None or isinstance(value, (str, int, float)):
+        return value.value if isinstance(value, Enum) else value
+    if isinstance(value, BaseModel):
+        return plain(value.model_dump(exclude_none=True))
+    if isinstance(value, type) and issubclass(value, BaseModel):
+        return {"class": value.__qualname__, "schema": plain(value.model_json_schema())}
+    if isinstance(value, Mapping):
+        items = cast("Mapping[Any, Any]", value).items()
+        if not all(isinstance(name, str) for name, _ in items):
+            raise NotCacheableError
+        return {name: plain(each) for name, each in items if each is not None}
+    if isinstance(value, bytes):
+        return {"bytes": value.hex()}
+    if isinstance(value, Sequence):
+        return [plain(each) for each in cast("Sequence[Any]", value)]
+    # Its repr may contain an address, which another object can have later.
+    raise NotCacheableError
