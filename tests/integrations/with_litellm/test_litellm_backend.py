@@ -125,8 +125,8 @@ def test_a_redis_is_named_by_arguments_and_environment(arguments, environment, u
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"storage": "redis"}, "host: must be given"),
-        ({"port": 7}, "host: must be given"),
+        ({"storage": "redis"}, "host: is required"),
+        ({"port": 7}, "host: is required"),
         ({"host": "db", "port": 0}, "port: must be from 1 to 65535"),
         ({"host": "db", "port": "x"}, "port: must be from 1 to 65535"),
         ({"host": "db", "redis_url": "redis://db"}, "redis_url: must not be given with host"),
