@@ -1,4 +1,4 @@
-"""The semantic cache: answers a prompt with the response to one that means the same."""
+"""The semantic cache: finds the response to a prompt that means the same."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from langcache.engine.embedders.create import create_embedder
 from langcache.engine.filters import FieldType, FilterExpression
 from langcache.engine.statistics import CacheStatistics, Lookup, LookupRecorder
 from langcache.engine.storage.base import StorageBackend, reaches
-from langcache.engine.storage.entry import CacheEntry, Match
+from langcache.engine.storage.entry import CacheEntry, Match, Scope
 from langcache.engine.storage.memory import InMemoryStorage
 from langcache.engine.storage.writes import atomic_writes
 
@@ -56,56 +56,53 @@ _FETCH_GROWTH = 4
 
 
 class SemanticCache:
-    """Keeps responses by what their prompts mean.
+    """Stores responses, and finds them by the meaning of their prompts.
 
-    A prompt is embedded as a vector. `check` returns the entries whose vectors are within a
-    distance of it, `store` adds one. Each method that may block has an asynchronous twin with an
-    `a` before its name, for asyncio. A cache may be used from several threads and tasks at once.
+    `store` embeds a prompt and adds an entry. `check` returns the entries whose vectors are within
+    a distance of a prompt's vector. Each method that may block has an asynchronous twin, whose name
+    starts with `a`. A cache may be used from several threads and tasks at once.
 
-    A distance here is 1 - cosine, from 0 (the same) over 1 (unrelated) to 2 (opposite). Where the
-    engine speaks of a similarity, that is (1 + cosine) / 2, so 1 - distance / 2. A threshold is
-    taken to be reached when an entry falls short of it by rounding (a distance of 2e-6) only.
+    A distance is 1 - cosine, from 0 (same) through 1 (unrelated) to 2 (opposite). The engine's
+    similarity is (1 + cosine) / 2, which is 1 - distance / 2. Thresholds have a tolerance for
+    rounding: a distance of 2e-6.
 
-    An entry has an id, the SHA-256 of its prompt and its filters' names and values, and a key,
-    `name:id`. To store a prompt with the same filters again replaces the entry.
+    An entry has an id, the SHA-256 of its prompt and of its filters' names and values, and a key,
+    `name:id`. Storing the same prompt with the same filters replaces the entry.
 
-    Caches of the same name on the same storage backend share their entries, as far as they have
-    the same embedder: vectors of different models are never compared.
+    Caches with the same name and embedding model on the same storage backend share their entries.
 
     Args:
-        name: The cache's name, which keys begin with.
+        name: The cache's name, which is the prefix of its keys.
         distance_threshold: The largest distance of a hit, in [0, 2].
-        ttl: How long an entry lives when `store` does not say, in seconds, 1 or more; None for
-            ever.
-        vectorizer: The embedder, or a string that names one, as for `create_embedder`:
-            "openai:text-embedding-3-small", say. None makes a `MiniLMEmbedder`.
-        filterable_fields: The fields that entries may be stored with and filtered by:
-            `{"name": "user", "type": "tag"}` each, with one of the types "tag", "numeric" and
-            "text", to be filtered by `Tag`, `Num` and `Text`.
-        redis_client: A synchronous client of redis-py, to keep the entries in its Redis by a
-            `RedisStorage`, which needs the extra `redis`. It is not closed. For an asynchronous
-            client, make the storage yourself.
-        redis_url: The same with a URL; see `RedisStorage`.
-        connection_kwargs: More arguments for the clients that are made of `redis_url`.
-        overwrite: Take over a storage backend that has a cache of this name with other filterable
-            fields, and an index in Redis that is made otherwise. The entries stay.
-        storage: Where the entries are kept. A given one is not closed. None makes an
-            `InMemoryStorage` or, by the arguments above, a `RedisStorage`, which `disconnect`
-            closes.
-        refresh_ttl_on_hit: Whether `check` has every entry it returns live for another `ttl`
-            from then on; without a `ttl`, nothing changes.
-        on_lookup: Called after every lookup, in the thread or task that did it. An exception it
-            raises is raised there too.
-        clock: Returns the present moment, in seconds since the epoch; for tests. A given `storage`
-            should go by the same clock.
+        ttl: The default time to live of an entry, in seconds, 1 or more; None means without expiry.
+        vectorizer: The embedder, or a string for `create_embedder` such as
+            "openai:text-embedding-3-small". None creates a `MiniLMEmbedder`.
+        filterable_fields: The fields that entries may have besides prompt and response, and that
+            filter expressions may use. Each is `{"name": "user", "type": "tag"}`, where the type is
+            "tag", "numeric" or "text", for `Tag`, `Num` or `Text`.
+        redis_client: A synchronous redis-py client. It makes a `RedisStorage` the storage, which
+            needs the extra `redis`, and is not closed. For an asynchronous client, create the
+            storage yourself.
+        redis_url: A URL that makes a `RedisStorage` the storage; see there.
+        connection_kwargs: More arguments for the clients created for `redis_url`.
+        overwrite: Whether to replace the filterable fields of a cache of this name that the storage
+            has, and an index in Redis with another definition. The entries stay.
+        storage: The storage backend, which is not closed. None creates an `InMemoryStorage` or,
+            depending on the arguments above, a `RedisStorage`, which `disconnect` closes.
+        refresh_ttl_on_hit: Whether `check` restarts the time to live of the entries it returns,
+            with the default TTL. Without a default TTL, nothing changes.
+        on_lookup: Called after every lookup, in the thread or task of the lookup, which raises the
+            function's exceptions.
+        clock: Returns the time in seconds since the epoch; for tests. A `storage` you pass should
+            use the same clock.
 
     Raises:
         TypeError: The vectorizer is not an embedder, the storage not a `StorageBackend`, the name
-            not a str, the TTL not an int, or `redis_client` asynchronous.
-        ValueError: The name is empty, the TTL below 1, the threshold not in [0, 2]; the string
-            names no embedder; a filterable field is malformed, has a reserved name, or is there
-            twice; the storage has a cache of this name with other filterable fields and
-            `overwrite` is false; or arguments for Redis contradict each other or `storage`.
+            not a str, the TTL not an int, or `redis_client` is asynchronous.
+        ValueError: The name is empty, the TTL below 1, or the threshold not in [0, 2]; the string
+            names no embedder; a filterable field is malformed, duplicate, or has a reserved name;
+            the storage has a cache of this name with other filterable fields and `overwrite` is
+            false; or arguments for Redis contradict each other or `storage`.
         StorageError: The storage cannot be reached.
     """
 
@@ -145,7 +142,7 @@ class SemanticCache:
         elif storage is None:
             made = _redis_storage(redis_client, redis_url, connection_kwargs, overwrite, clock)
         else:
-            raise ValueError("storage: cannot be given together with arguments for Redis")
+            raise ValueError("storage: must not be given with arguments for Redis")
         self._owns_storage = storage is None
         self._storage = made
         try:
@@ -172,7 +169,7 @@ class SemanticCache:
 
     @property
     def storage(self) -> StorageBackend:
-        """Where the entries are kept."""
+        """The storage backend."""
         return self._storage
 
     @property
@@ -198,14 +195,14 @@ class SemanticCache:
 
     @property
     def ttl(self) -> int | None:
-        """How long an entry lives when `store` does not say, in seconds, or None for ever."""
+        """The default time to live of an entry, in seconds; None means without expiry."""
         return self._ttl
 
     def set_ttl(self, ttl: int | None = None) -> None:
-        """Set how long entries live that are stored from now on, when `store` does not say.
+        """Set the default time to live of the entries stored from now on.
 
         Args:
-            ttl: Seconds, 1 or more, or None for ever.
+            ttl: Seconds, 1 or more; None means without expiry.
 
         Raises:
             ValueError: It is not an int, or below 1.
@@ -214,9 +211,9 @@ class SemanticCache:
 
     @property
     def statistics(self) -> CacheStatistics:
-        """What has been counted and measured so far, and what the cache holds.
+        """Counts and durations of the lookups so far, and the size of the cache.
 
-        To find the bytes, a storage backend may have to look at every entry.
+        The storage backend may have to read every entry to compute the size in bytes.
         """
         return run(self._statistics())
 
@@ -230,7 +227,7 @@ class SemanticCache:
         size = yield from call(storage.namespace_bytes, storage.anamespace_bytes, self._name)
         return self._recorder.snapshot(entries, size)
 
-    # Looking up.
+    # Lookups
 
     def check(
         self,
@@ -245,25 +242,25 @@ class SemanticCache:
 
         Args:
             prompt: The prompt to embed. It is not used when a vector is given.
-            vector: A vector of the embedder's dimensions, of any length but zero.
-            num_results: How many entries to return at most; 1 or more.
-            return_fields: The fields to return, besides `key`; None or empty for all. Fields that
-                an entry does not have are left out.
+            vector: A vector with the embedder's dimensions, of any length except zero.
+            num_results: The largest number of entries to return, 1 or more.
+            return_fields: The fields to return besides `key`; None or empty for all. Fields that
+                an entry lacks are left out.
             filter_expression: Only entries that match it are returned.
-            distance_threshold: The largest distance, 1 - cosine in [0, 2], instead of the cache's.
-                0 finds the same vector only.
+            distance_threshold: Replaces the cache's threshold; 1 - cosine, in [0, 2]. 0 finds only
+                the same vector.
 
         Returns:
-            A dict for each entry, the nearest first, and the most recently updated first among
-            equals. It has `key`, `entry_id`, `prompt`, `response`, `vector_distance` (1 - cosine),
+            A dict for each entry, nearest first, and most recently updated first among equals. It
+            has `key`, `entry_id`, `prompt`, `response`, `vector_distance` (1 - cosine),
             `inserted_at` and `updated_at` (seconds since the epoch), `metadata` if the entry has
-            any, and each of the fields it was stored with, as text. Empty on a miss.
+            any, and the entry's filterable fields as text. Empty on a miss.
 
         Raises:
-            ValueError: There is neither a prompt nor a vector; the vector has other dimensions
-                than the embedder's, is zero, or holds something else than finite numbers; the
-                threshold is not in [0, 2]; `num_results` is below 1; or the filter has a field
-                that is not declared, or of another type.
+            ValueError: There is neither a prompt nor a vector; the vector has the wrong number of
+                dimensions, is zero, or holds anything but finite numbers; the threshold is not in
+                [0, 2]; `num_results` is below 1; or the filter uses a field that is not declared
+                or has another type.
             TypeError: The prompt is not a str, `num_results` not an int, `return_fields` not a
                 list of str, or the filter not a `FilterExpression`.
         """
@@ -301,7 +298,7 @@ class SemanticCache:
         if prompt is not None:
             checked_text("prompt", prompt)
         if vector is None and not prompt:
-            raise ValueError("prompt, vector: one of them must be given")
+            raise ValueError("prompt, vector: one of them is required")
         if isinstance(cast("object", num_results), bool) or not isinstance(
             cast("object", num_results), int
         ):
@@ -312,7 +309,7 @@ class SemanticCache:
             raise TypeError(f"return_fields: must be a list, got {kind(return_fields)}")
         wanted = checked_texts("return_fields", return_fields or [])
         self._check_expression(expression)
-        query = _Query(
+        lookup = _CheckedLookup(
             prompt=prompt or "",
             embedding=None if vector is None else self._embedding("vector", vector),
             threshold=self._similarity_threshold(distance_threshold),
@@ -320,73 +317,71 @@ class SemanticCache:
             attributes=expression.required_attributes() if expression is not None else {},
             expression=expression,
         )
-        answer = yield from self._look_up(query)
-        hits = [self._hit(match) for match in answer.matches]
+        result = yield from self._look_up(lookup)
+        hits = [self._hit(match) for match in result.matches]
         if not wanted:
             return hits
         return [{name: hit[name] for name in ("key", *wanted) if name in hit} for hit in hits]
 
-    def _look_up(self, query: _Query) -> Steps[_Answer]:
-        """Find the entries for a query, refresh them, and count the lookup."""
-        embedding = query.embedding
+    def _look_up(self, lookup: _CheckedLookup) -> Steps[_LookupResult]:
+        """Find the entries for a lookup, refresh their TTL, and count the lookup."""
+        embedding = lookup.embedding
         embedding_seconds = None
         if embedding is None:
             started = time.perf_counter()
-            embedding = yield from self._embed(query.prompt)
+            embedding = yield from self._embed(lookup.prompt)
             embedding_seconds = time.perf_counter() - started
         started = time.perf_counter()
-        # A near miss is of interest too, so the search reaches a little farther than the hits.
-        farther = max(0.0, query.threshold - _NEAR_MISS_DISTANCE / 2)
-        found = yield from self._search(embedding, farther, query)
+        # The search goes beyond the threshold, to count near misses.
+        farther = max(0.0, lookup.threshold - _NEAR_MISS_DISTANCE / 2)
+        found = yield from self._search(embedding, farther, lookup)
         search_seconds = time.perf_counter() - started
-        matches = [match for match in found if reaches(match.similarity, query.threshold)]
+        matches = [match for match in found if reaches(match.similarity, lookup.threshold)]
         if self._refresh_ttl_on_hit and self._ttl is not None:
             for match in matches:
                 yield from self._refresh(match.entry, self._ttl)
-        lookup = Lookup(
+        record = Lookup(
             hits=len(matches),
             near_miss=bool(found) and not matches,
             best_distance=_distance(found[0].similarity) if found else None,
             embedding_seconds=embedding_seconds,
             search_seconds=search_seconds,
         )
-        self._recorder.record(lookup)
+        self._recorder.record(record)
         if self._on_lookup is not None:
-            self._on_lookup(lookup)
-        return _Answer(embedding, matches)
+            self._on_lookup(record)
+        return _LookupResult(embedding, matches)
 
     def _embed(self, prompt: str) -> Steps[NDArray[np.float32]]:
         vectors = yield from call(self._vectorizer.embed, self._vectorizer.aembed, [prompt])
         return vectors[0]
 
     def _search(
-        self, embedding: NDArray[np.float32], threshold: float, query: _Query
+        self, embedding: NDArray[np.float32], threshold: float, lookup: _CheckedLookup
     ) -> Steps[list[Match]]:
-        """Return the best entries that match the query's attributes and expression."""
+        """Return the best entries that match the lookup's attributes and expression."""
         storage = self._storage
-        exact = query.expression is None
-        limit = query.limit if exact else max(_LEAST_FETCHED, 2 * query.limit)
+        exact = lookup.expression is None
+        limit = lookup.limit if exact else max(_LEAST_FETCHED, 2 * lookup.limit)
         while True:
             found = yield from call(
                 storage.search_top,
                 storage.asearch_top,
                 embedding,
-                self._name,
-                self._vectorizer.model_id,
-                "",
+                *self._scope,
                 threshold,
                 limit=limit,
-                attributes=query.attributes,
+                attributes=lookup.attributes,
             )
-            # What the storage finds by the attributes may match the expression or not. If too few
-            # of it do, there may be others behind it: all over again with more.
-            matches = [match for match in found if query.accepts(match.entry)][: query.limit]
-            if len(matches) == query.limit or len(found) < limit:
+            # The storage filters by attributes only. When too few of its entries match the
+            # expression, search again for more.
+            matches = [match for match in found if lookup.accepts(match.entry)][: lookup.limit]
+            if len(matches) == lookup.limit or len(found) < limit:
                 return matches
             limit *= _FETCH_GROWTH
 
     def _refresh(self, found: CacheEntry, ttl: int) -> Steps[None]:
-        """Have an entry live for another `ttl`, unless it has been changed since it was found."""
+        """Restart an entry's time to live, unless the entry has changed since it was found."""
         expires_at = self._clock() + ttl
 
         def refreshed(entry: CacheEntry) -> CacheEntry:
@@ -407,11 +402,11 @@ class SemanticCache:
             "inserted_at": entry.created_at,
             "updated_at": entry.updated_at,
             **metadata,
-            # Others than a cache may have stored an entry with attributes of any names.
+            # An entry that was stored directly in the storage may have attributes of any name.
             **{name: value for name, value in entry.attributes.items() if name not in _RESERVED},
         }
 
-    # Storing and changing.
+    # Stores and changes
 
     def store(
         self,
@@ -422,27 +417,27 @@ class SemanticCache:
         filters: Mapping[str, Any] | None = None,
         ttl: int | None = None,
     ) -> str:
-        """Store a prompt and its response, in place of the same prompt with the same filters.
+        """Store a prompt and its response. The same prompt with the same filters is replaced.
 
         Args:
             prompt: The prompt.
             response: The response.
-            vector: The prompt's vector, of the embedder's dimensions, of any length but zero.
+            vector: The prompt's vector, with the embedder's dimensions, of any length except zero.
                 None embeds the prompt.
-            metadata: Anything that belongs to the entry; `check` returns it. A backend that
-                writes to disk takes only what JSON can express.
-            filters: Values for filterable fields: a str, int or float for a tag and a text, a
-                number for a numeric field.
-            ttl: How long the entry lives, in seconds, 1 or more, instead of the cache's default.
+            metadata: Your own data, which `check` returns. A backend that writes to disk or to
+                Redis accepts only values that JSON can express.
+            filters: Values of filterable fields: a str, int or float for a tag or a text, a number
+                for a numeric field.
+            ttl: The entry's time to live in seconds, 1 or more; None for the cache's default.
 
         Returns:
             The entry's key.
 
         Raises:
-            ValueError: The vector is not one that `check` takes; a filter is not declared, or a
-                number not finite; or the TTL is below 1.
-            TypeError: The prompt or the response is not a str, a filter's value is of a wrong
-                type, or the TTL not an int.
+            ValueError: The vector is one that `check` refuses; a filter is not declared; a number
+                is not finite; or the TTL is below 1.
+            TypeError: The prompt or the response is not a str, a filter's value has the wrong
+                type, or the TTL is not an int.
             pydantic.ValidationError: The metadata is not a dict. (It is a ValueError.)
         """
         return run(self._store(prompt, response, vector, metadata, filters, ttl))
@@ -488,7 +483,7 @@ class SemanticCache:
         attributes: dict[str, str],
         ttl: int | None,
     ) -> Steps[str]:
-        """Store an entry of which everything has been checked, and return its key."""
+        """Store an entry, whose values have been checked, and return its key."""
         now = self._clock()
         lifetime = self._ttl if ttl is None else ttl
         entry = CacheEntry(
@@ -496,8 +491,7 @@ class SemanticCache:
             prompt=prompt,
             response=response,
             embedding=embedding,
-            namespace=self._name,
-            embedding_model_id=self._vectorizer.model_id,
+            **self._scope._asdict(),
             attributes=attributes,
             metadata=metadata,
             created_at=now,
@@ -508,10 +502,10 @@ class SemanticCache:
         return self._key(entry.id)
 
     def update(self, key: str, **kwargs: Any) -> None:
-        """Change fields of an entry, and have it live for another default TTL.
+        """Change fields of an entry, and restart its time to live with the default TTL.
 
-        The prompt is not embedded again. Without fields, only the TTL is refreshed. A key of no
-        entry does nothing: it may have expired a moment ago.
+        The prompt is not embedded again. Without fields, only the time to live restarts. A key
+        without an entry is ignored, because the entry may just have expired.
 
         Args:
             key: The entry's key.
@@ -519,8 +513,8 @@ class SemanticCache:
                 filterable fields.
 
         Raises:
-            ValueError: A field is unknown, or its value not one that `store` takes.
-            TypeError: The metadata is not a dict, or another value or the key of a wrong type.
+            ValueError: A field is unknown, or has a value that `store` refuses.
+            TypeError: The metadata is not a dict, or another value or the key has the wrong type.
         """
         run(self._update(key, kwargs))
 
@@ -553,13 +547,14 @@ class SemanticCache:
         yield from self._edit(key, updated)
 
     def expire(self, key: str, ttl: int | None = None) -> None:
-        """Set how long an entry lives from now on.
+        """Set an entry's time to live, counted from now.
 
-        A key of no entry does nothing.
+        A key without an entry is ignored.
 
         Args:
             key: The entry's key.
-            ttl: Seconds, 1 or more. None takes the cache's default; without one, nothing happens.
+            ttl: Seconds, 1 or more. None for the cache's default; without a default, the entry
+                does not change.
 
         Raises:
             ValueError: The TTL is below 1.
@@ -584,14 +579,16 @@ class SemanticCache:
         if entry_id is not None:
             yield from call(self._writes.edit, self._writes.aedit, self._name, entry_id, change)
 
-    # Removing.
+    # Removal
 
     def drop(self, ids: list[str] | None = None, keys: list[str] | None = None) -> None:
-        """Remove entries by their ids, their keys, or both. Those of no entry do no harm.
+        """Remove entries by their ids, their keys, or both.
+
+        Ids and keys without an entry, and keys of other caches, are ignored.
 
         Args:
             ids: Ids of entries.
-            keys: Keys of entries. Keys of other caches are of no entry here.
+            keys: Keys of entries.
 
         Raises:
             ValueError: Neither is given.
@@ -605,7 +602,7 @@ class SemanticCache:
 
     def _drop(self, ids: list[str] | None, keys: list[str] | None) -> Steps[None]:
         if ids is None and keys is None:
-            raise ValueError("ids, keys: one of them must be given")
+            raise ValueError("ids, keys: one of them is required")
         doomed = checked_texts("ids", ids or [])
         for key in checked_texts("keys", keys or []):
             entry_id = self._entry_id_of(key)
@@ -626,9 +623,9 @@ class SemanticCache:
         yield from call(writes.invalidate_namespace, writes.ainvalidate_namespace, self._name)
 
     def delete(self) -> None:
-        """Remove all entries, and what the storage backend knows of the cache's fields.
+        """Remove all entries and the storage's record of the cache's filterable fields.
 
-        A cache of this name with other filterable fields can be made then.
+        A cache with the same name and other fields can be created afterwards.
         """
         run(self._delete())
 
@@ -643,7 +640,7 @@ class SemanticCache:
             storage.set_record, storage.aset_record, _FIELDS_COLLECTION, self._name, None
         )
 
-    # One computation for concurrent misses.
+    # One computation for concurrent misses
 
     def get_or_compute(
         self,
@@ -655,22 +652,23 @@ class SemanticCache:
         ttl: int | None = None,
         distance_threshold: float | None = None,
     ) -> str:
-        """Return the response to a prompt, from the cache or else from a function.
+        """Return the response to a prompt from the cache or, on a miss, from a function.
 
-        A hit must have all the given filters. On a miss, the function is called and what it
-        returns is stored. Of concurrent calls for the same prompt and filters, on this cache
-        object, one calls its function (and stores with its `metadata` and `ttl`) and the others
-        wait for what comes of it; an exception is raised by all of them, and nothing is stored.
+        A hit must have all the given filters. On a miss, the function is called and its result is
+        stored. Concurrent calls on this object with the same prompt and filters share one
+        computation: the first calls its function and stores the result with its `metadata` and
+        `ttl`, and the others wait for it. If the function raises an exception, all of them raise
+        it and nothing is stored.
 
-        Threads share a computation, and so do tasks that call `aget_or_compute`, which also wait
-        for a thread that computes already. A thread does not wait for a task, which may need that
-        very thread to go on: it calls its own function.
+        Threads share a computation with other threads. Tasks that call `aget_or_compute` share it
+        with other tasks, and also wait for a thread. A thread does not wait for a task, because
+        the task may need that thread to continue: it calls its own function.
 
         Args:
             prompt: The prompt.
             fn: Takes the prompt and returns the response.
             metadata: As in `store`.
-            filters: As in `store`. Without any, entries with whatever filters are hits.
+            filters: As in `store`. Without filters, entries with any filters are hits.
             ttl: As in `store`.
             distance_threshold: As in `check`.
 
@@ -680,20 +678,20 @@ class SemanticCache:
         Raises:
             ValueError: As in `store` and `check`.
             TypeError: As in `store` and `check`; or `fn` does not return a str.
-            RuntimeError: `fn` asks for the very prompt it is called for.
+            RuntimeError: `fn` calls `get_or_compute` with the same prompt and filters.
         """
-        request = self._request(prompt, metadata, filters, ttl, distance_threshold)
-        answer = run(self._look_up(request.query))
-        if answer.matches:
-            return answer.matches[0].entry.response
+        computation = self._computation(prompt, metadata, filters, ttl, distance_threshold)
+        result = run(self._look_up(computation.lookup))
+        if result.matches:
+            return result.matches[0].entry.response
 
         def compute() -> str:
-            kept = run(self._kept(request))
+            kept = run(self._kept(computation))
             if kept is not None:
                 return kept
-            return run(self._keep_computed(request, answer.embedding, fn(prompt)))
+            return run(self._keep_computed(computation, result.embedding, fn(prompt)))
 
-        return self._flights.run(request.flight, compute)
+        return self._flights.run(computation.flight, compute)
 
     async def aget_or_compute(
         self,
@@ -707,34 +705,34 @@ class SemanticCache:
     ) -> str:
         """Asynchronous twin of `get_or_compute`, for an asynchronous function.
 
-        The function runs in a task of its own. To cancel one of those who wait for it does not
-        cancel the others, whoever began; when nobody waits any more, the task is cancelled.
+        The function runs in its own task, which is cancelled only when all its callers have been
+        cancelled.
         """
-        request = self._request(prompt, metadata, filters, ttl, distance_threshold)
-        answer = await arun(self._look_up(request.query))
-        if answer.matches:
-            return answer.matches[0].entry.response
+        computation = self._computation(prompt, metadata, filters, ttl, distance_threshold)
+        result = await arun(self._look_up(computation.lookup))
+        if result.matches:
+            return result.matches[0].entry.response
 
         async def compute() -> str:
-            kept = await arun(self._kept(request))
+            kept = await arun(self._kept(computation))
             if kept is not None:
                 return kept
-            return await arun(self._keep_computed(request, answer.embedding, await fn(prompt)))
+            return await arun(self._keep_computed(computation, result.embedding, await fn(prompt)))
 
-        return await self._flights.arun(request.flight, compute)
+        return await self._flights.arun(computation.flight, compute)
 
-    def _request(
+    def _computation(
         self,
         prompt: str,
         metadata: dict[str, Any] | None,
         filters: Mapping[str, Any] | None,
         ttl: int | None,
         distance_threshold: float | None,
-    ) -> _Request:
+    ) -> _Computation:
         attributes = self._attributes(filters)
         _validate_metadata(metadata)
-        return _Request(
-            query=_Query(
+        return _Computation(
+            lookup=_CheckedLookup(
                 prompt=checked_text("prompt", prompt),
                 embedding=None,
                 threshold=self._similarity_threshold(distance_threshold),
@@ -747,42 +745,42 @@ class SemanticCache:
             ttl=checked_ttl(ttl),
         )
 
-    def _kept(self, request: _Request) -> Steps[str | None]:
-        """Return the response for exactly this request if another one has stored it meanwhile.
+    def _kept(self, computation: _Computation) -> Steps[str | None]:
+        """Return the response to exactly this prompt if another call has just stored it.
 
-        That is the case when its computation ended between this one's lookup and its start.
+        That happens when its computation ended between this call's lookup and computation.
         """
-        prompt = request.query.prompt
-        entry_id = _entry_id(prompt, request.attributes)
+        prompt = computation.lookup.prompt
+        entry_id = _entry_id(prompt, computation.attributes)
         entry = yield from call(self._storage.get, self._storage.aget, self._name, entry_id)
         if (
             entry is None
             or entry.prompt != prompt
-            or entry.attributes != request.attributes
-            or entry.embedding_model_id != self._vectorizer.model_id
+            or entry.attributes != computation.attributes
+            or entry.scope != self._scope
         ):
             return None
         return entry.response
 
     def _keep_computed(
-        self, request: _Request, embedding: NDArray[np.float32], response: str
+        self, computation: _Computation, embedding: NDArray[np.float32], response: str
     ) -> Steps[str]:
         if not isinstance(cast("object", response), str):
             raise TypeError(f"fn: must return a str, got {kind(response)}")
         yield from self._keep(
-            request.query.prompt,
+            computation.lookup.prompt,
             response,
             embedding,
-            request.metadata,
-            request.attributes,
-            request.ttl,
+            computation.metadata,
+            computation.attributes,
+            computation.ttl,
         )
         return response
 
-    # The end.
+    # Disconnection
 
     def disconnect(self) -> None:
-        """Close the storage backend, unless it was given."""
+        """Close the storage backend if the cache created it."""
         run(self._disconnect())
 
     async def adisconnect(self) -> None:
@@ -815,23 +813,27 @@ class SemanticCache:
     ) -> None:
         await self.adisconnect()
 
-    # Keys, and checks of what needs the cache's settings.
+    # Keys, and checks that depend on the cache's settings
 
     def _check_declared(self, overwrite: bool) -> None:
-        """Raise a ValueError if the storage knows this name with other fields."""
+        """Raise a ValueError if the storage has a cache of this name with other fields."""
         known = self._storage.records(_FIELDS_COLLECTION).get(self._name)
         declared = self._fields if known is None else cast("dict[str, str]", json.loads(known))
         if declared != self._fields and not overwrite:
             raise ValueError(
-                "filterable_fields: the storage has a cache of this name with other fields"
-                f" ({len(declared)} of them); give the same ones, another name, or overwrite=True"
+                "filterable_fields: must be the same as in the storage, which has a cache of this"
+                f" name with {len(declared)} other fields; or use another name or overwrite=True"
             )
+
+    @property
+    def _scope(self) -> Scope:
+        return Scope(self._name, self._vectorizer.model_id)
 
     def _key(self, entry_id: str) -> str:
         return f"{self._name}:{entry_id}"
 
     def _entry_id_of(self, key: str) -> str | None:
-        """Return the id in a key, or None when it is a key of another cache."""
+        """Return the id in a key, or None for a key of another cache."""
         prefix = self._key("")
         return key[len(prefix) :] if checked_text("key", key).startswith(prefix) else None
 
@@ -844,14 +846,14 @@ class SemanticCache:
         return 1.0 - _checked_distance(distance_threshold) / 2.0
 
     def _attributes(self, filters: Mapping[str, Any] | None) -> dict[str, str]:
-        """Return filters as they are stored, in the order of their names."""
+        """Return filters as they are stored, sorted by name."""
         if filters is None:
             return {}
         if not isinstance(cast("object", filters), Mapping):
             raise TypeError(f"filters: must be a dict, got {kind(filters)}")
         for name in filters:
             if name not in self._fields:
-                raise ValueError(f"{name!r}: is not a field of this cache's entries")
+                raise ValueError(f"filters: unknown field {name!r}")
         return {name: _stored(name, self._fields[name], filters[name]) for name in sorted(filters)}
 
     def _check_expression(self, expression: FilterExpression | None) -> None:
@@ -864,16 +866,16 @@ class SemanticCache:
         for name, asked in expression.fields():
             declared = self._fields.get(name)
             if declared is None:
-                raise ValueError(f"filter_expression: {name!r} is not a filterable field")
+                raise ValueError(f"filter_expression: unknown field {name!r}")
             if declared != asked:
                 raise ValueError(
-                    f"filter_expression: {name!r} is a {declared} field, not a {asked} field"
+                    f"filter_expression: {name!r} must be used as a {declared} field, got {asked}"
                 )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Query:
-    """A lookup of which everything has been checked.
+class _CheckedLookup:
+    """A lookup whose arguments have been checked.
 
     `embedding` is None when the prompt must be embedded; `threshold` is a similarity.
     """
@@ -890,26 +892,26 @@ class _Query:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Answer:
-    """What a lookup found: the hits, and the query's vector for whoever needs it again."""
+class _LookupResult:
+    """The hits of a lookup, and the prompt's vector."""
 
     embedding: NDArray[np.float32]
     matches: list[Match]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Request:
-    """A call of `get_or_compute` of which everything has been checked."""
+class _Computation:
+    """A call of `get_or_compute` whose arguments have been checked."""
 
-    query: _Query
+    lookup: _CheckedLookup
     attributes: dict[str, str]
     metadata: dict[str, Any] | None
     ttl: int | None
 
     @property
     def flight(self) -> tuple[str, ...]:
-        """What concurrent calls have in common that share a computation."""
-        return (self.query.prompt, *(part for item in self.attributes.items() for part in item))
+        """The key under which concurrent calls share a computation."""
+        return (self.lookup.prompt, *(part for item in self.attributes.items() for part in item))
 
 
 def _redis_storage(
@@ -919,7 +921,7 @@ def _redis_storage(
     overwrite: bool,
     clock: Callable[[], float],
 ) -> StorageBackend:
-    # Here, as it needs another extra.
+    # Imported here because it needs another extra.
     from langcache.engine.storage.redis import RedisStorage
 
     if iscoroutinefunction(getattr(client, "execute_command", None)):
@@ -937,7 +939,7 @@ def _redis_storage(
 
 
 def _entry_id(prompt: str, attributes: Mapping[str, str]) -> str:
-    """Return the SHA-256 of a prompt and its filters, as RedisVL computes it."""
+    """Return the SHA-256 of a prompt and its filters, computed as in RedisVL."""
     content = prompt + "".join(name + attributes[name] for name in sorted(attributes))
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -948,19 +950,19 @@ def _distance(similarity: float) -> float:
 
 
 def _stored(name: str, field_type: FieldType, value: object) -> str:
-    """Return the text that a filter's value is stored as."""
+    """Return the text under which a filter's value is stored."""
     if isinstance(value, str) and field_type != "numeric":
         return value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         allowed = "an int or a float" if field_type == "numeric" else "a str, an int or a float"
-        raise TypeError(f"{name!r}: must be {allowed}, got {kind(value)}")
+        raise TypeError(f"{name}: must be {allowed}, got {kind(value)}")
     try:
         finite = math.isfinite(value)
     except OverflowError:
         finite = False
     if not finite:
-        raise ValueError(f"{name!r}: must be a finite number in the range of a float")
-    # A subclass, such as numpy's float64, may have another repr.
+        raise ValueError(f"{name}: must be a finite number in the range of a float")
+    # A subclass such as numpy's float64 may have another repr.
     return repr(int(value) if isinstance(value, int) else float(value))
 
 
@@ -974,21 +976,21 @@ def _checked_distance(distance: float) -> float:
 
 
 def _checked_fields(fields: Sequence[Mapping[str, Any]] | None) -> dict[str, FieldType]:
-    """Return the type of each filterable field by its name."""
+    """Return the types of filterable fields by name."""
     checked: dict[str, FieldType] = {}
     for position, field in enumerate(fields or ()):
         where = f"filterable_fields[{position}]"
         if not isinstance(cast("object", field), Mapping) or set(field) != {"name", "type"}:
-            raise ValueError(f"{where}: must be a dict with name and type, and nothing else")
+            raise ValueError(f"{where}: must be a dict with name and type only")
         name, field_type = field["name"], field["type"]
         if not isinstance(name, str) or not name:
-            raise ValueError(f"{where}: the name must be a str that is not empty")
+            raise ValueError(f"{where}.name: must be a str and must not be empty")
         if name in _RESERVED:
-            raise ValueError(f"{where}: {name!r} is reserved for a field of every entry")
+            raise ValueError(f"{where}.name: must not be a reserved name, got {name!r}")
         if name in checked:
-            raise ValueError(f"{where}: {name!r} is there already")
+            raise ValueError(f"{where}.name: must be unique, got {name!r} twice")
         if field_type not in _FIELD_TYPES:
-            raise ValueError(f"{where}: the type must be one of {', '.join(_FIELD_TYPES)}")
+            raise ValueError(f"{where}.type: must be one of {', '.join(_FIELD_TYPES)}")
         checked[name] = field_type
     return checked
 
@@ -996,7 +998,7 @@ def _checked_fields(fields: Sequence[Mapping[str, Any]] | None) -> dict[str, Fie
 def _check_vectorizer(vectorizer: object) -> None:
     """Raise a TypeError unless an object has the members of an `Embedder`."""
     methods = all(callable(getattr(vectorizer, name, None)) for name in ("embed", "aembed"))
-    # Without calling properties: an embedder may have to ask a server for them.
+    # getattr_static does not call properties, for which an embedder may have to query a server.
     absent = object()
     properties = all(
         getattr_static(vectorizer, name, absent) is not absent
@@ -1016,7 +1018,7 @@ def _validate_metadata(metadata: object) -> None:
     try:
         checked_metadata(metadata)
     except TypeError as error:
-        # Here, as who makes no such mistake need not pay for the import.
+        # Imported here because only this mistake needs it.
         from pydantic import ValidationError
         from pydantic_core import InitErrorDetails, PydanticCustomError
 
