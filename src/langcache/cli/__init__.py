@@ -1,0 +1,18 @@
+"""The command `langcache`. Needs the extra `cli`."""
+
+import sys
+from importlib.util import find_spec
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command with the arguments of the process, and exit.
+
+    Without the extra `cli`, it prints what to install and exits with status 1.
+    """
+    if any(find_spec(name) is None for name in ("rich", "typer")):
+        sys.exit('langcache: to use this command, install the extra: pip install "langcache[cli]"')
+    from langcache.cli.app import create_app
+
+    create_app()(prog_name="langcache")
