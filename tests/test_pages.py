@@ -1,4 +1,4 @@
-"""What the pages tell a reader to type and to click."""
+"""The commands and links on the pages work for this repository."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _FROM_THE_INDEX = re.compile(r"langcache(-\w+)*(\[[\w,-]*\])?([=<>~!].*)?")
 
 
 def installed_from_the_index(text):
-    """The requirements named langcache that a page's install commands take from the index.
+    """Yield the langcache requirements that install commands take from the package index.
 
-    The index's `langcache` is the official package, which has no engine and no server.
+    On the index, `langcache` is the official package, which has no engine and no server.
     """
     for arguments in re.findall(_INSTALLER, text):
         words = [word.removeprefix("--from=").strip("\"'(),") for word in arguments.split()]
@@ -54,7 +54,7 @@ def test_a_page_installs_this_project_from_a_clone_or_a_file(page):
 
 
 def anchors(page):
-    """The anchors of a page's headings, as GitHub and most site generators make them."""
+    """Yield the anchors of a page's headings, as GitHub and most site generators make them."""
     for heading in re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE):
         yield re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
 

@@ -1,4 +1,4 @@
-"""The generated code and documents, as a user meets them."""
+"""The generated code and pages, as a user sees them."""
 
 import importlib
 import inspect

@@ -1,4 +1,4 @@
-"""The generator: same bytes from the same contract, and no contract it does not understand."""
+"""The generator writes the same bytes for the same contract and rejects unsupported contracts."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def generate():
 
 @pytest.fixture
 def tree(tmp_path, generate):
-    """A root with everything freshly generated."""
+    """A root directory with freshly generated files."""
     for name in ("openapi.yaml", "gen.yaml"):
         shutil.copy(ROOT / name, tmp_path / name)
     assert generate("--root", tmp_path) == 0
@@ -63,7 +63,7 @@ def test_the_output_depends_on_nothing_but_the_input(tree, tmp_path_factory):
         root = tmp_path_factory.mktemp("root")
         for name in ("openapi.yaml", "gen.yaml"):
             shutil.copy(ROOT / name, root / name)
-        # A configuration in the way must not be read.
+        # The generator must ignore this configuration file.
         (root / "ruff.toml").write_text("line-length = 40\n")
         subprocess.run(
             [sys.executable, CODEGEN / "generate.py", "--root", root],
@@ -228,7 +228,7 @@ def run(generate, root, document, settings=MINIMAL_SETTINGS):
 
 
 def at(value, place):
-    """What stands at a path such as ``a/b``; ``~`` in a step stands for a slash."""
+    """Return the value at a path such as `a/b`. `~` in a step stands for a slash."""
     for step in filter(None, place.split("/")):
         value = value[int(step) if isinstance(value, list) else step.replace("~", "/")]
     return value

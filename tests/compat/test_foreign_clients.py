@@ -1,6 +1,6 @@
-"""Clients of LangCache that others have written work against the server as they are.
+"""LangCache clients of other projects work with the server without changes.
 
-Needs the package registry; they are installed into environments of their own.
+Needs the package registry. The clients are installed into their own environments.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def python_of(tmp_path_factory):
-    """A function that returns the Python of one of the environments, made when it is needed."""
+    """A function that returns the Python of an environment and creates it on first use."""
     made = {}
 
     def python_of(name):
@@ -62,7 +62,7 @@ def mode(request):
 
 
 def run(python, program, *arguments):
-    """Run a program in a process group of its own; return what it prints and its exit code."""
+    """Run a program in its own process group. Return its output and exit code."""
     process = subprocess.Popen(
         [python, "-I", PROGRAMS / program, *arguments],
         stdout=subprocess.PIPE,

@@ -1,6 +1,6 @@
-"""The tests of the official package's faults fail on the official package, so they can fail.
+"""Checks that the tests of the official package's faults fail when run on the official package.
 
-Needs the package registry; each version is installed into an environment of its own.
+Needs the package registry. Each version is installed into its own environment.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import pytest
 
 SDK_TESTS = Path(__file__).parent.parent / "sdk"
 
-# One test of each fault; all of them would wait for many a timeout.
+# One test per fault. Running all of them would wait for many timeouts.
 REPRESENTATIVES = {
     "01": "test_fault_01_an_id_is_one_segment_of_the_path",
     "02": "test_fault_02_a_custom_header_replaces_ours_whatever_its_case",
@@ -36,16 +36,16 @@ REPRESENTATIVES = {
     "18": "test_fault_18_a_wrong_client_is_a_type_error",
 }
 
-# 0.11.1 runs its hooks in the event loop's own thread.
+# 0.11.1 runs its hooks in the thread of the event loop.
 NOT_YET_A_FAULT = {"0.11.1": {"14"}, "0.14.0": set()}
 
-# Passes on the official package too, which shows that the tests can run there.
+# This test also passes on the official package, which shows that the tests can run there.
 CONTROL = "test_official_faults.py::test_fault_17_debugging_that_is_off_is_off[]"
 
 
 @pytest.fixture(params=["0.11.1", "0.14.0"])
 def official(request, tmp_path):
-    """A version, and a function that runs tests of the faults on it and returns the exit code."""
+    """A version, and a function that runs a test on that version and returns the exit code."""
     for name in ("conftest.py", "test_official_faults.py"):
         shutil.copy(SDK_TESTS / name, tmp_path)
     python = tmp_path / "venv" / "bin" / "python"
@@ -56,8 +56,8 @@ def official(request, tmp_path):
     )
 
     def run(test):
-        # A process for each, ended by force after some seconds: the official package may hang in
-        # ways that leave a test runner unusable. And a group, for the children that it forks.
+        # Each test runs in its own process with a time limit, because the official package can hang
+        # in ways that block a test runner. The process group includes the children that it forks.
         command = [python, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
         command += ["--timeout=5", "--timeout-method=thread", test]
         tests = subprocess.Popen(

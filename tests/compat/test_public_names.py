@@ -1,7 +1,7 @@
-"""The public surface of the official package, as lists of facts, is covered by ours.
+"""This package has all public names of the official package.
 
-The lists were made by introspecting the installed official packages: public names, parameters
-(name, kind, whether optional), fields (name on the wire, whether required), members of enums.
+The lists of names were made by introspecting the installed official packages: public names,
+parameters (name, kind, whether optional), fields (name in JSON, whether required), members of enums.
 """
 
 import importlib
@@ -13,7 +13,7 @@ import pytest
 
 HERE = Path(__file__).parent
 
-# Left out on purpose; docs/migrating.md says why.
+# Not included; docs/migrating.md says why.
 OMITTED = {
     "langcache.types": {
         "Base64EncodedString",
@@ -23,7 +23,7 @@ OMITTED = {
     }
 }
 
-# Both versions have a member of this name, with another value; the newer one holds.
+# The two versions have different values for these members. The newer value applies.
 RENAMED_MEMBERS = {
     ("NotFoundErrorURI", "ROOT_ERRORS_RESOURCE_NOT_FOUND"): "ROOT_ERRORS_RESOURCE_NOT_FOUND_OLD",
     (

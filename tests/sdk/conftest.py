@@ -6,9 +6,9 @@ import pytest
 
 
 class ScriptedServer:
-    """A TCP server that plays one script per connection: what to do with the socket.
+    """A TCP server that runs one script per connection. A script is a function of the socket.
 
-    ``connections`` counts the connections, ``requests`` keeps what was read from each.
+    `connections` is the number of connections, and `requests` has the requests that were read.
     """
 
     def __init__(self, *scripts):
@@ -44,7 +44,7 @@ class ScriptedServer:
             script(self, connection)
 
     def read_request(self, connection):
-        """Read one request with a Content-Length body; returns it whole."""
+        """Read a whole request with a Content-Length body and return it."""
         data = b""
         while b"\r\n\r\n" not in data:
             chunk = connection.recv(65536)
@@ -62,7 +62,7 @@ class ScriptedServer:
         return self.requests[-1]
 
     def wait(self, seconds):
-        """Sleep, but not beyond the end of the test."""
+        """Sleep, but at most until the end of the test."""
         return self._closing.wait(seconds)
 
     def close(self):
@@ -77,7 +77,7 @@ class ScriptedServer:
 
 @pytest.fixture
 def scripted_server():
-    """Make a :class:`ScriptedServer` from scripts; the last one is played again."""
+    """Create a `ScriptedServer` from scripts. The last script is repeated."""
     with contextlib.ExitStack() as stack:
 
         def make(*scripts):
@@ -89,7 +89,7 @@ def scripted_server():
 
 
 def answer(body=b'{"data":[]}', status="200 OK", headers=()):
-    """A script that answers every request of a connection in the same way."""
+    """A script that sends the same response to every request of a connection."""
     head = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
     reply = "\r\n".join(head).encode() + b"\r\n\r\n" + body
 

@@ -7,7 +7,7 @@ from langcache import LangCache
 
 @pytest.fixture
 def cache():
-    """A client of a server that does not exist: nothing may be sent."""
+    """A client of a server that does not exist, because nothing must be sent."""
     with LangCache(
         server_url="http://127.0.0.1:9", cache_id="c", api_key="k", retry_config=None
     ) as client:

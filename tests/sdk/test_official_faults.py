@@ -1,7 +1,7 @@
-"""Each numbered fault of the official package (0.11.1, 0.14.0), shown to be impossible here.
+"""Tests that this package has none of the numbered faults of the official one (0.11.1, 0.14.0).
 
-The file uses public names and a scripted server only, so it also runs against the official package;
-tests/compat/test_official_package.py does so and holds which of these tests fail there.
+This file uses only public names and a scripted server, so it can also run against the official
+package. tests/compat/test_official_package.py does that and checks which of these tests fail there.
 """
 
 import asyncio

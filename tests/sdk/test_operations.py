@@ -17,7 +17,7 @@ class Blocking:
 
 
 class Async:
-    """Calls the async twins, each in an event loop of its own."""
+    """Calls the async methods, each in its own event loop."""
 
     def __init__(self, client, backend):
         self.client = client
@@ -36,7 +36,7 @@ class Async:
 
 @pytest.fixture(params=["blocking", "asyncio", "trio"])
 def calls(request, cache):
-    """The methods of a client of an empty cache, in each way to call them."""
+    """The methods of a client with an empty cache, sync and async."""
     return Blocking(cache) if request.param == "blocking" else Async(cache, request.param)
 
 

@@ -18,7 +18,7 @@ def client(**options):
 
 @pytest.fixture
 def busy():
-    """A service that answers 503 three times, then 204."""
+    """A service that responds with 503 three times, then with 204."""
     with respx.mock(assert_all_called=False) as router:
         route = router.post(URL)
         route.side_effect = [httpx.Response(503)] * 3 + [httpx.Response(204)]
@@ -130,7 +130,7 @@ def test_timeout_ms_ends_retries_too():
     with respx.mock, client(retry_config=FAST, timeout_ms=200) as cache:
         respx.post(URL).respond(503)
         started = time.monotonic()
-        # The last error: of an attempt that was answered, or of one that ran out of time.
+        # The last attempt either got a response or ran out of time.
         with pytest.raises((errors.APIError, errors.NoResponseError)):
             cache.flush()
     assert time.monotonic() - started < 1

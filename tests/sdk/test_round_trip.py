@@ -1,4 +1,4 @@
-"""Any text either comes back exactly as it was sent, or is refused before it is sent."""
+"""Any text is returned exactly as it was sent, or is rejected before it is sent."""
 
 import re
 import string

@@ -1,4 +1,4 @@
-"""A program that uses everything, for the type checkers; it is checked and never run."""
+"""A program that uses every public name. Type checkers check it; it is never run."""
 
 import asyncio
 from collections.abc import Awaitable

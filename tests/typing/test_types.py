@@ -1,4 +1,4 @@
-"""What type checkers see of the package."""
+"""The package is fully typed for type checkers."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Uses that a type checker has to refuse, each marked; checked and never run."""
+"""Marked lines that a type checker must reject. This file is never run."""
 
 from langcache import LangCache
 

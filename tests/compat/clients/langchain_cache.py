@@ -1,8 +1,8 @@
-"""langchain-redis's LangCacheSemanticCache, by itself and as the cache of LangChain's models.
+"""Uses langchain-redis's LangCacheSemanticCache on its own and as the cache of LangChain's models.
 
-Takes the URL of the server, the id of a cache with the attribute `llm_string`, a key, and "short"
-or "long": whether the descriptions of the models, which it puts into that attribute, have more
-characters than the API's 500. Says "works" at the end.
+The arguments are the URL of the server, the id of a cache with the attribute `llm_string`, an API
+key, and "short" or "long": whether the model descriptions in that attribute are longer than the 500
+characters that the API allows. Prints "works" at the end.
 """
 
 import asyncio
@@ -23,11 +23,11 @@ OTHER_PROMPT = "Why do cats sleep so much?"
 
 
 async def use(cache, lookup, update, clear):
-    """Use every operation of the cache by itself."""
+    """Use every operation of the cache on its own."""
     models = ["[('_type', 'first')]", "[('_type', 'second')]"]
     if IS_LONG:
         models = [f"{model} {'x, ' * 60}" for model in models]
-        # It is percent-encoded twice, by langchain-redis and by RedisVL.
+        # The value is percent-encoded twice, by langchain-redis and by RedisVL.
         assert len(quote(quote(models[0]), safe="")) > 500
     assert await lookup(PROMPT, models[0]) is None
     await update(PROMPT, models[0], [Generation(text="By meaning."), Generation(text="So.")])
@@ -43,7 +43,7 @@ async def use(cache, lookup, update, clear):
 
 
 async def use_models(cache, invoke):
-    """Ask models that give another answer to each call, unless it comes from the cache."""
+    """Call models that return a different answer on each call, except for cached answers."""
     answers = ["First.", "Second.", *(["Never."] * 20 if IS_LONG else [])]
     model = FakeListLLM(responses=answers)
     told = [await invoke(model, each) for each in (PROMPT, PARAPHRASE, OTHER_PROMPT, PROMPT)]

@@ -1,7 +1,7 @@
-"""Every operation of the official package's client, sync and async.
+"""Uses every operation of the official package's client, sync and async.
 
-Takes the URL of the server, the id of a cache with the attributes `topic` and `language`, a key,
-and "development" or "strict"; says "works" at the end.
+The arguments are the URL of the server, the id of a cache with the attributes `topic` and
+`language`, an API key, and "development" or "strict". Prints "works" at the end.
 """
 
 import asyncio
@@ -10,8 +10,8 @@ import sys
 from langcache import LangCache, errors
 from langcache.models import SearchStrategy
 
-# 0.11.1 has no conversational search. Nor does it know the type of a 404 that later releases know
-# alone, and so raises an error of another class; there is no type that both know.
+# 0.11.1 has no conversational search. It also does not know the type of a 404 that later releases
+# use, and raises an error of another class. No type is known to both.
 IS_OLD = not hasattr(LangCache, "conversational_search")
 
 URL, CACHE_ID, KEY = sys.argv[1:4]
@@ -22,7 +22,7 @@ ATTRIBUTES = {"topic": "ai", "language": "en"}
 
 
 async def use(call):
-    """Use every operation; `call` takes a method's name and its arguments."""
+    """Use every operation. `call` takes the name of a method and its arguments."""
     stored = await call("set", prompt=PROMPT, response=RESPONSE)
     assert len(stored.entry_id) == 32, stored
 
@@ -71,7 +71,7 @@ async def use(call):
 
 
 async def failure(call):
-    """Return the error that a call ends in."""
+    """Return the exception that a call raises."""
     try:
         await call
     except errors.LangCacheError as error:
@@ -80,7 +80,7 @@ async def failure(call):
 
 
 async def use_with_a_wrong_key():
-    """Check the error for a key that a strict server does not know."""
+    """Check the error for a key that the server does not know in strict mode."""
     with LangCache(server_url=URL, cache_id=CACHE_ID, api_key="wrong") as client:
         for call in (sync_calls(client), async_calls(client)):
             error = await failure(call("search", prompt=PROMPT))

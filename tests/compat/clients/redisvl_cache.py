@@ -1,7 +1,8 @@
-"""Every operation of RedisVL's LangCacheSemanticCache, sync and async.
+"""Uses every operation of RedisVL's LangCacheSemanticCache, sync and async.
 
-Takes the URL of the server, the id of a cache with the attributes `topic` and `language`, a key,
-"development" or "strict", and the id of a cache without attributes; says "works" at the end.
+The arguments are the URL of the server, the id of a cache with the attributes `topic` and
+`language`, an API key, "development" or "strict", and the id of a cache without attributes. Prints
+"works" at the end.
 """
 
 import asyncio
@@ -12,12 +13,12 @@ from redisvl.extensions.cache.llm import LangCacheSemanticCache
 URL, CACHE_ID, KEY, MODE, BARE_CACHE_ID = sys.argv[1:6]
 PROMPT, RESPONSE = "How does semantic caching work?", "By meaning."
 PARAPHRASE = "How does a semantic cache work?"
-# It percent-encodes each of them before it sends them, and decodes what it gets.
+# RedisVL percent-encodes these characters before sending and decodes them again.
 VALUES = ["a, b", "50%", "a/b c?d", "Ünï漢🤖", "%2C", "@x:{y}|z"]
 
 
 async def use(cache, call):
-    """Use every operation; `call` takes a method's name and its arguments."""
+    """Use every operation. `call` takes the name of a method and its arguments."""
     entry_id = await call("store", prompt=PROMPT, response=RESPONSE, ttl=60)
     (hit,) = await call("check", prompt=PROMPT)
     assert (hit["entry_id"], hit["prompt"], hit["response"]) == (entry_id, PROMPT, RESPONSE)
@@ -51,7 +52,7 @@ async def use(cache, call):
 
 
 async def refuses_attributes(call):
-    """Check that it recognises how a cache says that it has no attributes."""
+    """Check that RedisVL recognises the error of a cache without attributes."""
     for method, arguments in (
         ("store", {"response": RESPONSE, "metadata": {"topic": "ai"}}),
         ("check", {"attributes": {"topic": "ai"}}),
@@ -61,7 +62,7 @@ async def refuses_attributes(call):
 
 
 async def failure(call):
-    """Return the error that a call ends in."""
+    """Return the exception that a call raises."""
     try:
         await call
     except RuntimeError as error:
@@ -90,7 +91,7 @@ async def main():
 
 
 async def on_the_scale_of_redis():
-    """On that scale, distances run from 0 to 2, and so do thresholds."""
+    """On this scale, distances and thresholds are between 0 and 2."""
     options = {"server_url": URL, "cache_id": CACHE_ID, "api_key": KEY}
     cache = LangCacheSemanticCache(distance_scale="redis", use_exact_search=False, **options)
     normalised = LangCacheSemanticCache(**options)
