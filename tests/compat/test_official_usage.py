@@ -1,7 +1,7 @@
 """Programs written for the official package work with this one: each pattern in its README.
 
-One of its examples is not valid Python: it has a positional argument after a keyword argument. Here,
-the retry configuration is passed by name.
+One of its examples is not valid Python: it has a positional argument after a keyword argument.
+Here, the retry configuration is passed by name.
 """
 
 import asyncio

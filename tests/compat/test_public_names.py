@@ -1,7 +1,8 @@
 """This package has all public names of the official package.
 
 The lists of names were made by introspecting the installed official packages: public names,
-parameters (name, kind, whether optional), fields (name in JSON, whether required), members of enums.
+parameters (name, kind, whether optional), fields (name in JSON, whether required), members of
+enums.
 """
 
 import importlib
