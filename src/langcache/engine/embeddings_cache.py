@@ -119,6 +119,10 @@ class EmbeddingsCache:
     def __repr__(self) -> str:
         return f"EmbeddingsCache(name={self._name!r})"
 
+    def wrap(self, embedder: Embedder) -> CachedEmbedder:
+        """Return an embedder that calls `embedder` only for texts missing from the cache."""
+        return CachedEmbedder(embedder, self)
+
     @property
     def name(self) -> str:
         """The cache's name."""

@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from langcache.engine.embedders._arrays import check_texts
-from langcache.engine.embeddings_cache import CachedEmbedder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,14 +14,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from langcache.engine.embeddings_cache import EmbeddingsCache
+    from langcache.engine.embedders.base import EmbedderCache
 
 
 class TextEmbedder(ABC):
     """An embedder with a blocking method that embeds, and perhaps a cache before it."""
 
-    def __init__(self, cache: EmbeddingsCache | None) -> None:
-        self._cached = None if cache is None else CachedEmbedder(_Uncached(self), cache)
+    def __init__(self, cache: EmbedderCache | None) -> None:
+        self._cached = None if cache is None else cache.wrap(_Uncached(self))
 
     @property
     @abstractmethod

@@ -1,4 +1,4 @@
-"""What the engine asks of an embedder."""
+"""The interface of an embedder, and of a cache in front of one."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Embedder"]
+__all__ = ["Embedder", "EmbedderCache"]
 
 
 class Embedder(Protocol):
-    """Maps texts to vectors whose cosine says how alike the texts are in meaning.
+    """Maps texts to vectors, whose cosine measures how similar the texts are in meaning.
 
-    Any object with these members is an embedder; there is nothing to inherit. One embedder may be
-    used from several threads at once.
+    Any object with these members is an embedder; there is no base class. An embedder must be
+    thread-safe.
     """
 
     @property
     def model_id(self) -> str:
-        """Name of the model. Vectors of embedders with different names are never compared."""
+        """Name of the model. Vectors of models with different names are never compared."""
         ...
 
     @property
@@ -33,11 +33,11 @@ class Embedder(Protocol):
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts.
 
-        The result is deterministic: a text's vector depends on the text alone, not on which other
-        texts are in the call, nor on their order.
+        The result is deterministic: a text's vector depends on the text alone, not on the other
+        texts of the call or their order.
 
         Args:
-            texts: Any number of texts, none included.
+            texts: Any number of texts, also none.
 
         Returns:
             A C-contiguous array of shape (len(texts), dimensions). Row i belongs to `texts[i]` and
@@ -47,4 +47,12 @@ class Embedder(Protocol):
 
     async def aembed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts as `embed` does, without blocking the event loop."""
+        ...
+
+
+class EmbedderCache(Protocol):
+    """A cache of embeddings, such as `EmbeddingsCache`."""
+
+    def wrap(self, embedder: Embedder) -> Embedder:
+        """Return an embedder that calls `embedder` only for texts missing from the cache."""
         ...

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING
 from langcache.engine.embedders.minilm import MiniLMEmbedder
 from langcache.engine.embedders.openai import OpenAIEmbedder
 from langcache.engine.embedders.sentence_transformers import SentenceTransformerEmbedder
-from langcache.engine.embeddings_cache import CachedEmbedder
 
 if TYPE_CHECKING:
-    from langcache.engine.embedders.base import Embedder
-    from langcache.engine.embeddings_cache import EmbeddingsCache
+    from langcache.engine.embedders.base import Embedder, EmbedderCache
 
 __all__ = ["create_embedder"]
 
 
-def create_embedder(spec: str | Embedder, *, cache: EmbeddingsCache | None = None) -> Embedder:
+def create_embedder(spec: str | Embedder, *, cache: EmbedderCache | None = None) -> Embedder:
     """Return the embedder that a string names.
 
     Args:
@@ -24,14 +22,14 @@ def create_embedder(spec: str | Embedder, *, cache: EmbeddingsCache | None = Non
             and address from the environment; "sentence-transformers:NAME" for
             `SentenceTransformerEmbedder(NAME)`, which may also be a path. Or an embedder, which is
             returned as it is when there is no cache.
-        cache: Where vectors are kept, so that no text is embedded twice; None for nowhere.
+        cache: Keeps the vectors, so that no text is embedded twice. None for no cache.
 
     Raises:
         ValueError: The string names no embedder, or the embedder lacks a setting.
         ImportError: The embedder needs a package that is not installed.
     """
     if not isinstance(spec, str):
-        return spec if cache is None else CachedEmbedder(spec, cache)
+        return spec if cache is None else cache.wrap(spec)
     kind, _, name = spec.partition(":")
     if spec == "minilm":
         return MiniLMEmbedder(cache=cache)

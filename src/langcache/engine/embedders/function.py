@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from langcache.engine.embeddings_cache import EmbeddingsCache
+    from langcache.engine.embedders.base import EmbedderCache
 
 __all__ = ["FunctionEmbedder"]
 
@@ -31,7 +31,7 @@ class FunctionEmbedder(TextEmbedder):
         model_id: Name of the model. Give another name to what yields other vectors: those of
             different names are never compared.
         dimensions: Length of each vector.
-        cache: Where vectors are kept, so that no text is embedded twice; None for nowhere.
+        cache: Keeps the vectors, so that no text is embedded twice. None for no cache.
 
     Raises:
         ValueError: `dimensions` is less than 1.
@@ -43,7 +43,7 @@ class FunctionEmbedder(TextEmbedder):
         *,
         model_id: str,
         dimensions: int,
-        cache: EmbeddingsCache | None = None,
+        cache: EmbedderCache | None = None,
     ) -> None:
         super().__init__(cache)
         if dimensions < 1:

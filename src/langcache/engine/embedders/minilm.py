@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from langcache.engine.embeddings_cache import EmbeddingsCache
+    from langcache.engine.embedders.base import EmbedderCache
 
 __all__ = ["MiniLMEmbedder"]
 
@@ -51,14 +51,14 @@ class MiniLMEmbedder(TextEmbedder):
     Args:
         threads: Threads that one text may use. Two save up to four tenths of the
             time. For many texts, call from several threads instead.
-        cache: Where vectors are kept, so that no text is embedded twice; None for nowhere.
+        cache: Keeps the vectors, so that no text is embedded twice. None for no cache.
 
     Raises:
         ImportError: onnxruntime, tokenizers or langcache-minilm is not installed.
         ValueError: `threads` is less than 1.
     """
 
-    def __init__(self, *, threads: int = 1, cache: EmbeddingsCache | None = None) -> None:
+    def __init__(self, *, threads: int = 1, cache: EmbedderCache | None = None) -> None:
         super().__init__(cache)
         # Not at the top: who brings an embedder of their own need not pay for these imports.
         from langcache_minilm import DIMENSIONS, MODEL_ID, model_path, tokenizer_path

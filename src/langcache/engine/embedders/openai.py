@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from langcache.engine.embeddings_cache import EmbeddingsCache
+    from langcache.engine.embedders.base import EmbedderCache
 
 __all__ = ["OpenAIEmbedder"]
 
@@ -57,7 +57,7 @@ class OpenAIEmbedder(TextEmbedder):
         max_retries: How often to try again what failed with 408, 409, 429 or 5xx, or without an
             answer. The pause before is random, up to 0.5 s, and up to twice as much each time; or
             as long as the endpoint asks for, up to a minute.
-        cache: Where vectors are kept, so that no text is embedded twice; None for nowhere.
+        cache: Keeps the vectors, so that no text is embedded twice. None for no cache.
 
     Raises:
         ValueError: An argument is out of its range, `base_url` is not an http or https URL, or
@@ -74,7 +74,7 @@ class OpenAIEmbedder(TextEmbedder):
         batch_size: int = 256,
         timeout: float = 30.0,
         max_retries: int = 2,
-        cache: EmbeddingsCache | None = None,
+        cache: EmbedderCache | None = None,
     ) -> None:
         super().__init__(cache)
         for name, value, least in (

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from langcache.engine.embeddings_cache import EmbeddingsCache
+    from langcache.engine.embedders.base import EmbedderCache
 
 __all__ = ["SentenceTransformerEmbedder"]
 
@@ -38,7 +38,7 @@ class SentenceTransformerEmbedder(TextEmbedder):
             "redis/langcache-embed-v3-small", or the directory of one.
         device: Where to run it, such as "cpu" or "cuda"; None for the best there is.
         batch_size: How many texts the model is given at a time.
-        cache: Where vectors are kept, so that no text is embedded twice; None for nowhere.
+        cache: Keeps the vectors, so that no text is embedded twice. None for no cache.
 
     Raises:
         ImportError: sentence-transformers is not installed.
@@ -51,7 +51,7 @@ class SentenceTransformerEmbedder(TextEmbedder):
         *,
         device: str | None = None,
         batch_size: int = 32,
-        cache: EmbeddingsCache | None = None,
+        cache: EmbedderCache | None = None,
     ) -> None:
         super().__init__(cache)
         if batch_size < 1:
