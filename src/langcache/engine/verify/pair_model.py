@@ -1,0 +1,208 @@
+"""The pair model: may one answer serve both prompts?"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+import os
+import threading
+from collections import OrderedDict
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from langcache.engine.embedders._arrays import without_lone_surrogates
+from langcache.engine.verify.base import Verdict
+from langcache.engine.verify.language import is_english
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["PairModelVerifier"]
+
+# Tokenising takes time in proportion to the whole text; 512 tokens are some 2,000 characters.
+_MAX_CHARACTERS = 8_192
+
+
+class PairModelVerifier:
+    """Turns down candidates for which the pair model gives too small a probability.
+
+    The model, from the package `langcache-minilm-pair`, reads both prompts together and estimates
+    the probability that one answer serves both. It runs offline on the CPU. The constructor loads
+    it, which takes about 0.1 s. An instance is thread-safe; pairs judged in several threads run in
+    parallel.
+
+    The model reads English. Prompts in another language are accepted, and the verdict says that
+    the model was not asked. It reads 512 tokens of both prompts together; a longer pair is turned
+    down, because what was not read cannot be judged.
+
+    Nothing is sent anywhere: the constructor sets `ORT_DISABLE_TELEMETRY` in the environment,
+    unless it is set, which keeps onnxruntime from sending telemetry. A program that imports
+    onnxruntime before has to set it itself.
+
+    Args:
+        min_probability: The smallest probability that is accepted, from 0 to 1.
+        threads: Threads that one pair may use.
+        remember: How many pairs to remember the probability of, the most recently used ones; 0
+            for none.
+
+    Raises:
+        ImportError: onnxruntime, tokenizers or langcache-minilm-pair is not installed.
+        ValueError: An argument is out of its range.
+    """
+
+    def __init__(
+        self, *, min_probability: float = 0.5, threads: int = 1, remember: int = 10_000
+    ) -> None:
+        if not 0 <= min_probability <= 1:
+            raise ValueError(f"min_probability: must be from 0 to 1, got {min_probability}")
+        if threads < 1:
+            raise ValueError(f"threads: must be at least 1, got {threads}")
+        if remember < 0:
+            raise ValueError(f"remember: must be at least 0, got {remember}")
+        # Not at the top: a program without this verifier need not pay for these imports.
+        from langcache_minilm_pair import (
+            CALIBRATION,
+            MAX_TOKENS,
+            MODEL_ID,
+            model_path,
+            tokenizer_path,
+        )
+        from tokenizers import Tokenizer
+
+        self._model_id = MODEL_ID
+        self._min_probability = min_probability
+        self._max_tokens = MAX_TOKENS
+        self._calibration = CALIBRATION
+        self._remembered = _RememberedVerdicts(remember)
+        # Else it would write a device id to the home directory and send telemetry, from when it is
+        # imported on; its function to disable that comes too late.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+        # It comes without types.
+        onnxruntime: Any = import_module("onnxruntime")
+        self._tokenizer = Tokenizer.from_file(str(tokenizer_path()))
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        self._session = onnxruntime.InferenceSession(
+            model_path(), options, providers=["CPUExecutionProvider"]
+        )
+
+    @property
+    def model_id(self) -> str:
+        """Name of the model and its precision, and the smallest probability that is accepted."""
+        return f"{self._model_id}@{self._min_probability:g}"
+
+    @property
+    def min_probability(self) -> float:
+        """The smallest probability that is accepted."""
+        return self._min_probability
+
+    def verify(self, prompt: str, candidates: Sequence[str]) -> list[Verdict]:
+        """Judge cached prompts against the one that was asked, one after the other."""
+        return [self._judge(prompt, candidate) for candidate in candidates]
+
+    async def averify(self, prompt: str, candidates: Sequence[str]) -> list[Verdict]:
+        """Judge as `verify` does; a pair that is not remembered runs in a worker thread."""
+        if self._remembered.has(_key(prompt, candidate) for candidate in candidates):
+            return self.verify(prompt, candidates)
+        return await asyncio.to_thread(self.verify, prompt, candidates)
+
+    def _judge(self, prompt: str, candidate: str) -> Verdict:
+        if max(len(prompt), len(candidate)) > _MAX_CHARACTERS:
+            return self._too_long()
+        key = _key(prompt, candidate)
+        verdict = self._remembered.get(key)
+        if verdict is None:
+            verdict = self._assess(prompt, candidate)
+            self._remembered.put(key, verdict)
+        return verdict
+
+    def _too_long(self) -> Verdict:
+        return Verdict(
+            accepted=False,
+            reason="the prompts are longer than the model reads",
+            check=self._model_id,
+        )
+
+    def _assess(self, prompt: str, candidate: str) -> Verdict:
+        if not (is_english(prompt) and is_english(candidate)):
+            return Verdict(
+                accepted=True,
+                reason="the model was not asked: it reads English only",
+                check=self._model_id,
+            )
+        probability = self.probability(prompt, candidate)
+        if probability is None:
+            return self._too_long()
+        accepted = probability >= self._min_probability
+        return Verdict(
+            accepted=accepted,
+            probability=probability,
+            reason=(
+                "the model expects that one answer serves both prompts"
+                if accepted
+                else "the model expects that the prompts need different answers"
+            ),
+            check=self._model_id,
+        )
+
+    def probability(self, prompt: str, candidate: str) -> float | None:
+        """Return the probability that one answer serves both; None if they are too long to read."""
+        logit = self.logit(prompt, candidate)
+        if logit is None:
+            return None
+        factor, summand = self._calibration
+        return 1 / (1 + math.exp(-(factor * logit + summand)))
+
+    def logit(self, prompt: str, candidate: str) -> float | None:
+        """Return what the model puts out for two prompts; None if they are too long to read."""
+        texts = [without_lone_surrogates(text[:_MAX_CHARACTERS]) for text in (prompt, candidate)]
+        encoding = self._tokenizer.encode(*texts)
+        longest = max(len(prompt), len(candidate))
+        if len(encoding.ids) > self._max_tokens or longest > _MAX_CHARACTERS:
+            return None
+        # One pair a run: in a batch, the 8-bit scales of a pair would depend on the others.
+        outputs: list[Any] = self._session.run(
+            ["logit"],
+            {
+                "input_ids": np.array([encoding.ids], dtype=np.int64),
+                "token_type_ids": np.array([encoding.type_ids], dtype=np.int64),
+            },
+        )
+        return float(outputs[0][0])
+
+
+def _key(prompt: str, candidate: str) -> bytes:
+    """Return what stands for a pair in memory: a digest, so that no prompt is kept."""
+    one, other = (text.encode("utf-8", "surrogatepass") for text in (prompt, candidate))
+    return hashlib.blake2b(b"%d:%b%b" % (len(one), one, other), digest_size=16).digest()
+
+
+class _RememberedVerdicts:
+    """The verdicts on the most recently used pairs; thread-safe."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._verdicts: OrderedDict[bytes, Verdict] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def has(self, keys: Iterable[bytes]) -> bool:
+        """Whether all of these are remembered now."""
+        with self._lock:
+            return all(key in self._verdicts for key in keys)
+
+    def get(self, key: bytes) -> Verdict | None:
+        with self._lock:
+            verdict = self._verdicts.get(key)
+            if verdict is not None:
+                self._verdicts.move_to_end(key)
+            return verdict
+
+    def put(self, key: bytes, verdict: Verdict) -> None:
+        with self._lock:
+            self._verdicts[key] = verdict
+            self._verdicts.move_to_end(key)
+            while len(self._verdicts) > self._limit:
+                self._verdicts.popitem(last=False)

@@ -1,0 +1,102 @@
+"""A rule about opposites: "over" in one prompt where the other has "under"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from langcache.engine.verify.rules.base import Rule
+from langcache.engine.verify.rules.negation import has_negator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from langcache.engine.verify.rules.reading import Reading
+
+__all__ = ["ANTONYMS"]
+
+_PAIRS = """
+above/below over/under before/after with/without more/less,fewer most/least,fewest
+maximum,max/minimum,min highest/lowest higher/lower high/low largest,biggest/smallest
+larger,bigger/smaller longest/shortest longer/shorter tallest/shortest taller/shorter
+fastest/slowest faster/slower cheapest/dearest cheaper/dearer oldest/newest,latest,youngest
+older/newer,younger best/worst better/worse earliest/latest earlier/later first/last
+warmer,hotter/colder,cooler warmest,hottest/coldest hot/cold warm/cold heavier/lighter
+increase,increases,increasing,raise/decrease,decreases,decreasing,reduce,lower
+enable,enabled,enabling/disable,disabled,disabling on/off in/out up/down
+open,opening/close,closing start,starting/stop,stopping begin,beginning/end,ending
+add,adding/remove,removing,delete,deleting create,creating/delete,deleting
+install,installing/uninstall,uninstalling lock/unlock block/unblock mute/unmute pin/unpin
+subscribe/unsubscribe follow/unfollow encrypt,encryption/decrypt,decryption
+encode,encoding/decode,decoding compress/decompress zip/unzip upload/download
+import,importing/export,exporting push/pull upgrade/downgrade buy,buying/sell,selling
+lend/borrow deposit/withdraw send,sending/receive,receiving accept/reject,decline
+allow/forbid,prohibit include,including/exclude,excluding connect/disconnect attach/detach
+ascending/descending public/private internal/external local/remote online/offline
+manual/automatic manually/automatically temporary/permanent active/inactive
+visible/invisible,hidden show/hide foreground/background front/back top/bottom left/right
+inside/outside indoor,indoors/outdoor,outdoors incoming/outgoing inbound/outbound
+ancestor/descendant parent/child male/female husband/wife mother/father son/daughter
+brother/sister legal/illegal safe/unsafe,dangerous possible/impossible safe/unsafe
+healthy/unhealthy paid/unpaid,free solved/unsolved used/unused known/unknown valid/invalid
+dependent/independent sunrise/sunset morning/evening day/night summer/winter
+arrival/departure arrive/depart arrivals/departures win/lose won/lost gain/lose
+pass/fail passed/failed success/failure profit/loss income/expense,expenses
+credit/debit asset/liability pros/cons advantages,benefits/disadvantages,drawbacks
+advantage,benefit/disadvantage,drawback positive/negative true/false even/odd
+always/never everyone,everybody/nobody all/none both/neither both/either
+beginner,beginners/advanced expand/shorten,shrink lengthen/shorten zoom/unzoom
+rise,rising,rises/fall,falling,falls north/south east/west northern/southern eastern/western
+wet/dry full/empty rich/poor early/late old/new strong/weak deep/shallow wide/narrow
+thick/thin loud/quiet light/dark hard/easy difficult/easy formal/informal
+single/married dead/alive war/peace friend/enemy teach/learn freeze/thaw
+encrypt/decrypt marry/divorce hire/fire approve,approved/deny,denied,rejected
+clockwise/anticlockwise,counterclockwise horizontal/vertical input/output read/write
+synchronous,sync/asynchronous,async singular/plural domestic/international
+"""
+
+
+def _table(text: str) -> dict[str, frozenset[str]]:
+    table: dict[str, set[str]] = {}
+    for pair in text.split():
+        left, right = (side.split(",") for side in pair.split("/"))
+        for one in left:
+            table.setdefault(one, set()).update(right)
+        for one in right:
+            table.setdefault(one, set()).update(left)
+    return {word: frozenset(others) for word, others in table.items()}
+
+
+_ANTONYMS = _table(_PAIRS)
+_PREFIXES = ("un", "non", "dis", "im", "in", "ir", "il", "de")
+
+
+def _antonyms(asked: Reading, cached: Reading) -> str | None:
+    ours = asked.vocabulary - cached.vocabulary
+    theirs = cached.vocabulary - asked.vocabulary
+    if not ours or not theirs:
+        return None
+    found = _opposite(ours, theirs)
+    if found is None or has_negator(ours) != has_negator(theirs):
+        # "Not allowed" and "forbidden" say the same.
+        return None
+    return found
+
+
+def _opposite(ours: frozenset[str], theirs: frozenset[str]) -> str | None:
+    for word in ours & _ANTONYMS.keys():
+        if other := theirs & _ANTONYMS[word]:
+            return f"{word} / {min(other)}"
+    return _negated(ours, theirs) or _negated(theirs, ours, swapped=True)
+
+
+def _negated(words: Iterable[str], others: frozenset[str], *, swapped: bool = False) -> str | None:
+    for word in words:
+        for prefix in _PREFIXES:
+            if word.startswith(prefix) and len(word) >= len(prefix) + 4:
+                rest = word[len(prefix) :]
+                if rest in others:
+                    return f"{rest} / {word}" if swapped else f"{word} / {rest}"
+    return None
+
+
+ANTONYMS = Rule("antonyms", "the prompts have opposite words", True, _antonyms)

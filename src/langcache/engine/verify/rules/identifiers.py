@@ -1,0 +1,62 @@
+"""A rule about identifiers: codes, options, addresses, names of files."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from langcache.engine.verify.rules.base import Rule
+
+if TYPE_CHECKING:
+    from langcache.engine.verify.rules.reading import Reading
+
+__all__ = ["IDENTIFIERS"]
+
+_IDENTIFIER = re.compile(
+    r"""
+    (?<!\S)--?[A-Za-z][\w-]*                      # an option
+    | \b[\w.+-]+@[\w-]+\.[\w.-]*\w                # an e-mail address
+    | \b(?:https?://|site:|www\.)[^\s'"]+         # a URL or site
+    | \b\w+(?:\.\w+)*\.(?:com|org|net|io|py|js|ts|json|csv|txt|pdf|xlsx?|docx?|ya?ml|sh|sql)\b
+    | \\[A-Za-z]\b                                # an escape
+    | \b[A-Za-z]\w*_\w+\b                         # snake_case
+    | \b(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*\b   # letters and digits
+    | \b[A-Z]{2,}-\d+\b                           # ABC-123
+    """,
+    re.VERBOSE,
+)
+# Numbers with a unit or an ending: these have their own rule.
+_NUMBER = re.compile(
+    r"\d+(?:st|nd|rd|th|s|k|m|h|d|x|kg|g|km|cm|mm|gb|mb|tb|am|pm|min|ml|mg|hz)?", re.I
+)
+
+
+def _identifiers(asked: Reading, cached: Reading) -> str | None:
+    ours, theirs = _find(asked.text), _find(cached.text)
+    if not ours or not theirs:
+        return None
+    left, right = ours.keys() - theirs.keys(), theirs.keys() - ours.keys()
+    if not left or not right:
+        return None
+    # "iphone13" is written "iphone 13" as well.
+    squeezed = ["".join(re.findall(r"\w+", text.text.lower())) for text in (asked, cached)]
+    left = {key for key in left if key.lower() not in squeezed[1]}
+    right = {key for key in right if key.lower() not in squeezed[0]}
+    if not left or not right:
+        return None
+    return f"{ours[min(left)]} / {theirs[min(right)]}"
+
+
+def _find(text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for match in _IDENTIFIER.finditer(text):
+        written = match.group()
+        if _NUMBER.fullmatch(written):
+            continue
+        # The letter case of options and escapes counts, that of others does not.
+        key = written if written[0] in "-\\" else written.lower().rstrip(".,;:/?!")
+        found[key if written[0] in "-\\" else re.sub(r"[-_]", "", key)] = written
+    return found
+
+
+IDENTIFIERS = Rule("identifiers", "the identifiers differ", english_only=False, find=_identifiers)

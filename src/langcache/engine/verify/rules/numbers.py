@@ -1,0 +1,105 @@
+"""Rules about numbers, and about units, months and days without a number."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from langcache.engine.verify.rules.base import Rule
+from langcache.engine.verify.rules.quantities import unmatched
+
+if TYPE_CHECKING:
+    from langcache.engine.verify.rules.reading import Reading
+
+__all__ = ["DATES", "NUMBERS", "UNITS"]
+
+
+def _numbers(asked: Reading, cached: Reading) -> str | None:
+    if not asked.quantities or not cached.quantities:
+        return None
+    ours, theirs = unmatched(asked.quantities, cached.quantities)
+    if not ours or not theirs:
+        return None
+    return f"{ours[0].written} / {theirs[0].written}"
+
+
+def _groups(*groups: str) -> dict[str, int]:
+    return {word: number for number, group in enumerate(groups) for word in group.split()}
+
+
+_UNIT_WORDS = (
+    _groups("celsius centigrade", "fahrenheit", "kelvin"),
+    _groups(
+        "mm millimeters millimetres", "cm centimeters centimetres", "meters metres",
+        "km kilometers kilometres", "inches", "feet", "yards", "miles",
+    ),
+    _groups("grams", "kg kilos kilograms", "lbs pounds", "oz ounces", "stone"),
+    _groups("ml milliliters millilitres", "liters litres", "gallons", "pints", "cups"),
+    _groups("seconds", "minutes", "hours", "days", "weeks", "months", "years", "decades"),
+    _groups("kb kilobytes", "mb megabytes", "gb gigabytes", "tb terabytes"),
+    _groups(
+        "usd dollars", "eur euro euros", "gbp", "jpy yen", "inr rupees", "cny yuan rmb", "chf",
+        "cad", "aud", "nzd", "sek", "nok", "dkk", "pln", "btc bitcoin", "eth ethereum",
+    ),
+)  # fmt: skip
+
+
+def _units(asked: Reading, cached: Reading) -> str | None:
+    ours, theirs = asked.vocabulary, cached.vocabulary
+    for words in _UNIT_WORDS:
+        if (mine := ours & words.keys()) and (other := theirs & words.keys()):
+            left = {words[word] for word in mine}
+            right = {words[word] for word in other}
+            # Each has one that the other lacks; numbers with units have their own rule.
+            if left - right and right - left and not (asked.quantities and cached.quantities):
+                one = next(word for word in mine if words[word] not in right)
+                two = next(word for word in other if words[word] not in left)
+                return f"{one} / {two}"
+    return None
+
+
+_MONTHS = _groups(
+    "january jan januar janvier enero", "february feb februar février febrero",
+    "march märz mars marzo", "april apr avril abril", "mai mayo", "june jun juni juin junio",
+    "july jul juli juillet julio", "august aug août agosto",
+    "september sep sept septembre septiembre", "october oct oktober octobre octubre",
+    "november nov novembre noviembre", "december dec dezember décembre diciembre",
+)  # fmt: skip
+_DAYS = _groups(
+    "monday mondays montag lundi lunes", "tuesday tuesdays dienstag mardi martes",
+    "wednesday wednesdays mittwoch mercredi miércoles", "thursday thursdays donnerstag jeudi jueves",
+    "friday fridays freitag vendredi viernes", "saturday saturdays samstag samedi sábado",
+    "sunday sundays sonntag dimanche domingo",
+)  # fmt: skip
+_RELATIVE = _groups(
+    "today tonight heute aujourd'hui hoy", "tomorrow morgen demain mañana",
+    "yesterday gestern hier ayer",
+)  # fmt: skip
+_SEASONS = _groups("spring", "summer", "autumn fall", "winter")
+# "May" and "March" are months when they are written so; "fall" and "hier" are other words, too.
+_MAY = re.compile(r"(?<=\w )(?:May|March)\b|\b(?:may|march) (?=\d)|(?<=\d )(?:may|march)\b")
+_FIFTH, _THIRD = 4, 2
+
+
+def _dates(asked: Reading, cached: Reading) -> str | None:
+    for words in (_MONTHS, _DAYS, _RELATIVE, _SEASONS):
+        left, right = _named(asked, words), _named(cached, words)
+        if left.keys() - right.keys() and right.keys() - left.keys():
+            one = next(left[place] for place in left if place not in right)
+            two = next(right[place] for place in right if place not in left)
+            return f"{one} / {two}"
+    return None
+
+
+def _named(reading: Reading, words: dict[str, int]) -> dict[int, str]:
+    found = {words[word]: word for word in reading.vocabulary & words.keys()}
+    if words is _MONTHS and reading.vocabulary & {"may", "march"}:
+        found.pop(_THIRD, None)
+        for match in _MAY.finditer(reading.text):
+            found[_FIFTH if match.group()[2] == "y" else _THIRD] = match.group()
+    return found
+
+
+NUMBERS = Rule("numbers", "the numbers differ", english_only=False, find=_numbers)
+UNITS = Rule("units", "the units or currencies differ", english_only=False, find=_units)
+DATES = Rule("dates", "the dates differ", english_only=False, find=_dates)

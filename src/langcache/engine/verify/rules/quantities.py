@@ -1,0 +1,281 @@
+"""Numbers, with units, currencies, versions, dates and times, in a form that can be compared."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Quantity", "find_quantities", "unmatched"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number of a prompt.
+
+    Attributes:
+        written: The number and its unit as they are written.
+        number: The number alone, in a normal form: "1200", "3.10".
+        dimension: What it measures, such as "time" or "USD"; "" for a bare number.
+        value: The number in the base unit of its dimension.
+    """
+
+    written: str
+    number: str
+    dimension: str
+    value: float
+
+    def matches(self, other: Quantity) -> bool:
+        """Whether both say the same, as far as both say it."""
+        if self.dimension == other.dimension and self.dimension:
+            # Wide enough for "5 miles" and "8 km".
+            return abs(self.value - other.value) <= 0.01 * max(abs(self.value), abs(other.value))
+        if self.dimension and other.dimension:
+            return "clock" in (self.dimension, other.dimension) and self.number == other.number
+        return self.number == other.number
+
+
+_UNITS: dict[str, tuple[str, float]] = {}
+
+
+def _define(dimension: str, factor: float, names: str) -> None:
+    for name in names.split():
+        _UNITS[name] = (dimension, factor)
+
+
+_define("time", 0.001, "ms millisecond milliseconds msec")
+_define("time", 1, "s sec secs second seconds")
+_define("time", 60, "min mins minute minutes")
+_define("time", 3600, "h hr hrs hour hours")
+_define("time", 86400, "day days")
+_define("time", 604800, "week weeks wk wks fortnight")
+_define("months", 1, "month months mo")
+_define("months", 12, "year years yr yrs yo")
+_define("months", 120, "decade decades")
+_define("months", 1200, "century centuries")
+_define("length", 0.001, "mm millimeter millimeters millimetre millimetres")
+_define("length", 0.01, "cm centimeter centimeters centimetre centimetres")
+_define("length", 1, "m meter meters metre metres")
+_define("length", 1000, "km kms kilometer kilometers kilometre kilometres")
+_define("length", 0.0254, "inch inches")
+_define("length", 0.3048, "ft foot feet")
+_define("length", 0.9144, "yard yards yd yds")
+_define("length", 1609.344, "mi mile miles")
+_define("mass", 1e-6, "mg milligram milligrams")
+_define("mass", 0.001, "g gram grams gr")
+_define("mass", 1, "kg kgs kilo kilos kilogram kilograms")
+_define("mass", 0.45359237, "lb lbs pound pounds")
+_define("mass", 0.0283495, "oz ounce ounces")
+_define("mass", 1000, "tonne tonnes")
+_define("volume", 0.001, "ml milliliter milliliters millilitre millilitres")
+_define("volume", 1, "l liter liters litre litres")
+_define("volume", 3.78541, "gallon gallons gal")
+_define("volume", 0.24, "cup cups")
+_define("data", 1e3, "kb kilobyte kilobytes kib")
+_define("data", 1e6, "mb megabyte megabytes mib meg megs")
+_define("data", 1e9, "gb gigabyte gigabytes gib gig gigs")
+_define("data", 1e12, "tb terabyte terabytes tib")
+_define("speed", 1, "kmh kph km/h")
+_define("speed", 1.609344, "mph")
+_define("celsius", 1, "c celsius centigrade °c")
+_define("fahrenheit", 1, "f fahrenheit °f")
+_define("kelvin", 1, "k kelvin")
+_define("percent", 1, "% percent pct")
+_define("watts", 1, "w watt watts")
+_define("watts", 1000, "kw kilowatt kilowatts")
+_define("hertz", 1e6, "mhz")
+_define("hertz", 1e9, "ghz")
+_define("USD", 1, "$ usd dollar dollars bucks")
+_define("USD", 0.01, "cent cents")
+_define("EUR", 1, "€ eur euro euros")
+_define("GBP", 1, "£ gbp quid")
+_define("JPY", 1, "¥ jpy yen")
+_define("INR", 1, "₹ inr rupee rupees rs")
+_define("CHF", 1, "chf francs")
+_define("CAD", 1, "cad")
+_define("AUD", 1, "aud")
+
+_WORDS: dict[str, float] = {
+    word: number
+    for number, word in enumerate(
+        (
+            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+            "fifteen sixteen seventeen eighteen nineteen"
+        ).split()
+    )
+}
+_TENS = {
+    word: 10.0 * (number + 2)
+    for number, word in enumerate(
+        "twenty thirty forty fifty sixty seventy eighty ninety".split()  # noqa: SIM905
+    )
+}
+_WORDS |= _TENS | {"half": 0.5, "dozen": 12, "couple": 2}
+_SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9}
+_SUFFIXES = {"k": 1e3, "m": 1e6, "mio": 1e6, "bn": 1e9}
+_ORDINALS = {
+    "first": "1", "third": "3", "fourth": "4", "fifth": "5", "sixth": "6", "seventh": "7",
+    "eighth": "8", "ninth": "9", "tenth": "10",
+}  # fmt: skip
+
+_NUMBER_WORD = "|".join([*_WORDS, *_SCALES])
+_CURRENCY = "[$€£¥₹]"
+_PATTERN = re.compile(
+    rf"""
+    (?P<clock>(?<![\w.:])\d{{1,2}}(?::\d\d)?\s?(?:[ap]\.?m\.?)(?!\w)|(?<![\w.:])\d{{1,2}}:\d\d(?!\w))
+    | (?P<sign>{_CURRENCY})?\s?
+      (?<![\w.,])(?P<digits>\d+(?:,\d{{3}})+(?:\.\d+)?|\d+(?:[.,]\d+)*)(?P<ordinal>st|nd|rd|th)?
+      (?:\s?(?P<suffix>k|bn|mio)(?![a-z])|[\s-]?(?P<scale>hundred|thousand|million|billion)s?\b)?
+      (?:[\s-]?(?P<unit>%|{_CURRENCY}|°\s?[cf]\b|[a-z]+(?:/h)?(?![\w'])))?
+    | \b(?P<words>(?:{_NUMBER_WORD})(?:[\s-]+(?:and\s+)?(?:{_NUMBER_WORD}))*)\b
+      (?:(?:\s+(?:of\s+)?an?|\s+of)?[\s-]+(?P<word_unit>[a-z]+))?
+    | \b(?P<article>an?)\s+(?P<article_unit>hour|day|week|fortnight|month|year|minute|dozen)\b
+      (?P<and_half>\s+and\s+a\s+half)?
+    | \b(?P<ordinal_word>{"|".join(_ORDINALS)})\b
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+def find_quantities(text: str) -> list[Quantity]:
+    """Return the numbers of a prompt, in their order."""
+    quantities: list[Quantity] = []
+    end = -1
+    for match in _PATTERN.finditer(text):
+        quantity = _read(match)
+        if quantity is None:
+            continue
+        joined = (
+            quantities and _between(text[end : match.start()]) and _sum(quantities[-1], quantity)
+        )
+        if joined:
+            quantities[-1] = joined
+        else:
+            quantities.append(quantity)
+        end = match.end()
+    return quantities
+
+
+def unmatched(
+    ours: Sequence[Quantity], theirs: Sequence[Quantity]
+) -> tuple[list[Quantity], list[Quantity]]:
+    """Return what of each side has no partner on the other one."""
+    rest = list(theirs)
+    alone: list[Quantity] = []
+    for mine in ours:
+        for place, other in enumerate(rest):
+            if mine.matches(other):
+                del rest[place]
+                break
+        else:
+            alone.append(mine)
+    return alone, rest
+
+
+def _read(match: re.Match[str]) -> Quantity | None:
+    written = match.group().strip()
+    if clock := match["clock"]:
+        return _clock(written, clock)
+    if digits := match["digits"]:
+        return _digits(written, match, digits)
+    if ordinal := match["ordinal_word"]:
+        number = _ORDINALS[ordinal.lower()]
+        return Quantity(written, number, "ordinal", float(number))
+    if unit_name := match["article_unit"]:
+        number = 1.5 if match["and_half"] else 1.0
+        if unit_name.lower() == "dozen":
+            return _quantity(written, 12 * number, None)
+        return _quantity(written, number, _UNITS[unit_name.lower()])
+    words = match["words"]
+    number = _spelled(words)
+    unit = _UNITS.get((match["word_unit"] or "").lower())
+    # "One" is mostly a pronoun, and "a couple" vague.
+    if number is None or (number in (1, 2) and unit is None):
+        return None
+    return _quantity(written if unit else words, number, unit)
+
+
+def _digits(written: str, match: re.Match[str], digits: str) -> Quantity:
+    grouped = re.fullmatch(r"\d+(?:,\d{3})+(?:\.\d+)?", digits)
+    plain = digits.replace(",", "") if grouped else digits.replace(",", ".")
+    parts = plain.split(".")
+    if match["ordinal"]:
+        return Quantity(written, plain, "ordinal", float(parts[0]))
+    if len(parts) > 2:
+        # A version, an address or a date: as it is written.
+        return Quantity(digits, plain, "", 0.0)
+    factor = 1.0
+    if suffix := match["suffix"]:
+        factor = _SUFFIXES[suffix.lower()]
+    elif scale := match["scale"]:
+        factor = _SCALES[scale.lower()]
+    unit_name = (match["unit"] or "").lower().replace(" ", "")
+    unit = _UNITS.get(unit_name)
+    if sign := match["sign"]:
+        unit = _UNITS[sign]
+    number = float(plain) * factor
+    if factor == 1 and unit is None:
+        # 3.10 is not 3.1: it may be a version. But 4.0 is 4.
+        while len(parts) > 1 and not parts[-1].strip("0"):
+            parts.pop()
+        return Quantity(digits, ".".join([str(int(parts[0])), *parts[1:]]), "", number)
+    return _quantity(written if unit else digits, number, unit)
+
+
+def _quantity(written: str, number: float, unit: tuple[str, float] | None) -> Quantity:
+    dimension, factor = unit or ("", 1.0)
+    return Quantity(written, f"{number:.10g}", dimension, number * factor)
+
+
+def _clock(written: str, clock: str) -> Quantity:
+    digits = re.findall(r"\d+", clock)
+    hour, minute = int(digits[0]), int(digits[1]) if len(digits) > 1 else 0
+    after_noon = re.search(r"([ap])\.?m", clock, re.IGNORECASE)
+    number = f"{hour}:{minute:02}" if minute else str(hour)
+    if after_noon:
+        hour = hour % 12 + (12 if after_noon[1].lower() == "p" else 0)
+    return Quantity(written, number, "clock", hour * 60 + minute + 1)
+
+
+def _spelled(text: str) -> float | None:
+    total = current = 0.0
+    for word in re.split(r"[\s-]+", text.lower()):
+        if word == "and":
+            continue
+        if word in _SCALES:
+            scale = _SCALES[word]
+            if scale == 100:
+                current = (current or 1) * scale
+            else:
+                total += (current or 1) * scale
+                current = 0.0
+        elif word == "dozen":
+            current = (current or 1) * 12
+        elif word == "half" and current:
+            return None
+        elif current and not (current % 100 >= 20 and current % 10 == 0) and current % 100:
+            # "two three": two numbers; rare enough to be left alone.
+            return None
+        else:
+            current += _WORDS[word]
+    return total + current
+
+
+def _between(text: str) -> bool:
+    """Return whether what stands between two quantities may join them: "1 hour and 30 minutes"."""
+    return text.strip(" ,").lower() in ("", "and")
+
+
+def _sum(before: Quantity, quantity: Quantity) -> Quantity | None:
+    """Return two quantities as one, if the second has a smaller unit of the same dimension."""
+    if before.dimension != quantity.dimension or before.dimension not in ("time", "length", "mass"):
+        return None
+    factors = [float(q.value) / float(q.number) for q in (before, quantity) if float(q.number)]
+    if len(factors) < 2 or factors[0] <= factors[1]:
+        return None
+    value = before.value + quantity.value
+    written = f"{before.written} {quantity.written}"
+    return Quantity(written, f"{value:.10g}", quantity.dimension, value)
