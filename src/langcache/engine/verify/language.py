@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 
+from langcache.engine.verify.words import word_set
+
 __all__ = ["is_english"]
 
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 
-_ENGLISH_WORDS = (
+_ENGLISH = word_set(
     "a about after all an and any are as at be been before but by can could did do does for from "
     "get had has have how i if in is it its just like make me more most much my need no not of on "
     "or our out please should so some than that the their them there these they this to up was we "
     "were what when where which who why will with without would you your"
 )
-_ENGLISH = frozenset(_ENGLISH_WORDS.split())
 # Without words that are English, too ("was", "die", "as", "on", "sin", "an", "in", "no", "me").
 _OTHERS = tuple(
-    frozenset(words.split())
+    word_set(words)
     for words in (
         # German
         "aber als auch auf aus bei bin bis bitte das dass dein deine dem den der des dich du ein "
@@ -58,8 +59,7 @@ for _bit, _words in enumerate(_OTHERS):
         _LANGUAGES[_word] = _LANGUAGES.get(_word, 0) | 1 << _bit
 
 # They stand in English names: Los Angeles, La La Land, de Gaulle.
-_NAME_WORDS = "al ao da das de del des di do dos du el en la las le les los van von y"
-_IN_NAMES = frozenset(_NAME_WORDS.split())
+_IN_NAMES = word_set("al ao da das de del des di do dos du el en la las le les los van von y")
 
 
 def is_english(text: str) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from langcache.engine.verify.rules.base import Rule
 from langcache.engine.verify.rules.negation import has_negator
+from langcache.engine.verify.rules.reading import differing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["ANTONYMS"]
 
 _PAIRS = """
-above/below over/under before/after with/without more/less,fewer most/least,fewest
+above/below over/under before/after more/less,fewer most/least,fewest
 maximum,max/minimum,min highest/lowest higher/lower high/low largest,biggest/smallest
 larger,bigger/smaller longest/shortest longer/shorter tallest/shortest taller/shorter
 fastest/slowest faster/slower cheapest/dearest cheaper/dearer oldest/newest,latest,youngest
@@ -67,15 +68,17 @@ def _table(text: str) -> dict[str, frozenset[str]]:
 
 
 _ANTONYMS = _table(_PAIRS)
+# A longer difference is another way to say it, as often as not.
+_LONGEST = 6
 _PREFIXES = ("un", "non", "dis", "im", "in", "ir", "il", "de")
 
 
 def _antonyms(asked: Reading, cached: Reading) -> str | None:
-    ours = asked.vocabulary - cached.vocabulary
-    theirs = cached.vocabulary - asked.vocabulary
-    if not ours or not theirs:
+    left, right = differing(asked, cached)
+    if not left or not right or max(len(left), len(right)) > _LONGEST:
         return None
-    found = _opposite(ours, theirs)
+    ours, theirs = frozenset(left), frozenset(right)
+    found = _opposite(ours - cached.vocabulary, theirs - asked.vocabulary)
     if found is None or has_negator(ours) != has_negator(theirs):
         # "Not allowed" and "forbidden" say the same.
         return None

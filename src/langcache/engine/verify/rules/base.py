@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from langcache.engine.verify.rules.reading import Reading
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from langcache.engine.verify.rules.reading import Reading
 
 __all__ = ["Rule"]
 

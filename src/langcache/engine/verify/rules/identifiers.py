@@ -25,9 +25,12 @@ _IDENTIFIER = re.compile(
     """,
     re.VERBOSE,
 )
+_SCHEME = re.compile(r"^(?:site:|https?://|www\.)+")
+# Without one of these, there is no identifier.
+_HINT = re.compile(r"[-@\\_:\d]|\w\.\w")
 # Numbers with a unit or an ending: these have their own rule.
 _NUMBER = re.compile(
-    r"\d+(?:st|nd|rd|th|s|k|m|h|d|x|kg|g|km|cm|mm|gb|mb|tb|am|pm|min|ml|mg|hz)?", re.I
+    r"\d+(?:st|nd|rd|th|s|k|m|h|d|x|kg|g|km|cm|mm|gb|mb|tb|am|pm|min|ml|mg|hz)?", re.IGNORECASE
 )
 
 
@@ -49,13 +52,19 @@ def _identifiers(asked: Reading, cached: Reading) -> str | None:
 
 def _find(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
+    if not _HINT.search(text):
+        return found
     for match in _IDENTIFIER.finditer(text):
         written = match.group()
         if _NUMBER.fullmatch(written):
             continue
         # The letter case of options and escapes counts, that of others does not.
-        key = written if written[0] in "-\\" else written.lower().rstrip(".,;:/?!")
-        found[key if written[0] in "-\\" else re.sub(r"[-_]", "", key)] = written
+        if written[0] in "-\\":
+            key = written
+        else:
+            key = _SCHEME.sub("", written.lower()).rstrip(".,;:/?!")
+            key = key.replace("-", "").replace("_", "")
+        found[key] = written
     return found
 
 

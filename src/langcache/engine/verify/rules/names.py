@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from langcache.engine.verify.rules.base import Rule
+from langcache.engine.verify.words import word_set
 
 if TYPE_CHECKING:
     from langcache.engine.verify.rules.reading import Reading
@@ -14,7 +15,7 @@ __all__ = ["NAMES"]
 
 _AFTER_END = re.compile(r"(?:^|[.?!:\n\"'(]\s*)([A-Z])")
 _NAME = re.compile(r"[A-Z][\w+#&]*(?:[-'][A-Z]\w*)*")
-_NOT_NAMES = frozenset("I I'm I'd I've I'll Please Hi Hello OK The A An Is".split())
+_NOT_NAMES = word_set("I I'm I'd I've I'll Please Hi Hello OK The A An Is")
 
 
 def _names(asked: Reading, cached: Reading) -> str | None:

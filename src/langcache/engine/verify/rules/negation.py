@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from langcache.engine.verify.rules.base import Rule
-from langcache.engine.verify.rules.reading import stem
+from langcache.engine.verify.rules.reading import differing, stem
+from langcache.engine.verify.words import word_set
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,21 +15,26 @@ if TYPE_CHECKING:
 
 __all__ = ["NEGATION", "has_negator"]
 
-_NEGATORS = frozenset(
+_NEGATORS = word_set(
     "not no never without cannot nobody nothing none neither nor can't cant don't dont doesn't "
     "doesnt didn't didnt isn't isnt aren't arent wasn't wasnt weren't werent won't wont wouldn't "
-    "shouldn't couldn't hasn't haven't hadn't mustn't needn't ain't".split()
+    "shouldn't couldn't hasn't haven't hadn't mustn't needn't ain't"
 )
+# A longer difference is another way to say it, as often as not.
+_LONGEST = 4
 # They stand between a negator and what it denies.
-_SKIPPED = frozenset(
-    "a an the be been being i you we he she it they my your any ever really yet to do does did have "
-    "has had is are was were can could will would should get getting able just allowed".split()
+_SKIPPED = word_set(
+    "a an the be been being i you we he she it they my your any ever really yet to do does did "
+    "have has had is are was were can could will would should get getting able just allowed"
 )
 # "Why not", "no longer", "not only", "not sure how": they deny nothing of the question.
-_IDIOMS = frozenset("only sure matter just longer idea know understand".split())
+_IDIOMS = word_set("only sure matter just longer idea know understand")
 
 
 def _negation(asked: Reading, cached: Reading) -> str | None:
+    left, right = differing(asked, cached)
+    if max(len(left), len(right)) > _LONGEST:
+        return None
     ours, theirs = _denied(asked), _denied(cached)
     if not ours and not theirs:
         return None

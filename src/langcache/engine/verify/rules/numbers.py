@@ -42,10 +42,13 @@ _UNIT_WORDS = (
         "cad", "aud", "nzd", "sek", "nok", "dkk", "pln", "btc bitcoin", "eth ethereum",
     ),
 )  # fmt: skip
+_WORDS_OF_UNITS = frozenset[str]().union(*_UNIT_WORDS)
 
 
 def _units(asked: Reading, cached: Reading) -> str | None:
     ours, theirs = asked.vocabulary, cached.vocabulary
+    if _WORDS_OF_UNITS.isdisjoint(ours) or _WORDS_OF_UNITS.isdisjoint(theirs):
+        return None
     for words in _UNIT_WORDS:
         if (mine := ours & words.keys()) and (other := theirs & words.keys()):
             left = {words[word] for word in mine}
@@ -67,7 +70,8 @@ _MONTHS = _groups(
 )  # fmt: skip
 _DAYS = _groups(
     "monday mondays montag lundi lunes", "tuesday tuesdays dienstag mardi martes",
-    "wednesday wednesdays mittwoch mercredi miércoles", "thursday thursdays donnerstag jeudi jueves",
+    "wednesday wednesdays mittwoch mercredi miércoles",
+    "thursday thursdays donnerstag jeudi jueves",
     "friday fridays freitag vendredi viernes", "saturday saturdays samstag samedi sábado",
     "sunday sundays sonntag dimanche domingo",
 )  # fmt: skip
@@ -81,8 +85,16 @@ _MAY = re.compile(r"(?<=\w )(?:May|March)\b|\b(?:may|march) (?=\d)|(?<=\d )(?:ma
 _FIFTH, _THIRD = 4, 2
 
 
+_CALENDARS = (_MONTHS, _DAYS, _RELATIVE, _SEASONS)
+_CALENDAR_WORDS = frozenset({"may", "march"}.union(*_CALENDARS))
+
+
 def _dates(asked: Reading, cached: Reading) -> str | None:
-    for words in (_MONTHS, _DAYS, _RELATIVE, _SEASONS):
+    if _CALENDAR_WORDS.isdisjoint(asked.vocabulary):
+        return None
+    if _CALENDAR_WORDS.isdisjoint(cached.vocabulary):
+        return None
+    for words in _CALENDARS:
         left, right = _named(asked, words), _named(cached, words)
         if left.keys() - right.keys() and right.keys() - left.keys():
             one = next(left[place] for place in left if place not in right)

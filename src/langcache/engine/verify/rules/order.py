@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from langcache.engine.verify.rules.base import Rule
+from langcache.engine.verify.words import word_set
 
 if TYPE_CHECKING:
     from langcache.engine.verify.rules.reading import Reading
@@ -12,17 +13,25 @@ if TYPE_CHECKING:
 __all__ = ["DIRECTION", "WORD_ORDER"]
 
 # Between two things in either order: "cats and dogs", "cats vs dogs".
-_SYMMETRIC = frozenset(
-    "and or nor vs versus & plus und oder et ou y o e en med och".split()  # noqa: SIM905
+_SYMMETRIC = word_set("and or nor vs versus & plus und oder et ou y o e en med och")
+# They say what one thing is to another.
+_RELATIONS = word_set(
+    "than to into from by of on for with without in over under before after while when if as at is "
+    "are was were do does did will has have and but not only the a an my your his her vs per"
+)
+# These hold of two things in either order.
+_EITHER_WAY = word_set(
+    "differenc differ different between compar comparison distanc far similar similariti"
 )
 _LONGEST = 120
+_LONGEST_PART = 4
 
 
 def _word_order(asked: Reading, cached: Reading) -> str | None:
     ours, theirs = asked.stems, cached.stems
     if len(ours) != len(theirs) or ours == theirs or len(ours) > _LONGEST:
         return None
-    if sorted(ours) != sorted(theirs):
+    if sorted(ours) != sorted(theirs) or not _EITHER_WAY.isdisjoint(ours):
         return None
     first = next(i for i, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b)
     last = len(ours) - next(
@@ -33,23 +42,25 @@ def _word_order(asked: Reading, cached: Reading) -> str | None:
     for middle in range(len(mine) - 2, 0, -1):
         for left in range(1, len(mine) - middle):
             right = len(mine) - middle - left
+            between = mine[left : left + middle]
             if (
-                mine[:left] == other[len(mine) - left :]
-                and mine[len(mine) - right :] == other[:right]
-                and mine[left : left + middle] == other[right : right + middle]
+                max(left, right) <= _LONGEST_PART
+                and mine[:left] == other[len(mine) - left :]
+                and mine[left + middle :] == other[:right]
+                and between == other[right : right + middle]
             ):
-                if _SYMMETRIC.issuperset(mine[left : left + middle]):
+                if _RELATIONS.isdisjoint(between):
+                    # Search terms in another order.
+                    continue
+                joined = len(between) <= 3 and not _SYMMETRIC.isdisjoint(between)
+                if joined or "vs" in between:
                     return None
                 words = asked.words[first:last]
-                return f"{' '.join(words[:left])} … {' '.join(words[len(mine) - right :])}"
-    # Two adjacent parts changed places: "on Linux, how do I …" and "how do I … on Linux".
-    for left in range(1, len(mine)):
-        if mine[:left] == other[len(mine) - left :] and mine[left:] == other[: len(mine) - left]:
-            return None
-    return " ".join(asked.words[first:last])
+                return f"{' '.join(words[:left])} … {' '.join(words[left + middle :])}"
+    return None
 
 
-_ARTICLES = frozenset("a an the my your our this that some any".split())  # noqa: SIM905
+_ARTICLES = word_set("a an the my your our this that some any")
 _TO = frozenset({"to", "into"})
 
 

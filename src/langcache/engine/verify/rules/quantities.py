@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 __all__ = ["Quantity", "find_quantities", "unmatched"]
 
@@ -98,22 +98,15 @@ _define("CHF", 1, "chf francs")
 _define("CAD", 1, "cad")
 _define("AUD", 1, "aud")
 
-_WORDS: dict[str, float] = {
-    word: number
-    for number, word in enumerate(
-        (
-            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-            "fifteen sixteen seventeen eighteen nineteen"
-        ).split()
-    )
-}
-_TENS = {
-    word: 10.0 * (number + 2)
-    for number, word in enumerate(
-        "twenty thirty forty fifty sixty seventy eighty ninety".split()  # noqa: SIM905
-    )
-}
-_WORDS |= _TENS | {"half": 0.5, "dozen": 12, "couple": 2}
+_SMALL = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+    "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
+    "nineteen",
+)  # fmt: skip
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_WORDS: dict[str, float] = {"half": 0.5, "dozen": 12, "couple": 2}
+_WORDS.update((word, number) for number, word in enumerate(_SMALL))
+_WORDS.update((word, 10 * number) for number, word in enumerate(_TENS, 2))
 _SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9}
 _SUFFIXES = {"k": 1e3, "m": 1e6, "mio": 1e6, "bn": 1e9}
 _ORDINALS = {
@@ -125,32 +118,49 @@ _NUMBER_WORD = "|".join([*_WORDS, *_SCALES])
 _CURRENCY = "[$€£¥₹]"
 _PATTERN = re.compile(
     rf"""
-    (?P<clock>(?<![\w.:])\d{{1,2}}(?::\d\d)?\s?(?:[ap]\.?m\.?)(?!\w)|(?<![\w.:])\d{{1,2}}:\d\d(?!\w))
-    | (?P<sign>{_CURRENCY})?\s?
+    (?:(?<!\w)|(?=[\d$€£¥₹]))  # to pass quickly over the insides of words
+    (?:
+    (?P<clock>(?<![\w.:])\d{{1,2}}(?:(?::\d\d)?\s?(?:[ap]\.?m\.?)|:\d\d)(?!\w))
+    | (?:(?P<sign>{_CURRENCY})\s?)?
       (?<![\w.,])(?P<digits>\d+(?:,\d{{3}})+(?:\.\d+)?|\d+(?:[.,]\d+)*)(?P<ordinal>st|nd|rd|th)?
       (?:\s?(?P<suffix>k|bn|mio)(?![a-z])|[\s-]?(?P<scale>hundred|thousand|million|billion)s?\b)?
       (?:[\s-]?(?P<unit>%|{_CURRENCY}|°\s?[cf]\b|[a-z]+(?:/h)?(?![\w'])))?
     | \b(?P<words>(?:{_NUMBER_WORD})(?:[\s-]+(?:and\s+)?(?:{_NUMBER_WORD}))*)\b
+      (?P<plus_half>\s+and\s+a\s+half\b)?
       (?:(?:\s+(?:of\s+)?an?|\s+of)?[\s-]+(?P<word_unit>[a-z]+))?
     | \b(?P<article>an?)\s+(?P<article_unit>hour|day|week|fortnight|month|year|minute|dozen)\b
       (?P<and_half>\s+and\s+a\s+half)?
     | \b(?P<ordinal_word>{"|".join(_ORDINALS)})\b
+    )
     """,
     re.IGNORECASE | re.VERBOSE,
 )
 
 
-def find_quantities(text: str) -> list[Quantity]:
-    """Return the numbers of a prompt, in their order."""
+_HAS_DIGIT = re.compile(r"\d")
+_HINTS = frozenset(
+    (*_WORDS, *_SCALES, *_ORDINALS, "hour", "day", "week", "fortnight", "month", "year", "minute")
+)
+
+
+def find_quantities(text: str, words: Collection[str]) -> list[Quantity]:
+    """Return the numbers of a prompt, in their order.
+
+    Args:
+        text: The prompt.
+        words: Its words in lower case; without a hint of a number among them, none is looked for.
+    """
+    if not _HAS_DIGIT.search(text) and _HINTS.isdisjoint(words):
+        return []
     quantities: list[Quantity] = []
     end = -1
     for match in _PATTERN.finditer(text):
         quantity = _read(match)
         if quantity is None:
             continue
-        joined = (
-            quantities and _between(text[end : match.start()]) and _sum(quantities[-1], quantity)
-        )
+        joined = None
+        if quantities and _between(text[end : match.start()]):
+            joined = _sum(quantities[-1], quantity)
         if joined:
             quantities[-1] = joined
         else:
@@ -191,6 +201,8 @@ def _read(match: re.Match[str]) -> Quantity | None:
         return _quantity(written, number, _UNITS[unit_name.lower()])
     words = match["words"]
     number = _spelled(words)
+    if number is not None and match["plus_half"]:
+        number += 0.5
     unit = _UNITS.get((match["word_unit"] or "").lower())
     # "One" is mostly a pronoun, and "a couple" vague.
     if number is None or (number in (1, 2) and unit is None):
@@ -198,7 +210,7 @@ def _read(match: re.Match[str]) -> Quantity | None:
     return _quantity(written if unit else words, number, unit)
 
 
-def _digits(written: str, match: re.Match[str], digits: str) -> Quantity:
+def _digits(written: str, match: re.Match[str], digits: str) -> Quantity | None:
     grouped = re.fullmatch(r"\d+(?:,\d{3})+(?:\.\d+)?", digits)
     plain = digits.replace(",", "") if grouped else digits.replace(",", ".")
     parts = plain.split(".")
@@ -214,6 +226,9 @@ def _digits(written: str, match: re.Match[str], digits: str) -> Quantity:
         factor = _SCALES[scale.lower()]
     unit_name = (match["unit"] or "").lower().replace(" ", "")
     unit = _UNITS.get(unit_name)
+    if unit is None and unit_name and written.lower().endswith(digits + unit_name):
+        # "31a" is a name of something.
+        return None
     if sign := match["sign"]:
         unit = _UNITS[sign]
     number = float(plain) * factor

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from langcache.engine.verify.language import is_english
 from langcache.engine.verify.rules.quantities import Quantity, find_quantities
 
-__all__ = ["Reading"]
+__all__ = ["Reading", "differing", "stem"]
 
 # A word with its apostrophe ("don't"), or a number with its separators, or "C++" and "C#".
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?(?:\+\+|\#(?!\w))?|\d+(?:[.,:]\d+)*")
-
-_STOP_WORDS = frozenset(
-    "a an the of for in on at is are was were be do does did i you we it this that there what which "
-    "how please can could would my your me to and".split()  # noqa: SIM905
-)
 
 
 class Reading:
@@ -39,7 +34,7 @@ class Reading:
     @cached_property
     def words(self) -> list[str]:
         """Words and numbers in lower case, without a possessive "'s"."""
-        return [word[:-2] if word.endswith("'s") else word for word in map(str.lower, self.tokens)]
+        return [word.removesuffix("'s") for word in map(str.lower, self.tokens)]
 
     @cached_property
     def counts(self) -> Counter[str]:
@@ -59,12 +54,26 @@ class Reading:
     @cached_property
     def quantities(self) -> list[Quantity]:
         """The numbers of the prompt with their units."""
-        return find_quantities(self.text)
+        return find_quantities(self.text, self.vocabulary)
 
 
+@lru_cache(10_000)
 def stem(word: str) -> str:
     """Return an English word without its commonest endings: roughly, the same for its forms."""
     for ending in ("ing", "ies", "ied", "ed", "es", "s", "e", "y"):
         if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
             return word[: -len(ending)]
     return word
+
+
+def differing(asked: Reading, cached: Reading) -> tuple[list[str], list[str]]:
+    """Return what lies between the words that both prompts start with and those they end with."""
+    ours, theirs = asked.stems, cached.stems
+    shortest = min(len(ours), len(theirs))
+    start = 0
+    while start < shortest and ours[start] == theirs[start]:
+        start += 1
+    end = 0
+    while end < shortest - start and ours[-1 - end] == theirs[-1 - end]:
+        end += 1
+    return asked.words[start : len(ours) - end], cached.words[start : len(theirs) - end]
