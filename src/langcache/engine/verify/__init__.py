@@ -4,6 +4,7 @@ from langcache.engine.verify.base import Verdict, Verifier
 from langcache.engine.verify.chain import VerifierChain
 from langcache.engine.verify.create import AUTO_RULES, create_verifier
 from langcache.engine.verify.identity import IdentityVerifier
+from langcache.engine.verify.llm import LLMVerifier
 from langcache.engine.verify.pair_model import PairModelVerifier
 from langcache.engine.verify.rules import RULES, Rule, RuleVerifier
 
@@ -11,6 +12,7 @@ __all__ = [
     "AUTO_RULES",
     "RULES",
     "IdentityVerifier",
+    "LLMVerifier",
     "PairModelVerifier",
     "Rule",
     "RuleVerifier",

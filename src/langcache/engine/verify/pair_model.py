@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import math
 import os
-import threading
-from collections import OrderedDict
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +14,10 @@ from langcache.engine.embedders._arrays import without_lone_surrogates
 from langcache.engine.verify.base import Verdict
 from langcache.engine.verify.focus import focus
 from langcache.engine.verify.language import is_english
+from langcache.engine.verify.remembered import RememberedVerdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["PairModelVerifier"]
 
@@ -84,7 +82,7 @@ class PairModelVerifier:
         self._min_probability = min_probability
         self._max_tokens = MAX_TOKENS
         self._calibration = CALIBRATION
-        self._remembered = _RememberedVerdicts(remember)
+        self._remembered = RememberedVerdicts(remember)
         # Else it would write a device id to the home directory and send telemetry, from when it is
         # imported on; its function to disable that comes too late.
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -113,18 +111,17 @@ class PairModelVerifier:
 
     async def averify(self, prompt: str, candidates: Sequence[str]) -> list[Verdict]:
         """Judge as `verify` does; a pair that is not remembered runs in a worker thread."""
-        if self._remembered.has(_key(prompt, candidate) for candidate in candidates):
+        if self._remembered.has_all(prompt, candidates):
             return self.verify(prompt, candidates)
         return await asyncio.to_thread(self.verify, prompt, candidates)
 
     def _judge(self, prompt: str, candidate: str) -> Verdict:
         if max(len(prompt), len(candidate)) > _MAX_CHARACTERS:
             return self._too_long()
-        key = _key(prompt, candidate)
-        verdict = self._remembered.get(key)
+        verdict = self._remembered.get(prompt, candidate)
         if verdict is None:
             verdict = self._assess(prompt, candidate)
-            self._remembered.put(key, verdict)
+            self._remembered.put(prompt, candidate, verdict)
         return verdict
 
     def _too_long(self) -> Verdict:
@@ -188,37 +185,3 @@ class PairModelVerifier:
             },
         )
         return float(outputs[0][0])
-
-
-def _key(prompt: str, candidate: str) -> bytes:
-    """Return what stands for a pair in memory: a digest, so that no prompt is kept."""
-    one, other = (text.encode("utf-8", "surrogatepass") for text in (prompt, candidate))
-    return hashlib.blake2b(b"%d:%b%b" % (len(one), one, other), digest_size=16).digest()
-
-
-class _RememberedVerdicts:
-    """The verdicts on the most recently used pairs; thread-safe."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._verdicts: OrderedDict[bytes, Verdict] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def has(self, keys: Iterable[bytes]) -> bool:
-        """Whether all of these are remembered now."""
-        with self._lock:
-            return all(key in self._verdicts for key in keys)
-
-    def get(self, key: bytes) -> Verdict | None:
-        with self._lock:
-            verdict = self._verdicts.get(key)
-            if verdict is not None:
-                self._verdicts.move_to_end(key)
-            return verdict
-
-    def put(self, key: bytes, verdict: Verdict) -> None:
-        with self._lock:
-            self._verdicts[key] = verdict
-            self._verdicts.move_to_end(key)
-            while len(self._verdicts) > self._limit:
-                self._verdicts.popitem(last=False)

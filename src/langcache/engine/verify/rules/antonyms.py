@@ -78,6 +78,9 @@ def _antonyms(asked: Reading, cached: Reading) -> str | None:
     if not left or not right or max(len(left), len(right)) > _LONGEST:
         return None
     ours, theirs = frozenset(left), frozenset(right)
+    if len(ours & theirs) > 3:
+        # The words stand in another order: "A before B" may be "B after A".
+        return None
     found = _opposite(ours - cached.vocabulary, theirs - asked.vocabulary)
     if found is None or has_negator(ours) != has_negator(theirs):
         # "Not allowed" and "forbidden" say the same.

@@ -15,9 +15,10 @@ __all__ = ["IDENTIFIERS"]
 _IDENTIFIER = re.compile(
     r"""
     (?<!\S)--?[A-Za-z][\w-]*                      # an option
-    | \b[\w.+-]+@[\w-]+\.[\w.-]*\w                # an e-mail address
+    | \b[\w.+-]{1,64}@[\w-]+\.[\w.-]*\w                # an e-mail address
     | \b(?:https?://|site:|www\.)[^\s'"]+         # a URL or site
-    | \b\w+(?:\.\w+)*\.(?:com|org|net|io|py|js|ts|json|csv|txt|pdf|xlsx?|docx?|ya?ml|sh|sql)\b
+    | \b\w{1,64}(?:\.\w{1,64}){0,4}
+      \.(?:com|org|net|io|py|js|ts|json|csv|txt|pdf|xlsx?|docx?|ya?ml|sh|sql)\b
     | \\[A-Za-z]\b                                # an escape
     | \b[A-Za-z]\w*_\w+\b                         # snake_case
     | \b(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*\b   # letters and digits

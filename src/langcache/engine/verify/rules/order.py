@@ -25,6 +25,14 @@ _EITHER_WAY = word_set(
 )
 _LONGEST = 120
 _LONGEST_PART = 4
+_PARTS = sorted(
+    (
+        (left, right)
+        for left in range(1, _LONGEST_PART + 1)
+        for right in range(1, _LONGEST_PART + 1)
+    ),
+    key=sum,
+)
 
 
 def _word_order(asked: Reading, cached: Reading) -> str | None:
@@ -38,25 +46,24 @@ def _word_order(asked: Reading, cached: Reading) -> str | None:
         i for i, (a, b) in enumerate(zip(ours[::-1], theirs[::-1], strict=True)) if a != b
     )
     mine, other = ours[first:last], theirs[first:last]
-    # Of all ways to see it as two parts that changed places, the one with the longest middle.
-    for middle in range(len(mine) - 2, 0, -1):
-        for left in range(1, len(mine) - middle):
-            right = len(mine) - middle - left
-            between = mine[left : left + middle]
-            if (
-                max(left, right) <= _LONGEST_PART
-                and mine[:left] == other[len(mine) - left :]
-                and mine[left + middle :] == other[:right]
-                and between == other[right : right + middle]
-            ):
-                if _RELATIONS.isdisjoint(between):
-                    # Search terms in another order.
-                    continue
-                joined = len(between) <= 3 and not _SYMMETRIC.isdisjoint(between)
-                if joined or "vs" in between:
-                    return None
-                words = asked.words[first:last]
-                return f"{' '.join(words[:left])} … {' '.join(words[left + middle :])}"
+    size = len(mine)
+    # Of all ways to see it as two parts that changed places, the one with the shortest parts.
+    for left, right in _PARTS:
+        between = mine[left : size - right]
+        if not (
+            between
+            and mine[:left] == other[size - left :]
+            and mine[size - right :] == other[:right]
+            and between == other[right : size - left]
+        ):
+            continue
+        if _RELATIONS.isdisjoint(between):
+            # Search terms in another order.
+            continue
+        if "vs" in between or (len(between) <= 3 and not _SYMMETRIC.isdisjoint(between)):
+            return None
+        words = asked.words[first:last]
+        return f"{' '.join(words[:left])} … {' '.join(words[size - right :])}"
     return None
 
 

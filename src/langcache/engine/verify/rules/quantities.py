@@ -236,7 +236,7 @@ def _digits(written: str, match: re.Match[str], digits: str) -> Quantity | None:
         # 3.10 is not 3.1: it may be a version. But 4.0 is 4.
         while len(parts) > 1 and not parts[-1].strip("0"):
             parts.pop()
-        return Quantity(digits, ".".join([str(int(parts[0])), *parts[1:]]), "", number)
+        return Quantity(digits, ".".join([parts[0].lstrip("0") or "0", *parts[1:]]), "", number)
     return _quantity(written if unit else digits, number, unit)
 
 

@@ -15,11 +15,15 @@ __all__ = ["Reading", "differing", "stem"]
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?(?:\+\+|\#(?!\w))?|\d+(?:[.,:]\d+)*")
 
 
+# Rules look no further; a verifier that reads meaning has its own limit.
+_MAX_CHARACTERS = 10_000
+
+
 class Reading:
     """A prompt, and what the rules ask about it: found once, when it is first asked for."""
 
     def __init__(self, text: str) -> None:
-        self.text = text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+        self.text = text[:_MAX_CHARACTERS].replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
 
     @cached_property
     def is_english(self) -> bool:

@@ -1,0 +1,222 @@
+"""Rules turn down what differs in a number, a negation and the like, and say so."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from langcache.engine.verify import RULES, RuleVerifier, create_verifier
+
+REJECTED = {
+    "numbers": [
+        ("Where is order 12345?", "Where is order 12346?"),
+        ("how do I file taxes for 2023", "how do I file taxes for 2024"),
+        ("python 3.1 changes", "python 3.10 changes"),
+        ("a flight under $300", "a flight under $400"),
+        ("a flight under $300", "a flight under €300"),
+        ("set a timer for ten minutes", "set a timer for 15 minutes"),
+        ("remind me at 5 pm", "remind me at 5 am"),
+        ("what is twenty-one plus five", "what is twenty-two plus five"),
+        ("the third president", "the 4th president"),
+        ("1,200 rows", "12,000 rows"),
+        ("half an hour of running", "an hour of running"),
+    ],
+    "units": [
+        ("how hot is it in celsius", "how hot is it in fahrenheit"),
+        ("what is the price in euros", "what is the price in dollars"),
+    ],
+    "dates": [
+        ("holidays in March", "holidays in April"),
+        ("weather in May", "weather in June"),
+        ("are you open on Monday", "are you open on Sunday"),
+        ("will it rain today", "will it rain tomorrow"),
+        ("Geschäfte am Montag", "Geschäfte am Dienstag"),
+    ],
+    "identifiers": [
+        ("grep -i foo", "grep -v foo"),
+        ("open report.pdf", "open summary.pdf"),
+        ("status of ticket ABC-123", "status of ticket ABC-124"),
+        ("budget laptops site:reddit.com", "budget laptops site:theverge.com"),
+        ("what is the default of max_size", "what is the default of min_size"),
+        ("mail ada@example.com", "mail bob@example.com"),
+    ],
+    "negation": [
+        ("can I cancel my order", "can I not cancel my order"),
+        ("I can cancel", "I can not cancel"),
+        ("why does it work", "why doesn't it work"),
+    ],
+    "antonyms": [
+        ("enable dark mode", "disable dark mode"),
+        ("invoices over the limit", "invoices under the limit"),
+        ("filter by solved threads", "filter by unsolved threads"),
+        ("turn on the light", "turn off the light"),
+    ],
+    "word order": [
+        ("convert USD to EUR", "convert EUR to USD"),
+        ("Is it better to rent than buy?", "Is it better to buy than rent?"),
+        ("Divide 12 by 144", "Divide 144 by 12"),
+        ("The teacher accused the student of lying", "The student accused the teacher of lying"),
+    ],
+    "direction": [
+        ("convert USD to EUR", "I want to convert from EUR to USD please"),
+        ("get a string from a datetime", "turn a string into a datetime"),
+    ],
+    "names": [
+        ("population of Berlin", "population of Munich"),
+        ("films with Tom Hanks", "films with Meryl Streep"),
+    ],
+}
+ACCEPTED = {
+    "numbers": [
+        ("what can I cook in half an hour", "what can I cook in 30 minutes"),
+        ("an hour and a half of sleep", "90 minutes of sleep"),
+        ("1 hour 30 minutes of sleep", "1.5 hours of sleep"),
+        ("two and a half cups of milk", "2.5 cups of milk"),
+        ("how far is 5 miles", "how far is 8 km"),
+        ("remind me at 5 pm", "remind me at 17:00"),
+        ("remind me at 5", "remind me at 5 pm"),
+        ("a budget of 5k", "a budget of $5,000"),
+        ("a budget of $5.00", "a budget of 5 dollars"),
+        ("version 4.0", "version 4"),
+        ("two weeks of holidays", "14 days of holidays"),
+        ("the first one", "which one is it"),
+        ("Where is order 12345?", "track order 12345"),
+        ("top 10 films", "top films"),
+        ("two million people", "2,000,000 people"),
+        ("seat 31A and 31B", "31B and 31A are my seats"),
+    ],
+    "units": [("how hot is it in celsius", "what's the temperature in celsius")],
+    "dates": [
+        ("may I cancel in June", "is it possible to cancel in June"),
+        ("are you open on Monday", "opening hours mondays"),
+        ("will it rain today", "rain tonight"),
+    ],
+    "identifiers": [
+        ("is the iphone13 waterproof", "is the iPhone 13 waterproof"),
+        ("budget laptops site:reddit.com", "budget laptops on reddit.com"),
+        ("what is mp3", "explain MP3"),
+    ],
+    "negation": [
+        ("I don't know where my PIN is", "where is my PIN"),
+        ("my card does not work", "my card doesn't work"),
+        ("why not", "why"),
+    ],
+    "antonyms": [
+        ("the Wright brothers flew before Blériot", "Blériot flew after the Wright brothers"),
+        ("turn on dark mode", "enable dark mode"),
+        ("what is not allowed", "what is forbidden"),
+    ],
+    "word order": [
+        ("on Linux how do I list files", "how do I list files on Linux"),
+        ("the difference between cats and dogs", "the difference between dogs and cats"),
+        ("cats and dogs", "dogs and cats"),
+        ("tea vs coffee", "coffee vs tea"),
+        ("how far is it from Bergen to Oslo", "how far is it from Oslo to Bergen"),
+        ("raspberry pi headless setup", "headless setup raspberry pi"),
+    ],
+    "direction": [("convert USD to EUR", "from USD to EUR, please")],
+    "names": [
+        ("population of Berlin", "how many people live in berlin"),
+        ("films of Greta Gerwig", "Which films did Gerwig make"),
+    ],
+}
+
+
+def cases(table):
+    return [(rule, *pair) for rule, pairs in table.items() for pair in pairs]
+
+
+@pytest.mark.parametrize(("rule", "asked", "cached"), cases(REJECTED))
+def test_a_rule_turns_down_what_it_is_named_after(rule, asked, cached):
+    for one, other in ((asked, cached), (cached, asked)):
+        verdict = RuleVerifier([rule]).verify(one, [other])[0]
+        assert not verdict.accepted
+        assert verdict.check == rule
+        assert verdict.reason == RULES[rule].reason
+        assert verdict.details
+
+
+@pytest.mark.parametrize(("rule", "asked", "cached"), cases(ACCEPTED))
+def test_a_rule_lets_the_same_meaning_pass(rule, asked, cached):
+    for one, other in ((asked, cached), (cached, asked)):
+        assert RuleVerifier([rule]).verify(one, [other])[0].accepted
+
+
+def test_every_rule_has_examples():
+    assert REJECTED.keys() == ACCEPTED.keys() == RULES.keys()
+
+
+def test_a_rule_that_is_not_named_is_not_asked():
+    assert RuleVerifier(["dates"]).verify("order 1234", ["order 1235"])[0].accepted
+
+
+def test_all_rules_are_the_default():
+    assert RuleVerifier().rules == tuple(RULES)
+    assert RuleVerifier().model_id == create_verifier("rules").model_id == "rules"
+
+
+def test_an_unknown_rule_is_an_error_that_names_it():
+    with pytest.raises(ValueError, match=r"rules: must be names from numbers, .*; got spelling"):
+        RuleVerifier(["numbers", "spelling"])
+
+
+def test_the_parts_that_differ_are_quoted_but_not_in_the_repr():
+    verdict = RuleVerifier().verify("Where is order 12345?", ["Where is order 12346?"])[0]
+    assert verdict.details == "12345 / 12346"
+    assert "12345" not in repr(verdict)
+
+
+def test_rules_without_words_are_asked_in_every_language():
+    verdict = RuleVerifier().verify(
+        "Wo ist meine Bestellung 12345?", ["Wo ist meine Bestellung 12346?"]
+    )[0]
+    assert not verdict.accepted
+    assert verdict.reason == "the numbers differ"
+
+
+def test_in_another_language_the_verdict_says_what_was_not_asked():
+    verdict = RuleVerifier().verify("Wo ist meine Bestellung?", ["Wo ist die Rechnung?"])[0]
+    assert verdict.accepted
+    assert verdict.reason == "no rule objects; rules about English words were not asked"
+
+
+def test_a_verdict_does_not_depend_on_the_other_candidates():
+    candidates = ["order 2 is late", "order 1 is late", "where is order 1"]
+    rules = RuleVerifier()
+    assert rules.verify("order 1 is late", candidates) == [
+        rules.verify("order 1 is late", [candidate])[0] for candidate in candidates
+    ]
+
+
+@pytest.mark.anyio
+async def test_both_forms_decide_alike():
+    rules = RuleVerifier()
+    candidates = ["order 2", "order 1"]
+    assert await rules.averify("order 1", candidates) == rules.verify("order 1", candidates)
+
+
+@settings(max_examples=200)
+@given(st.text(max_size=80), st.text(max_size=80))
+def test_any_text_can_be_read(asked, cached):
+    rules = RuleVerifier()
+    assert rules.verify(asked, [asked])[0].accepted
+    one = rules.verify(asked, [cached])[0]
+    assert one.accepted == rules.verify(cached, [asked])[0].accepted
+
+
+numerals = st.text("0123456789.,:$€% -/kmth abcpehour", max_size=40)
+
+
+@settings(max_examples=300)
+@given(numerals, numerals)
+def test_any_numbers_can_be_read(asked, cached):
+    rules = RuleVerifier()
+    assert rules.verify(asked, [asked])[0].accepted
+    one = rules.verify(asked, [cached])[0]
+    assert one.accepted == rules.verify(cached, [asked])[0].accepted
+
+
+@pytest.mark.parametrize("text", ["1" * 5000, "a " * 5000, "one " * 3000, "-" * 5000, "a." * 3000])
+def test_a_long_prompt_does_not_make_unbounded_work(text):
+    assert RuleVerifier().verify(text, [text + " 7"])[0].accepted in (True, False)
