@@ -25,12 +25,18 @@ from langcache.engine._checks import (
 from langcache.engine._single_flight import SingleFlight
 from langcache.engine._steps import Steps, arun, call, run
 from langcache.engine.embedders.create import create_embedder
+from langcache.engine.explanation import Candidate, Explanation
+from langcache.engine.feedback import Feedback
 from langcache.engine.filters import FieldType, FilterExpression
+from langcache.engine.judge import SPARE_CANDIDATES, Judge
+from langcache.engine.shadow import PendingLookups, ShadowLookup
 from langcache.engine.statistics import CacheStatistics, Lookup, LookupRecorder
 from langcache.engine.storage.base import StorageBackend, reaches
 from langcache.engine.storage.entry import CacheEntry, Match, Scope
 from langcache.engine.storage.memory import InMemoryStorage
 from langcache.engine.storage.writes import atomic_writes
+from langcache.engine.verify.base import Verdict
+from langcache.engine.verify.create import create_verifier
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -41,6 +47,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from langcache.engine.embedders.base import Embedder
+    from langcache.engine.feedback import Report
+    from langcache.engine.verify.base import Verifier
 
 __all__ = ["SemanticCache"]
 
@@ -53,6 +61,8 @@ _RESERVED = frozenset(
 _NEAR_MISS_DISTANCE = 0.1
 _LEAST_FETCHED = 16
 _FETCH_GROWTH = 4
+_MOST_CANDIDATES = 50
+_UNCHECKED = Verdict(accepted=True, reason="nothing was checked")
 
 
 class SemanticCache:
@@ -95,6 +105,15 @@ class SemanticCache:
             function's exceptions.
         clock: Returns the time in seconds since the epoch; for tests. A `storage` you pass should
             use the same clock.
+        verifier: Decides whether an entry above the threshold answers the prompt: "auto" (some
+            rules, then the pair model), "rules", "model", or a `Verifier`. None asks no verifier,
+            as RedisVL does. With any setting, an entry is not a hit if the embedder cannot tell
+            its prompt from the one that was asked (see `IdentityVerifier`). A lookup by `vector`
+            without a prompt is not checked.
+        shadow: Whether to serve nothing, and to pass what would have been served to `on_shadow`.
+            Use it to try a threshold or a verifier on real traffic.
+        on_shadow: Called when the response to a prompt is stored that had a candidate above the
+            threshold, in the thread or task that stores; required with `shadow`.
 
     Raises:
         TypeError: The vectorizer is not an embedder, the storage not a `StorageBackend`, the name
@@ -122,6 +141,9 @@ class SemanticCache:
         refresh_ttl_on_hit: bool = True,
         on_lookup: Callable[[Lookup], None] | None = None,
         clock: Callable[[], float] = time.time,
+        verifier: Verifier | str | None = None,
+        shadow: bool = False,
+        on_shadow: Callable[[ShadowLookup], None] | None = None,
     ) -> None:
         self._name = checked_name(name)
         self._distance_threshold = _checked_distance(distance_threshold)
@@ -129,6 +151,9 @@ class SemanticCache:
         self._fields = _checked_fields(filterable_fields)
         if vectorizer is not None and not isinstance(vectorizer, str):
             _check_vectorizer(vectorizer)
+        if shadow and on_shadow is None:
+            raise ValueError("on_shadow: is required with shadow=True")
+        self._verifier = create_verifier(verifier)
         given = cast("object", storage)
         if given is not None and not isinstance(given, StorageBackend):
             raise TypeError(f"storage: must be a StorageBackend, got {kind(given)}")
@@ -156,6 +181,10 @@ class SemanticCache:
         self._refresh_ttl_on_hit = refresh_ttl_on_hit
         self._on_lookup = on_lookup
         self._clock = clock
+        self._feedback = Feedback(self._storage, self._name, clock)
+        self._judge = Judge(self._vectorizer, self._verifier, self._feedback)
+        self._on_shadow = on_shadow if shadow else None
+        self._pending = PendingLookups()
         self._recorder = LookupRecorder()
         self._flights: SingleFlight[str] = SingleFlight()
 
@@ -176,6 +205,11 @@ class SemanticCache:
     def vectorizer(self) -> Embedder:
         """The embedder."""
         return self._vectorizer
+
+    @property
+    def verifier(self) -> Verifier | None:
+        """The verifier, or None without one."""
+        return self._verifier
 
     @property
     def distance_threshold(self) -> float:
@@ -334,35 +368,81 @@ class SemanticCache:
         started = time.perf_counter()
         # The search goes beyond the threshold, to count near misses.
         farther = max(0.0, lookup.threshold - _NEAR_MISS_DISTANCE / 2)
-        found = yield from self._search(embedding, farther, lookup)
-        search_seconds = time.perf_counter() - started
-        matches = [match for match in found if reaches(match.similarity, lookup.threshold)]
-        if self._refresh_ttl_on_hit and self._ttl is not None:
-            for match in matches:
-                yield from self._refresh(match.entry, self._ttl)
+        limit = lookup.limit + self._judge.spare
+        judged: list[tuple[Match, Verdict]] = []
+        verify_seconds = None
+        while True:
+            found = yield from self._search(embedding, farther, lookup, limit)
+            near = [match for match in found if reaches(match.similarity, lookup.threshold)]
+            new = near[len(judged) :]
+            if new and lookup.prompt:
+                verify_started = time.perf_counter()
+                verdicts = yield from self._judge.judge(lookup.prompt, new)
+                verify_seconds = (verify_seconds or 0.0) + time.perf_counter() - verify_started
+            else:
+                verdicts = [_UNCHECKED] * len(new)
+            judged += zip(new, verdicts, strict=True)
+            matches = [match for match, verdict in judged if verdict.accepted][: lookup.limit]
+            most = lookup.limit + SPARE_CANDIDATES
+            if len(matches) == lookup.limit or len(near) < limit or limit == most:
+                break
+            limit = most
+        search_seconds = time.perf_counter() - started - (verify_seconds or 0.0)
         record = Lookup(
             hits=len(matches),
-            near_miss=bool(found) and not matches,
+            near_miss=bool(found) and not near,
             best_distance=_distance(found[0].similarity) if found else None,
             embedding_seconds=embedding_seconds,
             search_seconds=search_seconds,
+            rejected=sum(not verdict.accepted for _, verdict in judged),
+            verify_seconds=verify_seconds,
         )
-        self._recorder.record(record)
+        self._recorder.record(record, lookup.prompt, self._clock())
+        if self._on_shadow is not None:
+            self._set_aside(lookup.prompt, matches, judged)
+            matches = []
+        elif self._refresh_ttl_on_hit and self._ttl is not None:
+            for match in matches:
+                yield from self._refresh(match.entry, self._ttl)
         if self._on_lookup is not None:
             self._on_lookup(record)
         return _LookupResult(embedding, matches)
+
+    def _set_aside(
+        self, prompt: str, matches: list[Match], judged: list[tuple[Match, Verdict]]
+    ) -> None:
+        """Keep what would have been served until the real response is stored."""
+        if not judged or not prompt:
+            return
+        # The candidate that would have been served, else the nearest one that was turned down.
+        match, verdict = next((each for each in judged if each[0] in matches), judged[0])
+        self._pending.add(
+            ShadowLookup(
+                prompt=prompt,
+                cached_prompt=match.entry.prompt,
+                cached_response=match.entry.response,
+                response="",
+                similarity=match.similarity,
+                verdict=verdict,
+                recorded_at=self._clock(),
+            )
+        )
 
     def _embed(self, prompt: str) -> Steps[NDArray[np.float32]]:
         vectors = yield from call(self._vectorizer.embed, self._vectorizer.aembed, [prompt])
         return vectors[0]
 
     def _search(
-        self, embedding: NDArray[np.float32], threshold: float, lookup: _CheckedLookup
+        self,
+        embedding: NDArray[np.float32],
+        threshold: float,
+        lookup: _CheckedLookup,
+        wanted: int,
     ) -> Steps[list[Match]]:
-        """Return the best entries that match the lookup's attributes and expression."""
+        """Return the best entries, `wanted` at most, that match the attributes and expression."""
         storage = self._storage
         exact = lookup.expression is None
-        limit = lookup.limit if exact else max(_LEAST_FETCHED, 2 * lookup.limit)
+        limit = wanted if exact else max(_LEAST_FETCHED, 2 * wanted)
         while True:
             found = yield from call(
                 storage.search_top,
@@ -375,8 +455,8 @@ class SemanticCache:
             )
             # The storage filters by attributes only. When too few of its entries match the
             # expression, search again for more.
-            matches = [match for match in found if lookup.accepts(match.entry)][: lookup.limit]
-            if len(matches) == lookup.limit or len(found) < limit:
+            matches = [match for match in found if lookup.accepts(match.entry)][:wanted]
+            if len(matches) == wanted or len(found) < limit:
                 return matches
             limit *= _FETCH_GROWTH
 
@@ -405,6 +485,217 @@ class SemanticCache:
             # An entry that was stored directly in the storage may have attributes of any name.
             **{name: value for name, value in entry.attributes.items() if name not in _RESERVED},
         }
+
+    # Explanations and reports
+
+    def explain(
+        self,
+        prompt: str,
+        *,
+        num_candidates: int = 10,
+        filter_expression: FilterExpression | None = None,
+        distance_threshold: float | None = None,
+    ) -> Explanation:
+        """Return what `check` would do for a prompt, and why.
+
+        It counts in no statistics and restarts no time to live.
+
+        Args:
+            prompt: The prompt.
+            num_candidates: How many of the nearest entries to show at most, from 1 to 50.
+            filter_expression: As in `check`.
+            distance_threshold: As in `check`.
+
+        Returns:
+            The nearest entries, each with its similarity and verdict, and the outcome. The
+            candidates are given on a miss, too.
+
+        Raises:
+            ValueError: The prompt is empty, `num_candidates` out of its range, the threshold not
+                in [0, 2], or the filter uses a field that is not declared or has another type.
+            TypeError: An argument has the wrong type.
+        """
+        return run(self._explain(prompt, num_candidates, filter_expression, distance_threshold))
+
+    async def aexplain(
+        self,
+        prompt: str,
+        *,
+        num_candidates: int = 10,
+        filter_expression: FilterExpression | None = None,
+        distance_threshold: float | None = None,
+    ) -> Explanation:
+        """Asynchronous twin of `explain`."""
+        return await arun(
+            self._explain(prompt, num_candidates, filter_expression, distance_threshold)
+        )
+
+    def _explain(
+        self,
+        prompt: str,
+        num_candidates: int,
+        expression: FilterExpression | None,
+        distance_threshold: float | None,
+    ) -> Steps[Explanation]:
+        if not checked_text("prompt", prompt):
+            raise ValueError("prompt: must not be empty")
+        given = cast("object", num_candidates)
+        if isinstance(given, bool) or not isinstance(given, int):
+            raise TypeError(f"num_candidates: must be an int, got {kind(given)}")
+        if not 1 <= num_candidates <= _MOST_CANDIDATES:
+            raise ValueError(
+                f"num_candidates: must be from 1 to {_MOST_CANDIDATES}, got {num_candidates}"
+            )
+        self._check_expression(expression)
+        threshold = self._similarity_threshold(distance_threshold)
+        lookup = _CheckedLookup(
+            prompt=prompt,
+            embedding=None,
+            threshold=threshold,
+            limit=1,
+            attributes=expression.required_attributes() if expression is not None else {},
+            expression=expression,
+        )
+        started = time.perf_counter()
+        embedding = yield from self._embed(prompt)
+        embedded = time.perf_counter()
+        found = yield from self._search(embedding, 0.0, lookup, num_candidates)
+        searched = time.perf_counter()
+        verdicts = yield from self._judge.judge(prompt, found)
+        verified = time.perf_counter()
+        near = [reaches(match.similarity, threshold) for match in found]
+        # `check` looks at a few spare candidates only.
+        eligible = list(zip(found, verdicts, near, strict=True))[: 1 + SPARE_CANDIDATES]
+        served = next(
+            (match for match, verdict, reached in eligible if reached and verdict.accepted), None
+        )
+        best = found[0].similarity if found else None
+        if served is not None:
+            outcome = "hit"
+        elif any(near):
+            outcome = "rejected"
+        elif best is not None and reaches(best, threshold - _NEAR_MISS_DISTANCE / 2):
+            outcome = "near_miss"
+        else:
+            outcome = "miss"
+        return Explanation(
+            outcome=outcome,
+            response=None if served is None else served.entry.response,
+            threshold=threshold,
+            distance_threshold=_distance(threshold),
+            best_similarity=best,
+            best_distance=None if best is None else _distance(best),
+            verifier=None if self._verifier is None else self._verifier.model_id,
+            candidates=tuple(
+                Candidate(
+                    key=self._key(match.entry.id),
+                    prompt=match.entry.prompt,
+                    response=match.entry.response,
+                    similarity=match.similarity,
+                    distance=_distance(match.similarity),
+                    reaches_threshold=reached,
+                    verdict=verdict,
+                    served=match is served,
+                )
+                for match, verdict, reached in zip(found, verdicts, near, strict=True)
+            ),
+            embedding_seconds=embedded - started,
+            search_seconds=searched - embedded,
+            verify_seconds=verified - searched,
+        )
+
+    def report_wrong(self, prompt: str, key: str) -> bool:
+        """Report that an entry does not answer a prompt, so that it is not served for it again.
+
+        If the entry's prompt is the prompt itself, in whatever letter case, the entry is deleted:
+        its response is wrong. Else the pair of prompts is blocked, for 90 days or until the entry
+        is deleted or the report is withdrawn. A cache keeps its latest 1,000 reports.
+
+        Args:
+            prompt: The prompt that was asked.
+            key: The key of the entry that was returned.
+
+        Returns:
+            Whether there is such an entry.
+
+        Raises:
+            TypeError: The prompt or the key is not a str.
+        """
+        return run(self._report(prompt, key, right=False))
+
+    async def areport_wrong(self, prompt: str, key: str) -> bool:
+        """Asynchronous twin of `report_wrong`."""
+        return await arun(self._report(prompt, key, right=False))
+
+    def report_right(self, prompt: str, key: str) -> bool:
+        """Report that an entry answers a prompt, so that no verifier turns it down again.
+
+        Args:
+            prompt: The prompt that was asked.
+            key: The key of the entry.
+
+        Returns:
+            Whether there is such an entry.
+
+        Raises:
+            TypeError: The prompt or the key is not a str.
+        """
+        return run(self._report(prompt, key, right=True))
+
+    async def areport_right(self, prompt: str, key: str) -> bool:
+        """Asynchronous twin of `report_right`."""
+        return await arun(self._report(prompt, key, right=True))
+
+    def _report(self, prompt: str, key: str, *, right: bool) -> Steps[bool]:
+        entry = yield from self._reported_entry(prompt, key)
+        if entry is None:
+            return False
+        if entry.prompt.casefold() != prompt.casefold():
+            yield from self._feedback.add(prompt, entry.prompt, entry.id, right=right)
+        elif not right:
+            yield from self._drop([entry.id], None)
+        return True
+
+    def withdraw_report(self, prompt: str, key: str) -> bool:
+        """Take back a report about an entry and a prompt.
+
+        Args:
+            prompt: The prompt that was asked.
+            key: The key of the entry.
+
+        Returns:
+            Whether there was a report.
+
+        Raises:
+            TypeError: The prompt or the key is not a str.
+        """
+        return run(self._withdraw(prompt, key))
+
+    async def awithdraw_report(self, prompt: str, key: str) -> bool:
+        """Asynchronous twin of `withdraw_report`."""
+        return await arun(self._withdraw(prompt, key))
+
+    def _withdraw(self, prompt: str, key: str) -> Steps[bool]:
+        entry = yield from self._reported_entry(prompt, key)
+        if entry is None:
+            return False
+        return (yield from self._feedback.withdraw(prompt, entry.prompt))
+
+    def _reported_entry(self, prompt: str, key: str) -> Steps[CacheEntry | None]:
+        checked_text("prompt", prompt)
+        entry_id = self._entry_id_of(key)
+        if entry_id is None:
+            return None
+        storage = self._storage
+        return (yield from call(storage.get, storage.aget, self._name, entry_id))
+
+    def reports(self) -> list[Report]:
+        """Return the reports that count, the latest first."""
+        return run(self._feedback.reports())
+
+    async def areports(self) -> list[Report]:
+        """Asynchronous twin of `reports`."""
+        return await arun(self._feedback.reports())
 
     # Stores and changes
 
@@ -499,6 +790,10 @@ class SemanticCache:
             expires_at=None if lifetime is None else now + lifetime,
         )
         yield from call(self._writes.store, self._writes.astore, entry)
+        if self._on_shadow is not None:
+            shadow_lookup = self._pending.complete(prompt, response)
+            if shadow_lookup is not None:
+                self._on_shadow(shadow_lookup)
         return self._key(entry.id)
 
     def update(self, key: str, **kwargs: Any) -> None:
@@ -609,6 +904,7 @@ class SemanticCache:
             if entry_id is not None:
                 doomed.append(entry_id)
         yield from call(self._writes.delete, self._writes.adelete, self._name, doomed)
+        yield from self._feedback.forget(doomed)
 
     def clear(self) -> None:
         """Remove all entries."""
@@ -621,6 +917,7 @@ class SemanticCache:
     def _clear(self) -> Steps[None]:
         writes = self._writes
         yield from call(writes.invalidate_namespace, writes.ainvalidate_namespace, self._name)
+        yield from self._feedback.forget()
 
     def delete(self) -> None:
         """Remove all entries and the storage's record of the cache's filterable fields.

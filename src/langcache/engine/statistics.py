@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from bisect import bisect_left
-from dataclasses import dataclass
+from collections import OrderedDict
+from dataclasses import dataclass, field
 
 __all__ = ["CacheStatistics", "EmbeddingsCacheStatistics", "Histogram", "Lookup"]
 
@@ -12,6 +14,9 @@ _BOUNDS = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
     5.0, 10.0,
 )  # fmt: skip
+
+_REASKED_SECONDS = 60
+_MOST_PROMPTS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,9 @@ class Lookup:
             miss, of the best candidate; None on any other miss.
         embedding_seconds: How long embedding the prompt took; None when a vector was given.
         search_seconds: How long the search took.
+        rejected: How many candidates reached the threshold and were turned down: by the verifier,
+            by a report of a user, or because the embedder cannot tell the prompts apart.
+        verify_seconds: How long these checks took; None when there was nothing to check.
     """
 
     hits: int
@@ -33,6 +41,8 @@ class Lookup:
     best_distance: float | None
     embedding_seconds: float | None
     search_seconds: float
+    rejected: int = 0
+    verify_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,11 @@ class CacheStatistics:
         entries: How many entries the cache has now, whoever stored them.
         bytes: What they take now: prompts, responses, attributes and metadata in UTF-8, and the
             vectors. A storage backend needs some more of its own.
+        rejected: Lookups that returned no entry because every candidate that reached the threshold
+            was turned down. They count neither as misses nor as near misses.
+        reasked: Lookups of a prompt that had a hit less than a minute before. Users who ask again
+            may not have liked the answer, so many of them are a weak sign of wrong hits.
+        verify_seconds: How long checking the candidates took.
     """
 
     hits: int
@@ -84,11 +99,14 @@ class CacheStatistics:
     search_seconds: Histogram
     entries: int
     bytes: int
+    rejected: int = 0
+    reasked: int = 0
+    verify_seconds: Histogram = field(default_factory=lambda: _Durations().histogram())
 
     @property
     def lookups(self) -> int:
-        """Hits and misses together."""
-        return self.hits + self.misses
+        """Hits, rejected lookups and misses together."""
+        return self.hits + self.rejected + self.misses
 
     @property
     def hit_rate(self) -> float | None:
@@ -121,20 +139,47 @@ class LookupRecorder:
         self._hits = 0
         self._misses = 0
         self._near_misses = 0
+        self._rejected = 0
+        self._reasked = 0
         self._embedding = _Durations()
         self._search = _Durations()
+        self._verify = _Durations()
+        # When prompts had their last hit, in seconds since the epoch, by their digests.
+        self._hit_at: OrderedDict[bytes, float] = OrderedDict()
 
-    def record(self, lookup: Lookup) -> None:
-        """Count one lookup."""
+    def record(self, lookup: Lookup, prompt: str, moment: float) -> None:
+        """Count one lookup.
+
+        Args:
+            lookup: The lookup.
+            prompt: The prompt that was looked up, or "" when a vector was.
+            moment: When it was looked up, in seconds since the epoch.
+        """
+        digest = hashlib.blake2b(
+            prompt.casefold().encode("utf-8", "surrogatepass"), digest_size=16
+        ).digest()
         with self._lock:
             if lookup.hits:
                 self._hits += 1
+            elif lookup.rejected:
+                self._rejected += 1
             else:
                 self._misses += 1
                 self._near_misses += lookup.near_miss
             if lookup.embedding_seconds is not None:
                 self._embedding.add(lookup.embedding_seconds)
             self._search.add(lookup.search_seconds)
+            if lookup.verify_seconds is not None:
+                self._verify.add(lookup.verify_seconds)
+            if not prompt:
+                return
+            hit_at = self._hit_at.pop(digest, None)
+            if hit_at is not None and moment - hit_at < _REASKED_SECONDS:
+                self._reasked += 1
+            if lookup.hits:
+                self._hit_at[digest] = moment
+                if len(self._hit_at) > _MOST_PROMPTS:
+                    self._hit_at.popitem(last=False)
 
     def snapshot(self, entries: int, size: int) -> CacheStatistics:
         """Return what has been counted, all of it at one moment.
@@ -152,6 +197,9 @@ class LookupRecorder:
                 search_seconds=self._search.histogram(),
                 entries=entries,
                 bytes=size,
+                rejected=self._rejected,
+                reasked=self._reasked,
+                verify_seconds=self._verify.histogram(),
             )
 
 

@@ -299,6 +299,10 @@ class StorageBackend(ABC):
         """
         return dict(self._records.get(collection, {}))
 
+    def record(self, collection: str, key: str) -> str | None:
+        """Return one record of a collection, or None when there is none with this key."""
+        return self.records(collection).get(key)
+
     def set_record(self, collection: str, key: str, text: str | None) -> None:
         """Keep a text in a collection, in place of the one with its key, or None to remove it."""
         records = self._records.setdefault(collection, {})
@@ -436,6 +440,10 @@ class StorageBackend(ABC):
     async def arecords(self, collection: str) -> dict[str, str]:
         """Asynchronous twin of `records`."""
         return await asyncio.to_thread(self.records, collection)
+
+    async def arecord(self, collection: str, key: str) -> str | None:
+        """Asynchronous twin of `record`."""
+        return await asyncio.to_thread(self.record, collection, key)
 
     async def aset_record(self, collection: str, key: str, text: str | None) -> None:
         """Asynchronous twin of `set_record`."""

@@ -395,6 +395,14 @@ class InMemoryStorage(StorageBackend):
             return sum(scope.bytes(now) for scope in holder.scopes.values()) if holder else 0
 
     @override
+    def record(self, collection: str, key: str) -> str | None:
+        return self._records.get(collection, {}).get(key)
+
+    @override
+    async def arecord(self, collection: str, key: str) -> str | None:
+        return self.record(collection, key)
+
+    @override
     def close(self) -> None:
         """Stop what is done in the background."""
         if self._builder:

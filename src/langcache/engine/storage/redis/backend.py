@@ -757,6 +757,19 @@ class RedisStorage(StorageBackend):
         return {decoded(key): decoded(text) for key, text in pairs(reply).items()}
 
     @override
+    def record(self, collection: str, key: str) -> str | None:
+        return self._connection.run(self._get_record(collection, key))
+
+    @override
+    async def arecord(self, collection: str, key: str) -> str | None:
+        return await self._connection.arun(self._get_record(collection, key))
+
+    def _get_record(self, collection: str, key: str) -> Steps[str | None]:
+        place = (self._keys.records(collection), encoded(key))
+        reply = yield from self._connection.send(b"HGET", *place)
+        return None if reply is None else decoded(reply)
+
+    @override
     def set_record(self, collection: str, key: str, text: str | None) -> None:
         self._connection.run(self._set_record(collection, key, text))
 
