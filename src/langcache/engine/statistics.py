@@ -147,7 +147,7 @@ class LookupRecorder:
         # When prompts had their last hit, in seconds since the epoch, by their digests.
         self._hit_at: OrderedDict[bytes, float] = OrderedDict()
 
-    def record(self, lookup: Lookup, prompt: str, moment: float) -> None:
+    def record(self, lookup: Lookup, prompt: str = "", moment: float = 0.0) -> None:
         """Count one lookup.
 
         Args:
