@@ -1,8 +1,8 @@
-"""The semantic cache as a library: embedders, and storage that searches by meaning."""
+"""The semantic cache as a library: caches, embedders and storage backends."""
 
 from typing import TYPE_CHECKING, Any
 
-from langcache.engine import _extra as _extra  # has to come first
+from langcache.engine import _extra as _extra  # must come first
 from langcache.engine.cache import SemanticCache
 from langcache.engine.embedders import (
     Embedder,
@@ -66,7 +66,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Not in `__all__`, as it needs another extra.
+    # Not in `__all__`, because it needs another extra.
     if name == "RedisStorage":
         from langcache.engine.storage.redis import RedisStorage
 

@@ -1,4 +1,4 @@
-"""Checks of what users pass to the caches. No message repeats a text or a vector."""
+"""Checks of the caches' arguments. No message repeats a text or a vector."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ if TYPE_CHECKING:
 
 
 def wants_redis(arguments: Mapping[str, object]) -> bool:
-    """Return whether one of the arguments for a Redis connection is given."""
+    """Return whether any argument for a Redis connection is given."""
     return any(value is not None and value != {} for value in arguments.values())
 
 
 def checked_name(name: str) -> str:
-    """Return a cache's name: a str that is not empty."""
+    """Return a cache's name, a str that is not empty."""
     if not checked_text("name", name):
         raise ValueError("name: must not be empty")
     return name
 
 
 def checked_text(field: str, value: object) -> str:
-    """Return a value that is a str, else raise a TypeError."""
+    """Return a str; raise a TypeError for any other value."""
     if not isinstance(value, str):
         raise TypeError(f"{field}: must be a str, got {kind(value)}")
     return value
 
 
 def checked_texts(field: str, values: object) -> list[str]:
-    """Return a list, tuple or set of str as a list, else raise a TypeError."""
+    """Return a list, tuple or set of str as a list; raise a TypeError for any other value."""
     if not isinstance(values, (list, tuple, set, frozenset)):
         raise TypeError(f"{field}: must be a list of str, got {kind(values)}")
     return [checked_text(field, value) for value in cast("Sequence[object]", values)]
@@ -42,33 +42,33 @@ def checked_ttl(ttl: int | None, error: type[Exception] = TypeError) -> int | No
     """Return a time to live in seconds, or None.
 
     Raises:
-        TypeError: It is not an int. Another class can be asked for by `error`.
+        TypeError: It is not an int. `error` replaces this class.
         ValueError: It is below 1.
     """
     given = cast("object", ttl)
     if given is None:
         return None
     if isinstance(given, bool) or not isinstance(given, int):
-        raise error(f"ttl: must be an int, a number of seconds, or None, got {kind(given)}")
+        raise error(f"ttl: must be an int (seconds) or None, got {kind(given)}")
     if given < 1:
         raise ValueError(f"ttl: must be at least 1 second, got {given}")
     return given
 
 
 def checked_metadata(metadata: object) -> dict[str, Any]:
-    """Return metadata that is a dict, else raise a TypeError."""
+    """Return metadata, a dict; raise a TypeError for any other value."""
     if not isinstance(metadata, dict):
         raise TypeError(f"metadata: must be a dict, got {kind(metadata)}")
     return cast("dict[str, Any]", metadata)
 
 
 def checked_numbers(field: str, vector: object) -> NDArray[np.floating[Any]]:
-    """Return a vector as an array of its own, shape (dimensions,).
+    """Return a copy of a vector as an array of shape (dimensions,).
 
     A float array keeps its precision; anything else becomes float64.
 
     Raises:
-        ValueError: It is not a sequence of finite numbers, or has none.
+        ValueError: It is empty, or not a sequence of finite numbers.
     """
     try:
         array: NDArray[Any] = np.array(vector)
@@ -87,19 +87,20 @@ def unit_vector(field: str, vector: object, dimensions: int) -> NDArray[np.float
     """Return a vector scaled to length 1: float32, shape (dimensions,).
 
     Raises:
-        ValueError: It is not a sequence of finite numbers, has not as many dimensions, or is zero.
+        ValueError: It is not a sequence of finite numbers, has the wrong number of dimensions, or
+            is zero.
     """
     array = checked_numbers(field, vector).astype(np.float64)
     if len(array) != dimensions:
         raise ValueError(f"{field}: must have {dimensions} dimensions, got {len(array)}")
     largest = float(np.abs(array).max())
     if not largest:
-        raise ValueError(f"{field}: must not be zero, as it has no direction then")
-    # Scaled twice, as the square of a very large or small number is out of range.
+        raise ValueError(f"{field}: must not be the zero vector")
+    # Scaled twice, because the square of a very large or small number is out of range.
     array /= largest
     return (array / np.linalg.norm(array)).astype(np.float32)
 
 
 def kind(value: object) -> str:
-    """Return the name of a value's type, for messages."""
+    """Return the name of a value's type, for error messages."""
     return type(value).__name__

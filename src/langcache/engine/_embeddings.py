@@ -1,4 +1,4 @@
-"""What an embeddings cache keeps, and where: an interface, and the memory of the process."""
+"""The entries of an embeddings cache, the interface of their storage, and one in memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FIRST_SWEEP = 64
 
 @dataclass(slots=True, eq=False, repr=False)
 class EmbeddingRecord:
-    """An entry; nothing but `expires_at` changes once it is stored."""
+    """An entry. Only `expires_at` changes after it has been stored."""
 
     entry_id: str
     content: bytes | str
@@ -34,7 +34,7 @@ class EmbeddingRecord:
     expires_at: float = math.inf
 
     def entry(self) -> dict[str, Any]:
-        """Return what users get."""
+        """Return the entry as the cache returns it."""
         metadata = {} if self.metadata is None else {"metadata": copy.deepcopy(self.metadata)}
         return {
             "entry_id": self.entry_id,
@@ -46,7 +46,7 @@ class EmbeddingRecord:
         }
 
     def size(self) -> int:
-        """Return the bytes of content and metadata, in UTF-8, and of the vector."""
+        """Return the size of content and metadata, in UTF-8, and of the vector, in bytes."""
         content = self.content
         size = len(content if isinstance(content, bytes) else utf8(content))
         if self.metadata is not None:
@@ -55,35 +55,35 @@ class EmbeddingRecord:
 
 
 def utf8(text: str) -> bytes:
-    """Return a text in UTF-8, lone surrogates included."""
+    """Encode a text in UTF-8, including lone surrogates."""
     return text.encode("utf-8", "surrogatepass")
 
 
 class EmbeddingsStore(Protocol):
-    """Where records are kept, by keys. What has expired is not there."""
+    """A storage of records by key, without the expired ones."""
 
     def run(self, steps: Steps[_T]) -> _T:
-        """Carry out an operation in the caller's thread."""
+        """Run an operation in the caller's thread."""
         ...
 
     async def arun(self, steps: Steps[_T]) -> _T:
-        """Carry out an operation asynchronously."""
+        """Run an operation asynchronously."""
         ...
 
     def read(self, keys: list[str], ttl: int | None) -> Steps[list[EmbeddingRecord | None]]:
-        """Return the record of each key, and have them live for another `ttl` if there is one."""
+        """Return the record of each key, and restart their time to live with `ttl`, if any."""
         ...
 
     def write(self, records: Mapping[str, EmbeddingRecord]) -> Steps[None]:
-        """Keep records by their keys.
+        """Store records by key.
 
         Raises:
-            ValueError: One cannot be kept here. Nothing has changed then.
+            ValueError: A record cannot be stored here. Nothing has changed in this case.
         """
         ...
 
     def are_there(self, keys: list[str], ttl: int | None = None) -> Steps[list[bool]]:
-        """Return whether each key has a record; as for `read` they may live longer then."""
+        """Return whether each key has a record; `ttl` is as in `read`."""
         ...
 
     def remove(self, keys: list[str]) -> Steps[None]:
@@ -95,19 +95,19 @@ class EmbeddingsStore(Protocol):
         ...
 
     def totals(self) -> Steps[tuple[int, int]]:
-        """Return the number of records and the sum of their sizes in bytes."""
+        """Return the number of records and their total size in bytes."""
         ...
 
     def close(self) -> Steps[None]:
-        """Release connections."""
+        """Close connections."""
         ...
 
 
 class MemoryEmbeddings:
-    """Records in the memory of the process. No operation blocks for longer than a moment.
+    """Records in memory. No operation blocks.
 
     Args:
-        clock: Returns the present moment, in seconds since the epoch.
+        clock: Returns the time in seconds since the epoch.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -117,11 +117,11 @@ class MemoryEmbeddings:
         self._sweep_at = _FIRST_SWEEP
 
     def run(self, steps: Steps[_T]) -> _T:
-        """Carry out an operation in the caller's thread."""
+        """Run an operation in the caller's thread."""
         return run(steps)
 
     async def arun(self, steps: Steps[_T]) -> _T:
-        """Carry out an operation; nothing here is worth a thread."""
+        """Run an operation in the event loop, which no operation blocks."""
         return await arun(steps)
 
     def read(self, keys: list[str], ttl: int | None) -> Steps[list[EmbeddingRecord | None]]:
@@ -180,7 +180,7 @@ class MemoryEmbeddings:
         return live
 
     def _sweep(self) -> None:
-        """Free the memory of what has expired."""
+        """Remove expired records."""
         now = self._clock()
         expired = [key for key, record in self._records.items() if record.expires_at <= now]
         for key in expired:

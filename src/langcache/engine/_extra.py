@@ -1,8 +1,8 @@
-"""A clear word to whoever imports the engine without its extra; imported before all else."""
+"""Raises a clear ImportError without the extra `engine`. Imported before all else."""
 
 from importlib.util import find_spec
 
-# onnxruntime and tokenizers are imported by the embedder that needs them, when it is made.
+# MiniLMEmbedder imports onnxruntime and tokenizers when it is created.
 for name in ("numpy", "onnxruntime", "tokenizers"):
     if find_spec(name) is None:
         raise ImportError(

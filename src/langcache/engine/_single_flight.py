@@ -1,4 +1,4 @@
-"""One computation for all who ask for the same thing at the same time."""
+"""Single flight: concurrent calls for the same key share one computation."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-class _Abandoned(Exception):  # noqa: N818 - it is no error, and nobody outside gets to see it
-    """The computation was cancelled, or its thread interrupted: somebody else may try."""
+class _Abandoned(Exception):  # noqa: N818 - never leaves this module
+    """The computation was cancelled, or its thread interrupted; another caller may try."""
 
 
 class _Flight(Generic[_T]):
-    """A computation under way.
+    """A computation in progress.
 
     Attributes:
         future: Its result. It cannot be cancelled.
-        waiters: How many wait for it; guarded by the lock of the `SingleFlight`.
-        loop: The event loop it runs in, or None when it runs in a thread.
-        task: The task that computes, in that loop.
+        waiters: The number of callers waiting; guarded by the lock of the `SingleFlight`.
+        loop: The event loop that runs it, or None if a thread does.
+        task: The task that runs it in that loop.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
@@ -40,12 +40,12 @@ _computing: ContextVar[tuple[_Flight[Any], ...]] = ContextVar("_computing", defa
 
 
 class SingleFlight(Generic[_T]):
-    """Shares computations by key: among threads, and among asyncio tasks of any event loop.
+    """Shares computations by key among threads, and among asyncio tasks of any event loop.
 
-    Tasks wait for a thread that computes already; threads do not wait for tasks.
+    Tasks also wait for a computation of a thread; threads do not wait for one of a task.
 
-    What a computation returns or raises goes to all who asked for its key while it ran. Nothing
-    is kept after that.
+    All callers get the result or exception of the computation that runs for their key. Nothing is
+    kept afterwards.
     """
 
     def __init__(self) -> None:
@@ -54,10 +54,10 @@ class SingleFlight(Generic[_T]):
         self._in_tasks: dict[Hashable, _Flight[_T]] = {}
 
     def run(self, key: Hashable, compute: Callable[[], _T]) -> _T:
-        """Return what `compute` returns, or what another call for the key is computing.
+        """Return the result of `compute`, or of a computation in progress for the same key.
 
         Raises:
-            RuntimeError: The computation of this key asks for this key.
+            RuntimeError: The computation for this key calls `run` with this key.
         """
         while True:
             flight, leads = self._join(key, None)
@@ -85,8 +85,8 @@ class SingleFlight(Generic[_T]):
     async def arun(self, key: Hashable, compute: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
         """Asynchronous twin of `run`.
 
-        The computation runs in a task of its own, which is cancelled only when nobody waits for it
-        any more.
+        The computation runs in its own task, which is cancelled when no caller waits for it any
+        more.
         """
         loop = asyncio.get_running_loop()
         while True:
@@ -94,7 +94,7 @@ class SingleFlight(Generic[_T]):
             if leads:
                 self._start(key, flight, loop, compute)
             try:
-                # To cancel this wait does not cancel the future, which is running.
+                # Cancelling this wait does not cancel the future, because it is running.
                 return await asyncio.wrap_future(flight.future)
             except _Abandoned:
                 if leads:
@@ -109,7 +109,7 @@ class SingleFlight(Generic[_T]):
         loop: asyncio.AbstractEventLoop,
         compute: Callable[[], Coroutine[Any, Any, _T]],
     ) -> None:
-        # The task's context is a copy, made now.
+        # The task gets a copy of the current context.
         token = _computing.set((*_computing.get(), flight))
         try:
             flight.task = loop.create_task(compute())
@@ -118,7 +118,7 @@ class SingleFlight(Generic[_T]):
             raise
         finally:
             _computing.reset(token)
-        # Not in the task itself, which does not get to run when it is cancelled at once.
+        # A callback, because a task that is cancelled at once never runs.
         flight.task.add_done_callback(lambda task: self._land_task(key, flight, task))
 
     def _land_task(self, key: Hashable, flight: _Flight[_T], task: asyncio.Task[_T]) -> None:
@@ -131,11 +131,11 @@ class SingleFlight(Generic[_T]):
     def _join(
         self, key: Hashable, loop: asyncio.AbstractEventLoop | None
     ) -> tuple[_Flight[_T], bool]:
-        """Return the flight for a key, and whether it is a new one for the caller to compute."""
+        """Return the flight for a key, and whether the caller must run its computation."""
         with self._lock:
             flight = self._in_threads.get(key)
-            # A thread does not wait for a task: it may be the very thread that the task needs to go
-            # on, its event loop's or one of the few that the loop has for blocking calls.
+            # A thread does not wait for a task, because the task may need this thread to continue:
+            # the thread of its event loop, or one of the loop's few threads for blocking calls.
             if flight is None and loop is not None:
                 flight = self._in_tasks.get(key)
             if flight is None:
@@ -143,7 +143,7 @@ class SingleFlight(Generic[_T]):
                 self._flights_like(begun)[key] = begun
                 return begun, True
             if flight in _computing.get():
-                raise RuntimeError("a computation asks for the very thing that it computes")
+                raise RuntimeError("a computation must not ask for its own key")
             flight.waiters += 1
             return flight, False
 
@@ -163,7 +163,7 @@ class SingleFlight(Generic[_T]):
         flight.future.set_exception(error)
 
     def _end(self, key: Hashable, flight: _Flight[_T]) -> None:
-        # First out of the way, so that whoever sees the result finds no flight any more.
+        # Before the result is set, so that a caller with the result finds no flight any more.
         with self._lock:
             del self._flights_like(flight)[key]
 

@@ -1,7 +1,7 @@
-"""One description of an operation, carried out synchronously or asynchronously.
+"""Operations that run synchronously or asynchronously.
 
-An operation is a generator that decides what to do, and yields each call that may block. Two short
-drivers make the calls, so that what is decided cannot differ between them.
+An operation is a generator that makes all decisions and yields each call that may block. Two short
+drivers make the calls, so that the synchronous and the asynchronous form decide alike.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ def call(
     *args: _P.args,
     **kwargs: _P.kwargs,
 ) -> Steps[_T]:
-    """Call a method or, when running asynchronously, its twin."""
+    """Call a method or, in an asynchronous run, its twin."""
     step = Step(partial(method, *args, **kwargs), partial(twin, *args, **kwargs))
     return cast("_T", (yield step))
 
 
 def run(steps: Steps[_T]) -> _T:
-    """Carry out an operation in the caller's thread and return its result."""
+    """Run an operation in the caller's thread and return its result."""
     result = None
     while True:
         try:
@@ -48,7 +48,7 @@ def run(steps: Steps[_T]) -> _T:
 
 
 async def arun(steps: Steps[_T]) -> _T:
-    """Carry out an operation by the asynchronous twins and return its result."""
+    """Run an operation with the asynchronous twins and return its result."""
     result = None
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The embeddings cache: keeps the vectors of what has been embedded before."""
+"""The embeddings cache: stores the vectors of contents that have been embedded."""
 
 from __future__ import annotations
 
@@ -46,38 +46,38 @@ _REQUIRED_ITEM_FIELDS = frozenset(("content", "model_name", "embedding"))
 
 
 class EmbeddingsCache:
-    """Keeps embeddings by what was embedded and the model's name.
+    """Stores embeddings by content and model name.
 
-    They are in the memory of the process or, with an argument for it, in Redis: a hash for each
-    entry under its key, with RedisVL's fields, which expires by itself. Redis needs the extra
-    `redis`, and metadata that JSON can express. What a method raises there besides is
-    `StorageError`, when Redis cannot be reached, refuses, or does not answer within 5 seconds.
+    They are stored in memory or, when a Redis client or URL is given, in Redis: each entry is a
+    hash with RedisVL's fields, which Redis expires. Redis needs the extra `redis`, and metadata
+    that JSON can express. With Redis, each method may also raise `StorageError`: Redis cannot be
+    reached, returns an error, or does not answer within 5 seconds.
 
-    An entry has an id, the SHA-256 of content and model's name, and a key, `name:id`. Methods
-    with `_by_key` take keys instead of content and model; those that begin with `m` take many at
-    once, and answer in their order. Each method has an asynchronous twin with an `a` before its
-    name. In memory, none of them ever blocks for longer than a moment. A cache may be used from
-    several threads and tasks at once.
+    An entry has an id, the SHA-256 of its content and model name, and a key, `name:id`. Methods
+    with `_by_key` take keys instead of content and model name. Methods that start with `m` take
+    several at once and return results in the same order. Each method has an asynchronous twin,
+    whose name starts with `a`. In memory, no method blocks. A cache may be used from several
+    threads and tasks at once.
 
-    Embeddings are returned as they were given, number for number.
+    Embeddings are returned exactly as they were stored.
 
     Args:
-        name: The cache's name, which keys begin with.
-        ttl: How long an entry lives when `set` does not say, in seconds, 1 or more; None for
-            ever. With a `ttl`, every `get` has the entry live for another `ttl` from then on.
-        redis_client: A synchronous client of redis-py, for the methods without an `a`. Without
-            one (and without a URL), those raise a RuntimeError.
-        async_redis_client: An asynchronous client, for the twins. Without one (and without a
-            URL), those use the other one in a thread. Clients that are given are not closed.
-        redis_url: Instead of clients, what to make them of; see `RedisStorage`.
-        connection_kwargs: More arguments for the clients that are made of `redis_url`.
-        refresh_ttl_on_hit: False leaves the time to live as it is on a `get`.
-        clock: Returns the present moment, in seconds since the epoch; for tests.
+        name: The cache's name, which is the prefix of its keys.
+        ttl: The default time to live of an entry, in seconds, 1 or more; None means without expiry.
+            With a default, `get` restarts the time to live of the entry it returns.
+        redis_client: A synchronous redis-py client, for the synchronous methods. Without one (and
+            without a URL), they raise RuntimeError.
+        async_redis_client: An asynchronous client, for the twins. Without one (and without a URL),
+            they use the synchronous client in a thread. Clients you pass are not closed.
+        redis_url: A URL to create the clients for; see `RedisStorage`.
+        connection_kwargs: More arguments for the clients created for `redis_url`.
+        refresh_ttl_on_hit: Whether `get` restarts the time to live.
+        clock: Returns the time in seconds since the epoch; for tests.
 
     Raises:
-        TypeError: The name is not a str, or the TTL not an int.
-        ValueError: The name is empty, the TTL below 1, or the URL not one of Redis; or there are
-            a URL and a client, or `connection_kwargs` without a URL.
+        TypeError: The name is not a str, or the TTL is not an int.
+        ValueError: The name is empty, the TTL is below 1, or the URL is not a Redis URL; or a URL
+            comes with a client, or `connection_kwargs` without a URL.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class EmbeddingsCache:
         }
         self._store: EmbeddingsStore
         if wants_redis(redis_arguments):
-            # Here, as it needs another extra.
+            # Imported here because it needs another extra.
             from langcache.engine.storage.redis._embeddings import RedisEmbeddings
 
             self._store = RedisEmbeddings(
@@ -130,14 +130,14 @@ class EmbeddingsCache:
 
     @property
     def ttl(self) -> int | None:
-        """How long an entry lives when `set` does not say, in seconds, or None for ever."""
+        """The default time to live of an entry, in seconds; None means without expiry."""
         return self._ttl
 
     def set_ttl(self, ttl: int | None = None) -> None:
-        """Set how long entries live that are set from now on, when `set` does not say.
+        """Set the default time to live of the entries stored from now on.
 
         Args:
-            ttl: Seconds, 1 or more, or None for ever.
+            ttl: Seconds, 1 or more; None means without expiry.
 
         Raises:
             ValueError: It is not an int, or below 1.
@@ -146,7 +146,7 @@ class EmbeddingsCache:
 
     @property
     def statistics(self) -> EmbeddingsCacheStatistics:
-        """What has been counted so far, and what the cache holds; it looks at every entry."""
+        """Counts of hits and misses so far, and the size of the cache. Reads every entry."""
         return self._store.run(self._statistics())
 
     async def astatistics(self) -> EmbeddingsCacheStatistics:
@@ -160,13 +160,13 @@ class EmbeddingsCache:
                 hits=self._hits, misses=self._misses, entries=entries, bytes=size
             )
 
-    # Many at once. What takes one is the same with one.
+    # Several entries at once; the methods for one entry call these.
 
     def mget(self, contents: Iterable[bytes | str], model_name: str) -> list[dict[str, Any] | None]:
         """Return the entries of contents.
 
         Args:
-            contents: What was embedded.
+            contents: The contents that were embedded.
             model_name: The model's name.
 
         Returns:
@@ -175,7 +175,7 @@ class EmbeddingsCache:
             `metadata`; or None when there is no entry.
 
         Raises:
-            TypeError: A content is neither a str nor bytes, or the model's name not a str.
+            TypeError: A content is neither a str nor bytes, or the model name is not a str.
         """
         return self.mget_by_keys(self._keys(contents, model_name))
 
@@ -197,22 +197,22 @@ class EmbeddingsCache:
         return [record and record.entry() for record in found]
 
     def mset(self, items: list[dict[str, Any]], ttl: int | None = None) -> list[str]:
-        """Store embeddings, each in place of the one of the same content and model.
+        """Store embeddings. An entry with the same content and model name is replaced.
 
-        All items are checked before any is stored.
+        All items are checked before the first is stored.
 
         Args:
             items: Dicts of `content` (str or bytes), `model_name`, `embedding` (a sequence of
                 finite numbers) and optionally `metadata` (a dict, or None).
-            ttl: How long the entries live, in seconds, 1 or more, instead of the cache's default.
+            ttl: The time to live in seconds, 1 or more; None for the cache's default.
 
         Returns:
             The keys, in the order of the items.
 
         Raises:
-            TypeError: Items are not a list of dicts, or a value is of a wrong type.
-            ValueError: An item lacks a field or has an unknown one, an embedding is not as
-                described, or the TTL is below 1.
+            TypeError: The items are not a list of dicts, or a value has the wrong type.
+            ValueError: An item lacks a field or has an unknown one, an embedding is not a sequence
+                of finite numbers, or the TTL is below 1.
         """
         return self._store.run(self._mset(items, ttl))
 
@@ -235,7 +235,7 @@ class EmbeddingsCache:
         return keys
 
     def mexists(self, contents: Iterable[bytes | str], model_name: str) -> list[bool]:
-        """Return for each content, in order, whether there is an entry. No TTL is refreshed.
+        """Return for each content, in order, whether it has an entry. TTLs do not change.
 
         Raises:
             TypeError: As for `mget`.
@@ -243,7 +243,7 @@ class EmbeddingsCache:
         return self.mexists_by_keys(self._keys(contents, model_name))
 
     def mexists_by_keys(self, keys: list[str]) -> list[bool]:
-        """Return for each key, in order, whether there is an entry. No TTL is refreshed.
+        """Return for each key, in order, whether it has an entry. TTLs do not change.
 
         Raises:
             TypeError: The keys are not a list of str.
@@ -254,7 +254,7 @@ class EmbeddingsCache:
         return (yield from self._store.are_there(checked_texts("keys", keys)))
 
     def mdrop(self, contents: Iterable[bytes | str], model_name: str) -> None:
-        """Remove the entries of contents. Those that are not there do no harm.
+        """Remove the entries of contents. Contents without an entry are ignored.
 
         Raises:
             TypeError: As for `mget`.
@@ -262,7 +262,7 @@ class EmbeddingsCache:
         self.mdrop_by_keys(self._keys(contents, model_name))
 
     def mdrop_by_keys(self, keys: list[str]) -> None:
-        """Remove the entries of keys. Those that are not there do no harm.
+        """Remove the entries of keys. Keys without an entry are ignored.
 
         Raises:
             TypeError: The keys are not a list of str.
@@ -272,7 +272,7 @@ class EmbeddingsCache:
     def _mdrop_by_keys(self, keys: list[str]) -> Steps[None]:
         yield from self._store.remove(checked_texts("keys", keys))
 
-    # One.
+    # One entry
 
     def get(self, content: bytes | str, model_name: str) -> dict[str, Any] | None:
         """Return the entry of a content, as `mget` does, or None."""
@@ -295,33 +295,34 @@ class EmbeddingsCache:
         return self.mset([item], ttl)[0]
 
     def exists(self, content: bytes | str, model_name: str) -> bool:
-        """Return whether there is an entry of a content. Its TTL is not refreshed."""
+        """Return whether a content has an entry. Its TTL does not change."""
         return self.mexists([content], model_name)[0]
 
     def exists_by_key(self, key: str) -> bool:
-        """Return whether there is an entry of a key. Its TTL is not refreshed."""
+        """Return whether a key has an entry. Its TTL does not change."""
         return self.mexists_by_keys([key])[0]
 
     def drop(self, content: bytes | str, model_name: str) -> None:
-        """Remove the entry of a content, if there is one."""
+        """Remove the entry of a content, if it has one."""
         self.mdrop([content], model_name)
 
     def drop_by_key(self, key: str) -> None:
-        """Remove the entry of a key, if there is one."""
+        """Remove the entry of a key, if it has one."""
         self.mdrop_by_keys([key])
 
     def expire(self, key: str, ttl: int | None = None) -> None:
-        """Set how long an entry lives from now on.
+        """Set an entry's time to live, counted from now.
 
-        A key of no entry does nothing.
+        A key without an entry is ignored.
 
         Args:
             key: The entry's key.
-            ttl: Seconds, 1 or more. None takes the cache's default; without one, nothing happens.
+            ttl: Seconds, 1 or more. None for the cache's default; without a default, the entry
+                does not change.
 
         Raises:
             ValueError: The TTL is below 1.
-            TypeError: The TTL is not an int, or the key not a str.
+            TypeError: The TTL is not an int, or the key is not a str.
         """
         self._store.run(self._expire(key, ttl))
 
@@ -336,7 +337,7 @@ class EmbeddingsCache:
         self._store.run(self._store.clear())
 
     def disconnect(self) -> None:
-        """Close the connections to Redis that were made of a URL. Entries stay, in memory too."""
+        """Close the Redis connections created for a URL. Entries stay, also those in memory."""
         self._store.run(self._store.close())
 
     def __enter__(self) -> Self:
@@ -350,7 +351,7 @@ class EmbeddingsCache:
     ) -> None:
         self.disconnect()
 
-    # The twins.
+    # Asynchronous twins
 
     async def amget(
         self, contents: Iterable[bytes | str], model_name: str
@@ -447,7 +448,7 @@ class EmbeddingsCache:
     def _keys(self, contents: Iterable[bytes | str], model_name: str) -> list[str]:
         checked_text("model_name", model_name)
         if isinstance(contents, (str, bytes)):
-            raise TypeError(f"contents: must be an iterable of contents, got {kind(contents)}")
+            raise TypeError(f"contents: must be an iterable of str or bytes, got {kind(contents)}")
         return [
             self._key(_entry_id(_checked_content(f"contents[{position}]", content), model_name))
             for position, content in enumerate(contents)
@@ -474,10 +475,10 @@ def _checked_item(where: str, item: object) -> EmbeddingRecord:
     fields = cast("dict[str, Any]", item)
     missing = _REQUIRED_ITEM_FIELDS - fields.keys()
     if missing:
-        raise ValueError(f"{where}: must have {', '.join(sorted(missing))}")
+        raise ValueError(f"{where}.{min(missing)}: is required")
     unknown = len(fields.keys() - _ITEM_FIELDS)
     if unknown:
-        raise ValueError(f"{where}: has unknown fields ({unknown} of them)")
+        raise ValueError(f"{where}: must not have unknown fields, got {unknown}")
     content = _checked_content(f"{where}.content", fields["content"])
     model_name = checked_text(f"{where}.model_name", fields["model_name"])
     metadata = fields.get("metadata")
@@ -497,18 +498,18 @@ def _checked_content(where: str, content: object) -> bytes | str:
 
 
 def _entry_id(content: bytes | str, model_name: str) -> str:
-    """Return the SHA-256 of a content and a model's name, as RedisVL computes it."""
+    """Return the SHA-256 of a content and a model name, computed as in RedisVL."""
     text = content.hex() if isinstance(content, bytes) else content
     return hashlib.sha256(utf8(f"{text}:{model_name}")).hexdigest()
 
 
 class CachedEmbedder:
-    """An embedder that remembers: embeds what its cache does not have, in one call.
+    """An embedder with an `EmbeddingsCache`: embeds only texts that are not in the cache.
 
     Args:
-        embedder: Embeds what is not in the cache.
-        cache: Where the vectors are kept, by the text and the embedder's `model_id`. Several
-            embedders may share it; those of one `model_id` must embed alike.
+        embedder: Embeds the texts that are not in the cache, in one call.
+        cache: Stores the vectors by text and `model_id`. Several embedders may share it; embedders
+            with the same `model_id` must return the same vectors.
     """
 
     def __init__(self, embedder: Embedder, cache: EmbeddingsCache) -> None:

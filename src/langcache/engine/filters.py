@@ -1,4 +1,4 @@
-"""Filter expressions: which entries a search may return.
+"""Filter expressions: conditions on the entries that a search returns.
 
     (Tag("user") == "ann") & (Num("age") >= 18) & ~(Text("topic") == "red wine")
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["FieldType", "FilterExpression", "Num", "Tag", "Text"]
 
 FieldType: TypeAlias = Literal["tag", "numeric", "text"]
-"""What a filterable field holds, and so by which of `Tag`, `Num` and `Text` it is filtered."""
+"""The type of a filterable field, for `Tag`, `Num` or `Text`."""
 
 _WORD = re.compile(r"\w+")
 _PATTERN_WORD = re.compile(r"[\w*]+")
@@ -32,32 +32,32 @@ _PATTERN_WORD = re.compile(r"[\w*]+")
 class FilterExpression(ABC):
     """A condition on an entry's fields.
 
-    Made by comparing a `Tag`, `Num` or `Text` with a value, and by combining expressions with `&`
-    (both), `|` (either) and `~` (not). Expressions are immutable and may be used any number of
-    times, from several threads. `repr` shows fields and operators, but not the values.
+    Created by comparing a `Tag`, `Num` or `Text` with a value, and by combining expressions with
+    `&` (and), `|` (or) and `~` (not). Expressions are immutable and thread-safe. `repr` shows
+    fields and operators, but no values.
     """
 
     __slots__ = ()
 
     @abstractmethod
     def matches(self, fields: Mapping[str, str]) -> bool:
-        """Return whether an entry with these fields fulfils the condition.
+        """Return whether an entry with these fields meets the condition.
 
         Args:
-            fields: The entry's fields by name, as they are stored: numbers in decimal text.
+            fields: The entry's fields by name, as stored: numbers are decimal text.
         """
 
     def required_attributes(self) -> Mapping[str, str]:
-        """Return fields that every match is sure to have, with these values.
+        """Return fields and values that every match has.
 
-        A storage backend finds entries by the equality of attributes fast. What it finds by these
-        holds every match, and maybe others.
+        A storage backend can select entries with these attributes fast. They include every match,
+        and possibly other entries.
         """
         return {}
 
     @abstractmethod
     def fields(self) -> Iterator[tuple[str, FieldType]]:
-        """Iterate over the name and the type of each field in the expression."""
+        """Iterate over the names and types of the fields in the expression."""
 
     def __and__(self, other: FilterExpression) -> FilterExpression:
         return _And(self, other) if _is_expression(other) else NotImplemented
@@ -69,7 +69,7 @@ class FilterExpression(ABC):
         return _Not(self)
 
     def __bool__(self) -> bool:
-        raise TypeError("a filter expression has no truth value: combine with &, | and ~")
+        raise TypeError("a filter expression has no truth value: use &, | and ~ to combine")
 
 
 def _is_expression(value: object) -> bool:
@@ -185,7 +185,7 @@ class _NumCompares(FilterExpression):
 class _TextHasPhrase(FilterExpression):
     name: str
     phrase: str
-    """The words, each between two spaces: so is the text that is searched for it."""
+    """The words, separated and surrounded by spaces, like the text that is searched."""
 
     @override
     def matches(self, fields: Mapping[str, str]) -> bool:
@@ -203,7 +203,7 @@ class _TextHasPhrase(FilterExpression):
 class _TextIsLike(FilterExpression):
     name: str
     alternatives: tuple[tuple[str, ...], ...]
-    """The words of each alternative; `*` in a word stands for any characters."""
+    """The words of each alternative; `*` in a word matches any characters."""
 
     @override
     def matches(self, fields: Mapping[str, str]) -> bool:
@@ -226,7 +226,7 @@ def _words(text: str) -> list[str]:
 
 
 def _is_like(word: str, pattern: str) -> bool:
-    # Part by part: a regular expression can take very long for a pattern with many asterisks.
+    # Not by a regular expression, which is very slow for a pattern with many asterisks.
     first, *others = pattern.split("*")
     if not others:
         return word == first
@@ -248,7 +248,7 @@ def _spaced(words: list[str]) -> str:
 
 
 class _Field:
-    """Names a field to compare.
+    """A field to compare.
 
     Args:
         name: The field's name.
@@ -271,15 +271,15 @@ class _Field:
         return f"{type(self).__name__}({self._name!r})"
 
 
-class Tag(_Field):  # noqa: PLW1641 - == does not compare it
-    """A field that holds one of a set of values, such as a user's name.
+class Tag(_Field):  # noqa: PLW1641 - == makes an expression
+    """A field that holds a label, such as a user's name.
 
-    `Tag("user") == "ann"` asks for exactly this value, letter case included. With a collection,
-    `Tag("user") == ["ann", "bob"]`, it asks for one of the values; an empty collection has none,
-    so nothing matches. `!=` is the opposite: an entry without the field passes.
+    `Tag("user") == "ann"` matches exactly this value, including letter case. With a collection,
+    `Tag("user") == ["ann", "bob"]` matches any of its values; an empty collection matches nothing.
+    `!=` is the opposite, and also matches an entry without the field.
 
     Raises:
-        TypeError: Compared with something else than a str or a collection of str.
+        TypeError: Compared with anything but a str or a collection of str.
     """
 
     __slots__ = ()
@@ -307,14 +307,14 @@ def _tag_values(value: str | Collection[str]) -> frozenset[str]:
     return frozenset(value)
 
 
-class Num(_Field):  # noqa: PLW1641 - == does not compare it
+class Num(_Field):  # noqa: PLW1641 - == makes an expression
     """A field that holds a number, compared as a float: `==`, `!=`, `<`, `<=`, `>`, `>=`.
 
-    An entry without the field passes `!=` and nothing else.
+    An entry without the field matches only `!=`.
 
     Raises:
-        TypeError: Compared with something else than an int or a float.
-        ValueError: Compared with NaN, or with an int that no float can hold.
+        TypeError: Compared with anything but an int or a float.
+        ValueError: Compared with NaN, or with an int outside the range of a float.
     """
 
     __slots__ = ()
@@ -355,22 +355,22 @@ def _number(value: float) -> float:
     return number
 
 
-class Text(_Field):  # noqa: PLW1641 - == does not compare it
+class Text(_Field):  # noqa: PLW1641 - == makes an expression
     """A field that holds text, compared by words.
 
-    A word is a run of letters, digits and underscores; case does not count, and nothing is
-    stemmed or left out.
+    A word is a sequence of letters, digits and underscores. Letter case is ignored. There is no
+    stemming and there are no stop words.
 
-    - `Text("topic") == "red wine"`: these words follow one another somewhere in the field.
-    - `Text("topic") != "red wine"`: they do not, or the field is missing.
-    - `Text("topic") % "red win*"`: each of these words is somewhere in the field, in any order.
-      `*` stands for any characters within a word, none included. `|` separates alternatives:
+    - `Text("topic") == "red wine"`: the field contains this sequence of words.
+    - `Text("topic") != "red wine"`: it does not, or the field is missing.
+    - `Text("topic") % "red win*"`: the field contains each of these words, in any order. `*`
+      matches any characters within a word, also none. `|` separates alternatives:
       `"red win* | beer"`.
 
     Raises:
-        TypeError: Compared with something else than a str.
-        ValueError: There is no word in what it is compared with; or, for `%`, there is none in an
-            alternative, or a character besides words, `*`, `|` and white space.
+        TypeError: Compared with anything but a str.
+        ValueError: The text has no word; or, for `%`, an alternative has no word, or the pattern
+            has a character besides words, `*`, `|` and white space.
     """
 
     __slots__ = ()
@@ -380,7 +380,7 @@ class Text(_Field):  # noqa: PLW1641 - == does not compare it
     ) -> FilterExpression:
         words = _words(_text(value))
         if not words:
-            raise ValueError(f"Text: must be compared with a word, got none in {_size(value)}")
+            raise ValueError(f"Text: must be compared with at least one word, got {_size(value)}")
         return _TextHasPhrase(self._name, _spaced(words))
 
     def __ne__(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -394,8 +394,8 @@ class Text(_Field):  # noqa: PLW1641 - == does not compare it
             words = tuple(alternative.split())
             if not words or not all(map(_PATTERN_WORD.fullmatch, words)):
                 raise ValueError(
-                    "Text: each alternative of a pattern must be words of letters, digits, _ and"
-                    f" *, got something else in {_size(pattern)}"
+                    "Text: each alternative of a pattern must be words of letters, digits, _ and *,"
+                    f" got {_size(pattern)}"
                 )
             alternatives.append(words)
         return _TextIsLike(self._name, tuple(alternatives))

@@ -1,4 +1,4 @@
-"""What a cache counts and measures about its lookups."""
+"""Counts and durations of a cache's lookups."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _MOST_PROMPTS = 1024
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """One lookup of a `SemanticCache`, without anything of its text.
+    """One lookup of a `SemanticCache`, without its text.
 
     Attributes:
-        hits: How many entries it returned; 0 is a miss.
-        near_miss: Whether it is a miss whose best candidate fell short of the threshold by a
-            distance of at most 0.1.
+        hits: The number of entries returned; 0 for a miss.
+        near_miss: Whether the lookup is a miss with a candidate at most 0.1 beyond the threshold,
+            in cosine distance.
         best_distance: The cosine distance, 1 - cosine in [0, 2], of the best entry or, on a near
             miss, of the best candidate; None on any other miss.
         embedding_seconds: How long embedding the prompt took; None when a vector was given.
@@ -47,13 +47,13 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """How often something took how long.
+    """A histogram of durations.
 
     Attributes:
-        bounds: The upper bounds of the buckets, in seconds, ascending; each belongs to its bucket.
-            One more bucket holds what took longer than the last.
-        counts: How many fell in each bucket: one number more than there are bounds.
-        sum: All durations together, in seconds.
+        bounds: The inclusive upper bounds of the buckets, in seconds, ascending. A last bucket
+            without a bound holds longer durations.
+        counts: The number of durations in each bucket, one more than there are bounds.
+        sum: The sum of all durations, in seconds.
     """
 
     bounds: tuple[float, ...]
@@ -62,29 +62,29 @@ class Histogram:
 
     @property
     def count(self) -> int:
-        """How many durations were recorded."""
+        """The number of durations."""
         return sum(self.counts)
 
     @property
     def mean(self) -> float | None:
-        """The mean duration in seconds, or None when there is none."""
+        """The mean duration in seconds, or None without durations."""
         return self.sum / self.count if self.count else None
 
 
 @dataclass(frozen=True, slots=True)
 class CacheStatistics:
-    """What a `SemanticCache` has done since it was made, and what it holds.
+    """Counts of a `SemanticCache` object since it was created, and the size of the cache.
 
     Attributes:
         hits: Lookups that returned at least one entry.
         misses: Lookups that returned none.
-        near_misses: Those of the misses whose best candidate fell short of the threshold by a
-            cosine distance of at most 0.1.
-        embedding_seconds: How long embedding the prompts of lookups took.
+        near_misses: The misses with a candidate at most 0.1 beyond the threshold, in cosine
+            distance.
+        embedding_seconds: How long embedding the prompts took.
         search_seconds: How long the searches took.
-        entries: How many entries the cache has now, whoever stored them.
-        bytes: What they take now: prompts, responses, attributes and metadata in UTF-8, and the
-            vectors. A storage backend needs some more of its own.
+        entries: The current number of entries, including those other objects stored.
+        bytes: Their current size: prompts, responses, attributes and metadata in UTF-8, and the
+            vectors, without the overhead of the storage backend.
         rejected: Lookups that returned no entry because every candidate that reached the threshold
             was turned down. They count neither as misses nor as near misses.
         reasked: Lookups of a prompt that had a hit less than a minute before. Users who ask again
@@ -110,19 +110,19 @@ class CacheStatistics:
 
     @property
     def hit_rate(self) -> float | None:
-        """The share of hits among the lookups, in [0, 1], or None before the first lookup."""
+        """Hits divided by lookups, in [0, 1], or None before the first lookup."""
         return self.hits / self.lookups if self.lookups else None
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingsCacheStatistics:
-    """What an `EmbeddingsCache` has done since it was made, and what it holds.
+    """Counts of an `EmbeddingsCache` object since it was created, and the size of the cache.
 
     Attributes:
-        hits: Contents that `get` and its kin were asked for and found.
-        misses: Contents that they did not find.
-        entries: How many embeddings the cache has now.
-        bytes: What their contents, metadata and vectors take now.
+        hits: Contents and keys that the `get` methods found.
+        misses: Contents and keys that the `get` methods did not find.
+        entries: The current number of embeddings.
+        bytes: The current size of their contents, metadata and vectors.
     """
 
     hits: int
@@ -132,7 +132,7 @@ class EmbeddingsCacheStatistics:
 
 
 class LookupRecorder:
-    """Counts lookups; thread-safe."""
+    """Thread-safe counters of lookups."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -182,11 +182,11 @@ class LookupRecorder:
                     self._hit_at.popitem(last=False)
 
     def snapshot(self, entries: int, size: int) -> CacheStatistics:
-        """Return what has been counted, all of it at one moment.
+        """Return all counts of one moment.
 
         Args:
-            entries: How many entries the cache has.
-            size: What they take, in bytes.
+            entries: The number of entries in the cache.
+            size: Their size in bytes.
         """
         with self._lock:
             return CacheStatistics(
@@ -204,7 +204,7 @@ class LookupRecorder:
 
 
 class _Durations:
-    """A histogram that grows; not thread-safe."""
+    """A histogram under construction. Not thread-safe."""
 
     __slots__ = ("_counts", "_sum")
 

@@ -1,4 +1,4 @@
-"""Embedders: from a text to a vector of unit length that stands for its meaning."""
+"""Embedders: they map a text to a unit vector that represents its meaning."""
 
 from langcache.engine.embedders.base import Embedder
 from langcache.engine.embedders.create import create_embedder

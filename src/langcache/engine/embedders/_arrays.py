@@ -1,4 +1,4 @@
-"""What embedders check about texts that come in and vectors that go out."""
+"""Checks of the texts that embedders take and of the vectors they return."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 
 def check_texts(texts: Sequence[str]) -> None:
-    """Check that `texts` is a sequence of str, and not a str, which would pass for one.
+    """Check that `texts` is a sequence of str, and not a single str.
 
     Raises:
         TypeError: It is something else.
     """
     if isinstance(texts, str):
-        raise TypeError("texts must be a sequence of str, got a single str")
+        raise TypeError("texts: must be a sequence of str, got a single str")
     for position, text in enumerate(cast("Sequence[object]", texts)):
         if not isinstance(text, str):
-            raise TypeError(f"texts[{position}] must be a str, got {type(text).__name__}")
+            raise TypeError(f"texts[{position}]: must be a str, got {type(text).__name__}")
 
 
 def without_lone_surrogates(text: str) -> str:
-    """Return a text that UTF-8 can hold; each lone surrogate becomes U+FFFD."""
+    """Replace each lone surrogate by U+FFFD, so that UTF-8 can encode the text."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
@@ -36,20 +36,20 @@ def unit_rows(vectors: ArrayLike, count: int, dimensions: int | None) -> NDArray
     """Return vectors from outside as rows of unit length.
 
     Args:
-        vectors: Numbers of shape (count, dimensions), of any length.
-        count: How many rows there must be.
-        dimensions: How wide they must be, or None for any width.
+        vectors: Numbers of shape (count, dimensions), rows of any length.
+        count: The required number of rows.
+        dimensions: The required width, or None for any width.
 
     Returns:
         A new C-contiguous array of the same shape.
 
     Raises:
-        EmbedderError: They have another shape, are no finite numbers, or one is zero.
+        EmbedderError: The shape is wrong, a number is not finite, or a vector is zero.
     """
     try:
         array = np.array(vectors, np.float64)
     except (TypeError, ValueError) as error:
-        raise EmbedderError("the vectors are no numbers, or not all of the same length") from error
+        raise EmbedderError("the vectors must be numbers, all of the same length") from error
     width = "dimensions" if dimensions is None else dimensions
     if array.ndim != 2 or len(array) != count or dimensions not in (None, array.shape[1]):
         raise EmbedderError(

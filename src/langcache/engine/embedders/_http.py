@@ -1,4 +1,4 @@
-"""One HTTP request, with what the standard library has: the engine brings no HTTP client."""
+"""One HTTP request with the standard library, because the engine requires no HTTP client."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from http.client import HTTPResponse
+    from http.client import HTTPResponse as _Response
 
-__all__ = ["Answer", "post"]
+__all__ = ["HTTPResponse", "post"]
 
 
-class Answer(NamedTuple):
-    """What an endpoint answered.
+class HTTPResponse(NamedTuple):
+    """The response of an endpoint.
 
     Attributes:
         status: HTTP status.
@@ -30,32 +30,34 @@ class Answer(NamedTuple):
     body: bytes
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer:
-    """Send a POST request to an http or https URL and return the answer, whatever its status.
+def post(url: str, body: bytes, headers: Mapping[str, str], timeout: float) -> HTTPResponse:
+    """Send a POST request to an http or https URL and return the response, whatever its status.
 
-    It goes through the proxies that the environment names, and follows no redirect.
+    Uses the proxies that the environment names. Redirects are not followed.
 
     Args:
         url: The URL.
         body: The request's body.
         headers: The request's headers.
-        timeout: How long to wait for the endpoint to connect or to go on, in seconds.
+        timeout: How long to wait to connect, and for each read, in seconds.
 
     Raises:
-        ConnectionError: There is no answer, or not the whole of it. The message is one line.
+        ConnectionError: There is no response, or an incomplete one. The message is one line.
     """
     request = Request(url, body, dict(headers))  # noqa: S310 - the caller knows the scheme
     try:
         try:
-            response = cast("HTTPResponse", _opener.open(request, timeout=timeout))
+            response = cast("_Response", _opener.open(request, timeout=timeout))
         except HTTPError as error:
-            # It is the answer, too.
-            response = cast("HTTPResponse", error)
+            # A response with an error status.
+            response = cast("_Response", error)
         with response:
-            return Answer(response.status, response.headers.get("Retry-After"), response.read())
+            return HTTPResponse(
+                response.status, response.headers.get("Retry-After"), response.read()
+            )
     except (HTTPException, OSError) as error:
         reason = error.reason if isinstance(error, URLError) else error
-        # Other words may be those of the other side.
+        # Other messages may quote the endpoint.
         words = str(reason) if isinstance(reason, OSError) else type(reason).__name__
         raise ConnectionError(" ".join(words.split()) or type(reason).__name__) from None
 

@@ -1,4 +1,4 @@
-"""What the embedders of this package have in common."""
+"""The base class of the embedders in this package."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class TextEmbedder(ABC):
-    """An embedder with a blocking method that embeds, and perhaps a cache before it."""
+    """An embedder with a blocking method, and optionally a cache in front of it."""
 
     def __init__(self, cache: EmbedderCache | None) -> None:
         self._cached = None if cache is None else cache.wrap(_Uncached(self))
@@ -37,14 +37,14 @@ class TextEmbedder(ABC):
         """Embed texts.
 
         Args:
-            texts: Any number of texts, none included.
+            texts: Any number of texts, also none.
 
         Returns:
             A C-contiguous array of shape (len(texts), dimensions). Row i belongs to `texts[i]` and
             has unit length.
 
         Raises:
-            EmbedderError: There are no vectors for the texts; not with `MiniLMEmbedder`.
+            EmbedderError: The texts could not be embedded. `MiniLMEmbedder` never raises it.
             TypeError: `texts` is a single str, or holds something that is not a str.
         """
         check_texts(texts)
@@ -59,7 +59,7 @@ class TextEmbedder(ABC):
 
     @abstractmethod
     def embed_uncached(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed texts as `embed` does, without a look at the cache."""
+        """Embed texts as `embed` does, without the cache."""
 
 
 class _Uncached:

@@ -1,4 +1,4 @@
-"""From what a setting says to an embedder."""
+"""Embedders by name, for settings."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def create_embedder(spec: str | Embedder, *, cache: EmbedderCache | None = None)
     """Return the embedder that a string names.
 
     Args:
-        spec: "minilm" for `MiniLMEmbedder()`; "openai:MODEL" for `OpenAIEmbedder(MODEL)`, with key
-            and address from the environment; "sentence-transformers:NAME" for
-            `SentenceTransformerEmbedder(NAME)`, which may also be a path. Or an embedder, which is
-            returned as it is when there is no cache.
+        spec: "minilm" for `MiniLMEmbedder()`; "openai:MODEL" for `OpenAIEmbedder(MODEL)`, with
+            API key and URL from the environment; "sentence-transformers:NAME" for
+            `SentenceTransformerEmbedder(NAME)`, where NAME may be a path. An embedder is returned
+            unchanged when there is no cache.
         cache: Keeps the vectors, so that no text is embedded twice. None for no cache.
 
     Raises:
-        ValueError: The string names no embedder, or the embedder lacks a setting.
-        ImportError: The embedder needs a package that is not installed.
+        ValueError: The string names no embedder, or a setting of the embedder is missing.
+        ImportError: A package that the embedder needs is not installed.
     """
     if not isinstance(spec, str):
         return spec if cache is None else cache.wrap(spec)

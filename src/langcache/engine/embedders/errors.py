@@ -1,4 +1,4 @@
-"""What goes wrong in an embedder through no fault of its caller's arguments."""
+"""The error of an embedder that cannot embed."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ __all__ = ["EmbedderError"]
 
 
 class EmbedderError(Exception):
-    """An embedder has no vectors for the texts: its endpoint failed, or they are no vectors.
+    """An embedder failed: its endpoint or function failed, or returned something invalid.
 
-    The message is one line, without any text that was to be embedded and without any key.
+    The message is one line. It contains neither the texts nor an API key.
 
     Attributes:
-        status: HTTP status of the endpoint's answer; None when there was no answer, or the failure
-            is another one.
+        status: HTTP status of the endpoint's response; None for any other failure.
     """
 
     def __init__(self, message: str, *, status: int | None = None) -> None:

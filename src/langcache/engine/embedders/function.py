@@ -1,4 +1,4 @@
-"""An embedder made of a function."""
+"""An embedder that calls a function."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class FunctionEmbedder(TextEmbedder):
     """Embeds with a function: `FunctionEmbedder(model.encode, model_id="mine", dimensions=768)`.
 
     Args:
-        function: Takes a list of str, never an empty one, and returns one vector for each, as an
-            array or nested lists of shape (texts, dimensions). They need not have unit length.
-            It is called by several threads at once if the embedder is. What it raises comes
-            through to the caller.
-        model_id: Name of the model. Give another name to what yields other vectors: those of
-            different names are never compared.
+        function: Takes a list of str, which is never empty, and returns one vector for each, as
+            an array or nested lists of shape (texts, dimensions), of any length. It must be
+            thread-safe if the embedder is used from several threads. Its exceptions reach the
+            caller.
+        model_id: Name of the model. Functions that return different vectors need different names:
+            vectors of different models are never compared.
         dimensions: Length of each vector.
         cache: Keeps the vectors, so that no text is embedded twice. None for no cache.
 
@@ -47,7 +47,7 @@ class FunctionEmbedder(TextEmbedder):
     ) -> None:
         super().__init__(cache)
         if dimensions < 1:
-            raise ValueError(f"dimensions must be at least 1, got {dimensions}")
+            raise ValueError(f"dimensions: must be at least 1, got {dimensions}")
         self._function = function
         self._model_id = model_id
         self._dimensions = dimensions
@@ -71,5 +71,4 @@ class FunctionEmbedder(TextEmbedder):
     def embed_uncached(self, texts: Sequence[str]) -> NDArray[np.float32]:
         if not len(texts):
             return np.empty((0, self._dimensions), np.float32)
-        # All of them in one call.
         return unit_rows(self._function(list(texts)), len(texts), self._dimensions)

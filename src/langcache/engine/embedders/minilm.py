@@ -60,18 +60,18 @@ class MiniLMEmbedder(TextEmbedder):
 
     def __init__(self, *, threads: int = 1, cache: EmbedderCache | None = None) -> None:
         super().__init__(cache)
-        # Not at the top: who brings an embedder of their own need not pay for these imports.
+        # Imported here because other embedders do not need them.
         from langcache_minilm import DIMENSIONS, MODEL_ID, model_path, tokenizer_path
         from tokenizers import Tokenizer
 
         if threads < 1:
-            raise ValueError(f"threads must be at least 1, got {threads}")
+            raise ValueError(f"threads: must be at least 1, got {threads}")
         self._model_id = MODEL_ID
         self._dimensions = DIMENSIONS
-        # Else it would write a device id to the home directory and call its maker, from when it is
-        # imported on; its function to disable that comes too late.
+        # onnxruntime sends telemetry to Microsoft from its import on, and its function to disable
+        # that comes too late.
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-        # It comes without types.
+        # It has no type information.
         onnxruntime: Any = import_module("onnxruntime")
         self._tokenizer = Tokenizer.from_file(str(tokenizer_path()))
         options = onnxruntime.SessionOptions()
@@ -110,7 +110,7 @@ class MiniLMEmbedder(TextEmbedder):
             TypeError: `text` is not a str.
         """
         if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"text must be a str, got {type(text).__name__}")
+            raise TypeError(f"text: must be a str, got {type(text).__name__}")
         readable = without_lone_surrogates(text[:_MAX_CHARACTERS])
         encoding = self._tokenizer.encode(readable)
         ids: list[int] = encoding.ids[1:-1]
@@ -127,9 +127,9 @@ class MiniLMEmbedder(TextEmbedder):
         )
 
     def _embed_one(self, text: str) -> NDArray[np.float32]:
-        # One text for each run, because a batch has to be padded: 64 questions take 130 ms one by
-        # one and 225 ms in batches of 16. Sorted by length first, they would take 115 ms in
-        # batches of 4, and more in larger ones.
+        # One text for each run, because a batch must be padded: 64 questions take 130 ms one by one
+        # and 225 ms in batches of 16. Sorted by length, they take 115 ms in batches of 4, and
+        # longer in larger ones.
         # The tokenizer drops the U+FFFD that a lone surrogate becomes.
         readable = without_lone_surrogates(text[:_MAX_CHARACTERS])
         ids = np.array([self._tokenizer.encode(readable).ids], dtype=np.int64)

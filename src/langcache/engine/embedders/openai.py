@@ -1,4 +1,4 @@
-"""Embedders behind an endpoint that speaks OpenAI's embeddings API."""
+"""The embedder for endpoints with OpenAI's embeddings API."""
 
 from __future__ import annotations
 
@@ -34,34 +34,33 @@ _LONGEST_RETRY_AFTER_SECONDS = 60.0
 
 
 class OpenAIEmbedder(TextEmbedder):
-    """Embeds by an HTTP endpoint: OpenAI's, or another one that is compatible.
+    """Embeds with an HTTP endpoint: OpenAI's or a compatible one.
 
-    An instance is thread-safe. Texts are sent in batches, one request after the other; a batch
-    takes little longer than a single text. Each request opens a connection of its own, through the
-    proxies that the environment names. Redirects are refused, so that the key stays where it
-    belongs.
+    An instance is thread-safe. Texts are sent in batches, one request after the other. Each request
+    opens its own connection and uses the proxies that the environment names. Redirects are refused,
+    so that the key is not sent to another host.
 
-    What the endpoint computes may differ in the last digits from one request to the next. Lone
-    surrogates are sent as U+FFFD.
+    An endpoint may return vectors that differ in the last digits between requests. Lone surrogates
+    are sent as U+FFFD.
 
     Args:
         model: Name of the model.
-        api_key: Sent as a bearer token. None for the variable OPENAI_API_KEY; without either no
-            token is sent, which only OpenAI's own endpoint cannot do with.
-        base_url: What "/embeddings" is appended to. None for the variable OPENAI_BASE_URL, or
-            else OpenAI's own.
-        dimensions: How many dimensions to ask for. None for what the model has; not every model
-            can be asked for others.
-        batch_size: How many texts to send in one request.
-        timeout: How long to wait for the endpoint to connect or to go on, in seconds.
-        max_retries: How often to try again what failed with 408, 409, 429 or 5xx, or without an
-            answer. The pause before is random, up to 0.5 s, and up to twice as much each time; or
-            as long as the endpoint asks for, up to a minute.
+        api_key: The bearer token. None for the variable OPENAI_API_KEY. Without either, no token is
+            sent, which only compatible endpoints may accept.
+        base_url: The URL to append "/embeddings" to. None for the variable OPENAI_BASE_URL, or
+            else OpenAI's URL.
+        dimensions: The number of dimensions to request. None for the model's own number; not every
+            model supports others.
+        batch_size: The largest number of texts in a request.
+        timeout: How long to wait to connect, and for each read, in seconds.
+        max_retries: How often to retry a request that failed with status 408, 409, 429 or 5xx, or
+            without a response. The pause is random, up to 0.5 s before the first retry and up to
+            twice as long before each further one; or as long as Retry-After asks, up to a minute.
         cache: Keeps the vectors, so that no text is embedded twice. None for no cache.
 
     Raises:
-        ValueError: An argument is out of its range, `base_url` is not an http or https URL, or
-            OpenAI's own endpoint is left without a key.
+        ValueError: An argument is out of range, `base_url` is not an http or https URL, or the key
+            for OpenAI's own endpoint is missing.
     """
 
     def __init__(
@@ -83,20 +82,20 @@ class OpenAIEmbedder(TextEmbedder):
             ("max_retries", max_retries, 0),
         ):
             if value is not None and value < least:
-                raise ValueError(f"{name} must be at least {least}, got {value}")
+                raise ValueError(f"{name}: must be at least {least}, got {value}")
         if not timeout > 0:
-            raise ValueError(f"timeout must be above 0, got {timeout}")
+            raise ValueError(f"timeout: must be above 0, got {timeout}")
         api_key = api_key or os.environ.get("OPENAI_API_KEY")
         base_url = base_url or os.environ.get("OPENAI_BASE_URL") or _BASE_URL
         address = urlsplit(base_url)
         if address.scheme not in ("http", "https") or not address.hostname or address.port == 0:
-            raise ValueError("base_url must be an http or https URL")
+            raise ValueError("base_url: must be an http or https URL")
         if address.username is not None or address.query or address.fragment:
-            raise ValueError("base_url must have no user, query or fragment")
+            raise ValueError("base_url: must not have a user, query or fragment")
         if not api_key and base_url == _BASE_URL:
-            raise ValueError("api_key is not given, and OPENAI_API_KEY is not set")
+            raise ValueError("api_key: is required, because OPENAI_API_KEY is not set")
         if api_key and not re.fullmatch(r"[!-~]+", api_key):
-            raise ValueError("api_key must be printable ASCII without spaces")
+            raise ValueError("api_key: must be printable ASCII without spaces")
         self._model = model
         self._api_key = api_key
         self._url = base_url.rstrip("/") + "/embeddings"
@@ -112,7 +111,7 @@ class OpenAIEmbedder(TextEmbedder):
     @property
     @override
     def model_id(self) -> str:
-        """Name of the model, with "@" and the number of dimensions when that was asked for."""
+        """Name of the model, followed by "@" and the number of dimensions if one was requested."""
         return self._model if self._requested is None else f"{self._model}@{self._requested}"
 
     @property
@@ -120,8 +119,8 @@ class OpenAIEmbedder(TextEmbedder):
     def dimensions(self) -> int:
         """Length of each vector.
 
-        Unless it was asked for, only the endpoint can tell: if nothing has been embedded yet, one
-        word is, with all the errors that `embed` may raise.
+        Unless a number was requested or a text has been embedded, this embeds one word to find
+        out, and may raise any error of `embed`.
         """
         if self._dimensions is None:
             self.embed_uncached(["dimensions"])
@@ -145,13 +144,13 @@ class OpenAIEmbedder(TextEmbedder):
         }
         if self._requested is not None:
             body["dimensions"] = self._requested
-        answer = self._post(json.dumps(body).encode())
-        vectors = unit_rows(_vectors(answer, len(texts)), len(texts), self._dimensions)
+        response = self._post(json.dumps(body).encode())
+        vectors = unit_rows(_vectors(response, len(texts)), len(texts), self._dimensions)
         self._dimensions = vectors.shape[1]
         return vectors
 
     def _post(self, body: bytes) -> bytes:
-        # Not at the top: who embeds otherwise need not pay for an import of HTTP.
+        # Imported here because only this embedder needs HTTP.
         from langcache.engine.embedders._http import post
 
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -159,23 +158,23 @@ class OpenAIEmbedder(TextEmbedder):
             headers["Authorization"] = f"Bearer {self._api_key}"
         attempt = 0
         while True:
-            # Random, so that many clients do not come back all at once.
+            # Random, so that many clients do not retry at the same time.
             longest_pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**attempt)
             pause = random.uniform(0, longest_pause)  # noqa: S311
             try:
-                answer = post(self._url, body, headers, self._timeout)
+                response = post(self._url, body, headers, self._timeout)
             except ConnectionError as error:
                 failure = EmbedderError(f"the endpoint cannot be reached ({error})")
             else:
-                if answer.status == 200:
-                    return answer.body
+                if response.status == 200:
+                    return response.body
                 failure = EmbedderError(
-                    f"the endpoint answered {answer.status}{_code(answer.body)}",
-                    status=answer.status,
+                    f"the endpoint returned {response.status}{_code(response.body)}",
+                    status=response.status,
                 )
-                if answer.status not in _RETRYABLE_STATUSES and answer.status < 500:
+                if response.status not in _RETRYABLE_STATUSES and response.status < 500:
                     raise failure
-                asked = _seconds(answer.retry_after)
+                asked = _seconds(response.retry_after)
                 pause = pause if asked is None else asked
             if attempt == self._max_retries:
                 raise failure
@@ -183,22 +182,22 @@ class OpenAIEmbedder(TextEmbedder):
             time.sleep(pause)
 
 
-def _vectors(answer: bytes, count: int) -> list[Any]:
-    """Return the vectors of an answer in the order of the texts."""
+def _vectors(response: bytes, count: int) -> list[Any]:
+    """Return the vectors of a response in the order of the texts."""
     try:
-        items = cast("list[dict[str, Any]]", json.loads(answer)["data"])
+        items = cast("list[dict[str, Any]]", json.loads(response)["data"])
         by_index = {item["index"]: item["embedding"] for item in items}
         if len(items) != count:
-            raise EmbedderError(f"the endpoint answered {len(items)} vectors for {count} texts")
+            raise EmbedderError(f"the endpoint returned {len(items)} vectors for {count} texts")
         return [by_index[index] for index in range(count)]
     except (ValueError, TypeError, LookupError) as error:
-        raise EmbedderError("the endpoint answered something else than vectors") from error
+        raise EmbedderError("the endpoint returned something other than vectors") from error
 
 
 def _code(body: bytes) -> str:
     """Return an error's code in brackets, such as " (insufficient_quota)", if there is one.
 
-    The message beside it is left out, as it may quote the key or a text.
+    The error's message is left out, because it may quote the key or a text.
     """
     try:
         code = json.loads(body)["error"]["code"]
@@ -208,7 +207,7 @@ def _code(body: bytes) -> str:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Return the seconds of a Retry-After header, or None when it has a date or nothing."""
+    """Return the seconds of a Retry-After header, or None if it is a date or missing."""
     if retry_after is None or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", retry_after.strip()):
         return None
     return min(float(retry_after), _LONGEST_RETRY_AFTER_SECONDS)

@@ -1,4 +1,4 @@
-"""Embedders from the package sentence-transformers."""
+"""The embedder for models of the package sentence-transformers."""
 
 from __future__ import annotations
 
@@ -25,19 +25,18 @@ __all__ = ["SentenceTransformerEmbedder"]
 class SentenceTransformerEmbedder(TextEmbedder):
     """Embeds with any model that the package sentence-transformers can load.
 
-    It needs the extra `sentence-transformers`, which brings PyTorch, so several gigabytes. The
-    constructor loads the model, from the network if its name is one that is not in the local
-    cache yet. An instance is thread-safe; calls take turns.
+    It needs the extra `sentence-transformers`, which installs PyTorch (several gigabytes). The
+    constructor loads the model, and downloads it if it is not in the local cache. An instance is
+    thread-safe; calls run one after the other.
 
-    Texts are embedded in batches, which are faster per text than single ones. In a batch a text's
-    vector may differ from its vector alone by rounding, in the order of 1e-6. Lone surrogates count
-    as U+FFFD.
+    Texts are embedded in batches. A text's vector in a batch may differ from its vector alone by
+    rounding, about 1e-6. Lone surrogates are replaced by U+FFFD.
 
     Args:
         model_name_or_path: Name of a model on the Hugging Face Hub, such as
-            "redis/langcache-embed-v3-small", or the directory of one.
-        device: Where to run it, such as "cpu" or "cuda"; None for the best there is.
-        batch_size: How many texts the model is given at a time.
+            "redis/langcache-embed-v3-small", or the directory of a model.
+        device: The device to run it on, such as "cpu" or "cuda"; None for the best available.
+        batch_size: The number of texts in a batch.
         cache: Keeps the vectors, so that no text is embedded twice. None for no cache.
 
     Raises:
@@ -55,9 +54,9 @@ class SentenceTransformerEmbedder(TextEmbedder):
     ) -> None:
         super().__init__(cache)
         if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+            raise ValueError(f"batch_size: must be at least 1, got {batch_size}")
         try:
-            # It takes seconds to import, and its types need it installed.
+            # Imported here because it takes seconds; not typed because it may be missing.
             package: Any = import_module("sentence_transformers")
         except ImportError as error:
             raise ImportError(
@@ -68,7 +67,7 @@ class SentenceTransformerEmbedder(TextEmbedder):
         self._batch_size = batch_size
         self._lock = threading.Lock()
         self._model = package.SentenceTransformer(model_name_or_path, device=device)
-        # Not every model says how many dimensions its vectors have.
+        # Not every model reports its dimensions.
         self._dimensions = self._encode(["dimensions"], None).shape[1]
 
     def __repr__(self) -> str:
@@ -93,7 +92,7 @@ class SentenceTransformerEmbedder(TextEmbedder):
         return self._encode([without_lone_surrogates(text) for text in texts], self._dimensions)
 
     def _encode(self, texts: list[str], dimensions: int | None) -> NDArray[np.float32]:
-        # Its tokenizers refuse to be used by two threads at once.
+        # Its tokenizers cannot be used from two threads at once.
         with self._lock:
             vectors = self._model.encode(
                 texts,
