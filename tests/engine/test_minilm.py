@@ -154,10 +154,10 @@ def test_only_the_first_32768_characters_count(embedder):
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        (["secret", 3], r"texts\[1\] must be a str, got int"),
-        ([b"secret"], r"texts\[0\] must be a str, got bytes"),
-        (["secret", "secret", None], r"texts\[2\] must be a str, got NoneType"),
-        ("secret", "texts must be a sequence of str, got a single str"),
+        (["secret", 3], r"texts\[1\]: must be a str, got int"),
+        ([b"secret"], r"texts\[0\]: must be a str, got bytes"),
+        (["secret", "secret", None], r"texts\[2\]: must be a str, got NoneType"),
+        ("secret", "texts: must be a sequence of str, got a single str"),
     ],
 )
 def test_refuses_what_is_not_a_sequence_of_str(embedder, texts, message):
@@ -212,13 +212,13 @@ def test_describes_any_text(embedder, text):
 
 
 def test_refuses_to_describe_what_is_not_a_str(embedder):
-    with pytest.raises(TypeError, match=r"^text must be a str, got bytes$"):
+    with pytest.raises(TypeError, match=r"^text: must be a str, got bytes$"):
         embedder.describe(b"secret")
 
 
 @pytest.mark.parametrize("threads", [0, -1])
 def test_refuses_less_than_one_thread(threads):
-    with pytest.raises(ValueError, match=f"^threads must be at least 1, got {threads}$"):
+    with pytest.raises(ValueError, match=f"^threads: must be at least 1, got {threads}$"):
         MiniLMEmbedder(threads=threads)
 
 

@@ -195,16 +195,16 @@ def test_an_endpoint_of_ones_own_needs_no_key(make, endpoint):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"base_url": None, "api_key": None}, "api_key is not given, and OPENAI_API_KEY"),
-        ({"api_key": "a\nb"}, "api_key must be printable ASCII"),
-        ({"base_url": "localhost:80"}, "base_url must be an http or https URL"),
-        ({"base_url": "file:///etc/passwd"}, "base_url must be an http or https URL"),
-        ({"base_url": "http://user:SECRET@host/v1"}, "base_url must have no user"),
-        ({"base_url": "http://host/v1?key=SECRET"}, "base_url must have no user, query"),
-        ({"dimensions": 0}, "dimensions must be at least 1, got 0"),
-        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
-        ({"max_retries": -1}, "max_retries must be at least 0, got -1"),
-        ({"timeout": 0}, "timeout must be above 0, got 0"),
+        ({"base_url": None, "api_key": None}, "api_key: is required, because OPENAI_API_KEY"),
+        ({"api_key": "a\nb"}, "api_key: must be printable ASCII"),
+        ({"base_url": "localhost:80"}, "base_url: must be an http or https URL"),
+        ({"base_url": "file:///etc/passwd"}, "base_url: must be an http or https URL"),
+        ({"base_url": "http://user:SECRET@host/v1"}, "base_url: must not have a user"),
+        ({"base_url": "http://host/v1?key=SECRET"}, "base_url: must not have a user, query"),
+        ({"dimensions": 0}, "dimensions: must be at least 1, got 0"),
+        ({"batch_size": 0}, "batch_size: must be at least 1, got 0"),
+        ({"max_retries": -1}, "max_retries: must be at least 0, got -1"),
+        ({"timeout": 0}, "timeout: must be above 0, got 0"),
     ],
 )
 def test_a_bad_setting_is_refused(make, options, message):
@@ -242,7 +242,7 @@ def test_the_pause_is_as_long_as_the_endpoint_asks_for_up_to_a_minute(make, endp
 
 def test_a_failure_that_lasts_is_an_error_with_its_status(make, endpoint, pauses):
     endpoint.answers = [(503, {})] * 3
-    with pytest.raises(EmbedderError, match=r"^the endpoint answered 503$") as caught:
+    with pytest.raises(EmbedderError, match=r"^the endpoint returned 503$") as caught:
         make().embed(["a"])
     assert caught.value.status == 503
     assert len(endpoint.requests) == 3
@@ -252,7 +252,7 @@ def test_a_failure_that_lasts_is_an_error_with_its_status(make, endpoint, pauses
 def test_what_will_not_pass_is_not_tried_again(make, endpoint, status):
     other = {"Location": f"{endpoint.url}/elsewhere"}
     endpoint.answers = [(status, {}, other)]
-    with pytest.raises(EmbedderError, match=f"^the endpoint answered {status}$") as caught:
+    with pytest.raises(EmbedderError, match=f"^the endpoint returned {status}$") as caught:
         make().embed(["a"])
     assert caught.value.status == status
     assert len(endpoint.requests) == 1
@@ -273,7 +273,7 @@ def test_an_error_shows_the_code_but_neither_key_nor_text(make, endpoint):
         everything = "".join(traceback.format_exception_only(caught.value)) + repr(caught.value)
         assert KEY not in everything
         assert "TEXT" not in everything
-    assert shown[0] == "the endpoint answered 401 (invalid_api_key)"
+    assert shown[0] == "the endpoint returned 401 (invalid_api_key)"
 
 
 def test_an_endpoint_that_is_not_there_is_an_error(make, pauses):
@@ -311,16 +311,16 @@ def item(index, *numbers):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"not JSON", "something else than vectors"),
-        ([], "something else than vectors"),
-        ({"data": None}, "something else than vectors"),
-        ({"data": [item(0, 1, 0), {"index": 1}]}, "something else than vectors"),
-        ({"data": [item(0, 1, 0)]}, "answered 1 vectors for 2 texts"),
-        ({"data": [item(0, 1, 0)] * 3}, "answered 3 vectors for 2 texts"),
-        ({"data": [item(0, 1, 0)] * 2}, "something else than vectors"),
-        ({"data": [item(0, 1, 0), item(2, 0, 1)]}, "something else than vectors"),
-        ({"data": [item(0, 1, 0), item(1, 1)]}, "not all of the same length"),
-        ({"data": [item(0, 1, 0), item(1, 1, "x")]}, "no numbers"),
+        (b"not JSON", "something other than vectors"),
+        ([], "something other than vectors"),
+        ({"data": None}, "something other than vectors"),
+        ({"data": [item(0, 1, 0), {"index": 1}]}, "something other than vectors"),
+        ({"data": [item(0, 1, 0)]}, "returned 1 vectors for 2 texts"),
+        ({"data": [item(0, 1, 0)] * 3}, "returned 3 vectors for 2 texts"),
+        ({"data": [item(0, 1, 0)] * 2}, "something other than vectors"),
+        ({"data": [item(0, 1, 0), item(2, 0, 1)]}, "something other than vectors"),
+        ({"data": [item(0, 1, 0), item(1, 1)]}, "all of the same length"),
+        ({"data": [item(0, 1, 0), item(1, 1, "x")]}, "must be numbers"),
         ({"data": [item(0), item(1)]}, "finite and not zero"),
         ({"data": [item(0, 1, 0), item(1, 0, 0)]}, "finite and not zero"),
         ({"data": [item(0, 1, 0), item(1, 1, float("nan"))]}, "finite and not zero"),
