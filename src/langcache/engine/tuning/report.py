@@ -51,7 +51,7 @@ class Report:
 
     def text(self) -> str:
         """Return the report as plain text, with a newline at the end."""
-        blocks: list[str] = [self.title] if self.title else []
+        blocks = [_cut(self.title)] if self.title else []
         if self.bad_row_count:
             blocks.append(
                 "\n".join([self._left_out(), *(
@@ -71,8 +71,7 @@ class Report:
                 blocks.append("Calibration\n" + _table(_BIN_HEAD, _bin_rows(self.evaluation)))
             for name, worst in _worst(self.evaluation):
                 if worst:
-                    rows = [[_cut(cell) for cell in row] for row in _lookup_rows(worst)]
-                    blocks.append(f"{name}\n" + _table(_LOOKUP_HEAD, rows))
+                    blocks.append(f"{name}\n" + _table(_LOOKUP_HEAD, _lookup_rows(worst)))
         return _encodable("\n\n".join(blocks) + "\n")
 
     def json(self) -> str:
@@ -288,6 +287,7 @@ def _aligned(facts: Sequence[tuple[str, str]]) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    rows = [[_cut(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     return "\n".join(
         "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()

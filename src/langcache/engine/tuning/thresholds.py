@@ -92,9 +92,9 @@ class TunedThreshold:
         wrong_rate: wrong / hits; None without a hit.
         upper_bound: The exact upper bound of the true rate at this threshold; None without a hit.
             With `guaranteed`, it is at most the budget.
-        labels_needed: About how many more labelled lookups a threshold needs, if wrong hits stay
-            as frequent as in this sample; None when a threshold is guaranteed, and when no number
-            would do, because wrong hits are above the budget at every threshold.
+        labels_needed: At least about how many more labelled lookups a threshold needs, if wrong
+            hits stay as frequent as in this sample; None when a threshold is guaranteed, and when
+            no number would do, because wrong hits are above the budget at every threshold.
         tests: The tests, in their order.
     """
 
@@ -243,8 +243,7 @@ class _Budget:
                 sample,
                 supported,
                 guaranteed=True,
-                reason=f"the lowest threshold with at most {self.max_wrong:.3g} wrong hits, "
-                f"supported by the labels at {self.confidence:.3g}",
+                reason="the lowest threshold that the labels support",
                 tests=tests,
             )
         needed = self._labels_needed(sample)
