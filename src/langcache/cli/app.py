@@ -14,6 +14,8 @@ import typer
 
 from langcache import __version__
 from langcache.cli.doctor import doctor
+from langcache.cli.evaluate import evaluate
+from langcache.cli.tune import tune
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +24,7 @@ __all__ = ["create_app"]
 
 _GROUP = "langcache.commands"
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
-_COMMANDS = (doctor,)
+_COMMANDS = (doctor, evaluate, tune)
 _HELP = {"serve": "Run a LangCache server."}
 _DISTRIBUTIONS = {"serve": "langcache-mockserver"}
 

@@ -331,8 +331,8 @@ class _Budget:
             place = math.ceil(self._first_hits(labels) / growth)
             if place <= len(sample.units):
                 hits, wrong = sample.counts(int(sample.units[place - 1]))
-                allowed = wrong_allowed(int(hits * growth), self.max_wrong, self.confidence)
-                if wrong * growth <= allowed:
+                p_value = lower_tail(math.ceil(wrong * growth), int(hits * growth), self.max_wrong)
+                if p_value <= 1 - self.confidence:
                     return labels - sample.labels
         return None
 
