@@ -9,6 +9,7 @@ from redis_servers import (  # noqa: F401 - fixtures for all
     redis_prefix,
     redis_url,
     shared_redis_url,
+    start_cluster,
     start_redis,
 )
 

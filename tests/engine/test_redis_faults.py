@@ -279,16 +279,9 @@ def test_a_failover_by_sentinel_is_followed(start_redis, tmp_path):
         assert asyncio.run(search()).entry is not None
 
 
-def test_a_cluster_keeps_namespaces_on_its_nodes(start_redis):
-    nodes = [start_redis("--cluster-enabled", "yes") for _ in range(3)]
+def test_a_cluster_keeps_namespaces_on_its_nodes(start_cluster):
+    nodes = start_cluster()
     clients = [node.client() for node in nodes]
-    bounds = [0, 5461, 10923, 16384]
-    for number, client in enumerate(clients):
-        client.execute_command("CLUSTER ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)
-        client.execute_command("CLUSTER MEET", "127.0.0.1", nodes[0].port)
-    for client in clients:
-        eventually(lambda client=client: client.cluster("info")["cluster_state"] == "ok")
-        eventually(lambda client=client: client.cluster("info")["cluster_known_nodes"] == "3")
     storage_url = f"redis+cluster://127.0.0.1:{nodes[0].port},127.0.0.1:{nodes[1].port}"
     storage = RedisStorage(url=storage_url, timeout=2)
     names = [f"ns{number}" for number in range(20)]

@@ -24,6 +24,7 @@ from stored_entries import make_entry as entry
 
 from langcache.engine import StorageError
 from langcache.engine.storage.redis import RedisStorage
+from langcache.engine.storage.redis._codec import scope_token
 from langcache.engine.testing import StorageConformance
 
 
@@ -569,6 +570,100 @@ def test_an_index_that_others_replace_at_the_same_time_does_no_harm(make, engine
     assert engine.indexes[name] == (prefix, schema)
 
 
+def results_without_entries(reply):
+    return [0]
+
+
+def results_without_fields(reply):
+    return [part if isinstance(part, (int, bytes)) else [] for part in reply]
+
+
+# What an engine makes of its results that does not know all entries, or cannot read them.
+BLIND = {"no entry": results_without_entries, "keys only": results_without_fields}
+
+
+@pytest.fixture(params=BLIND)
+def blind(request, engine):
+    """Make the engine find no entries of a namespace, until `engine.answer` is put back."""
+    answer = engine.answer
+
+    def blind(namespace):
+        def look(command, arguments):
+            reply = answer(command, arguments)
+            token = scope_token(namespace, *SCOPE[1:])
+            hides = command == "FT.SEARCH" and token in _bytes(arguments[1])
+            return BLIND[request.param](reply) if hides else reply
+
+        engine.answer = look
+
+    return blind
+
+
+def test_auto_does_without_an_engine_that_does_not_find_what_is_there(make, blind, caplog):
+    storage = make()
+    storage.store(entry())
+    storage.store(entry(namespace="hidden"))
+    blind("hidden")
+    assert storage.search(EAST, *SCOPE, 0.9).entry.id == "1"
+    assert storage.search_mode == "query-engine"
+    assert storage.search(EAST, "hidden", *SCOPE[1:], 0.9).entry.id == "1"
+    assert storage.search_mode == "plain"
+    assert caplog.text.count("does not find entries that exist") == 1
+    assert storage.find_exact("prompt 1", "hidden", *SCOPE[1:])[0].id == "1"
+    assert storage.search(EAST, *SCOPE, 0.9).entry.id == "1"
+
+
+def test_an_exact_search_finds_out_about_such_an_engine_as_well(make, blind):
+    storage = make()
+    storage.store(entry())
+    blind("ns")
+    assert storage.find_exact("prompt 1", *SCOPE)[0].id == "1"
+    assert storage.search_mode == "plain"
+
+
+def test_such_an_engine_is_an_error_where_it_is_demanded(make, blind):
+    storage = make(search="query-engine")
+    storage.store(entry())
+    blind("ns")
+    for _ in range(2):
+        with pytest.raises(StorageError, match="does not find entries that exist"):
+            storage.search(EAST, *SCOPE, 0.9)
+        with pytest.raises(StorageError, match="does not find entries that exist"):
+            storage.find_exact("prompt 1", *SCOPE)
+
+
+def test_an_engine_is_kept_when_there_is_nothing_to_find(make, engine):
+    now = [1000.0]
+    storage = make(clock=lambda: now[0])
+    storage.store(entry(expires_at=1010.0))
+    now[0] = 1020.0
+    for _ in range(2):
+        assert storage.search(EAST, *SCOPE, 0.9) is None
+        assert storage.find_exact("prompt 1", *SCOPE) == []
+    storage.store(entry("2", attributes={"a": "b"}))
+    assert storage.search_top(EAST, *SCOPE, 0.9, attributes={"a": "c"}) == []
+    assert storage.find_exact("another", *SCOPE) == []
+    assert storage.search_mode == "query-engine"
+    engine.commands.clear()
+    assert storage.search_top(EAST, *SCOPE, 0.9, attributes={"a": "c"}) == []
+    assert engine.commands == ["FT.SEARCH"]
+
+
+def test_an_entry_indexed_just_after_a_search_found_none_is_found(make, engine):
+    storage = make()
+    storage.store(entry())
+    storage.prepare(3)
+    answer = engine.answer
+
+    def late(command, arguments):
+        engine.answer = answer
+        return [0]
+
+    engine.answer = late
+    assert storage.search(EAST, *SCOPE, 0.9).entry.id == "1"
+    assert storage.search_mode == "query-engine"
+
+
 def test_many_equal_entries_do_not_make_a_search_ask_for_all(make, engine):
     storage = make()
     storage.store(entry())
@@ -731,6 +826,24 @@ def test_auto_takes_the_engine_where_there_is_one(redis_url, redis_prefix):
         return storage.search_mode, found[0].entry.id, exact[0].id
 
     assert asyncio.run(main()) == ("query-engine", "1", "1")
+
+
+@pytest.mark.query_engine
+def test_a_cluster_whose_nodes_search_for_themselves_is_searched_here(start_cluster):
+    node, *_ = start_cluster(query_engine=True)
+    url = f"redis+cluster://127.0.0.1:{node.port}"
+    names = [f"ns{number}" for number in range(20)]
+    storage, demanding = RedisStorage(url=url), RedisStorage(url=url, search="query-engine")
+    for name in names:
+        storage.store(entry(namespace=name))
+    found = [storage.search(EAST, name, *SCOPE[1:], 0.9) for name in names]
+    assert [each.entry.namespace for each in found] == names
+    assert storage.search_mode == "plain"
+    for name in names:
+        with pytest.raises(StorageError, match="search coordinator"):
+            demanding.search(EAST, name, *SCOPE[1:], 0.9)
+    storage.close()
+    demanding.close()
 
 
 @pytest.mark.query_engine

@@ -180,6 +180,32 @@ def start_redis(tmp_path):
         server.stop()
 
 
+@pytest.fixture
+def start_cluster(start_redis):
+    """Start a cluster of three nodes without replicas, and return the nodes."""
+
+    def start(*, query_engine=False):
+        nodes = [
+            start_redis("--cluster-enabled", "yes", query_engine=query_engine) for _ in range(3)
+        ]
+        bounds = [0, 5461, 10923, 16384]
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(node.client()) for node in nodes]
+            for client, first, end in zip(clients, bounds[:-1], bounds[1:], strict=True):
+                client.execute_command("CLUSTER ADDSLOTSRANGE", first, end - 1)
+                client.execute_command("CLUSTER MEET", "127.0.0.1", nodes[0].port)
+            deadline = time.monotonic() + 20
+            while any(
+                (state["cluster_state"], state["cluster_known_nodes"]) != ("ok", "3")
+                for state in (client.cluster("info") for client in clients)
+            ):
+                assert time.monotonic() < deadline, "the nodes do not form a cluster"
+                time.sleep(0.05)
+        return nodes
+
+    return start
+
+
 @contextlib.contextmanager
 def running_redis(directory, *, query_engine=False):
     server = RedisServer(directory, query_engine=query_engine)

@@ -26,8 +26,13 @@ from langcache.engine.storage.redis._codec import (
     prompt_token,
     stored_of,
 )
-from langcache.engine.storage.redis._connection import pairs, storage_error
-from langcache.engine.storage.redis._keys import attribute_tokens, decoded, vector_field
+from langcache.engine.storage.redis._connection import as_bytes, pairs, storage_error
+from langcache.engine.storage.redis._keys import (
+    TOKEN_LENGTH,
+    attribute_tokens,
+    decoded,
+    vector_field,
+)
 from langcache.engine.storage.redis._mirror import pause, warn_of_damage
 
 if TYPE_CHECKING:
@@ -38,7 +43,7 @@ if TYPE_CHECKING:
     from langcache.engine._steps import Steps
     from langcache.engine.storage.entry import CacheEntry
     from langcache.engine.storage.redis._connection import Connection
-    from langcache.engine.storage.redis._keys import Keys
+    from langcache.engine.storage.redis._keys import Keys, NamespaceKeys
 
 Mode: TypeAlias = Literal["query-engine", "plain"]
 Algorithm: TypeAlias = Literal["hnsw", "flat"]
@@ -63,6 +68,9 @@ _MOST_RESULTS = 10_000
 _WAIT_SECONDS = 0.2
 _POLL_SECONDS = 0.01
 _LOOK_AGAIN_SECONDS = 0.25
+# How many of a namespace's last entries are looked at when the index has none of a scope.
+_SAMPLE = 200
+_MOST_COVERED = 10_000
 _TRUSTED_SECONDS = 5.0
 
 _logger = logging.getLogger("langcache.engine")
@@ -125,6 +133,8 @@ class QueryEngine:
         self._warned = False
         # By dimensions.
         self._seen: dict[int, _Seen] = {}
+        # The tokens of scopes that the index is known to have entries of.
+        self._covered: set[bytes] = set()
         if mode == "plain":
             self._decide("plain")
 
@@ -139,7 +149,7 @@ class QueryEngine:
 
     def _known(self, dimensions: int) -> _Seen | None:
         seen = self._seen.get(dimensions)
-        if seen is None or seen.breaks != self._connection.breaks:
+        if self.mode == "plain" or seen is None or seen.breaks != self._connection.breaks:
             return None
         return seen if time.monotonic() < seen.until else None
 
@@ -219,7 +229,7 @@ class QueryEngine:
         neighbours = min(max(_LEAST_NEIGHBOURS, 2 * limit), _MOST_RESULTS)
         while True:
             query = self._nearest_query(scope, embedding, neighbours, attributes)
-            found = yield from self._search(len(embedding), query)
+            found = yield from self._search(len(embedding), scope, query)
             if found is None:
                 return None
             entries = self._entries(found, scope, attributes)
@@ -249,7 +259,7 @@ class QueryEngine:
         """
         count = min(_MOST_RESULTS, limit + _LEAST_NEIGHBOURS)
         query = self._exact_query(scope, prompt, count, attributes)
-        found = yield from self._search(dimensions, query)
+        found = yield from self._search(dimensions, scope, query)
         if found is None:
             return None
         entries = self._entries(found, scope, attributes)
@@ -296,9 +306,31 @@ class QueryEngine:
         return (b"FT.SEARCH", index, *query, b"TIMEOUT", milliseconds, b"DIALECT", b"2")
 
     def _search(
-        self, dimensions: int, query: tuple[bytes, ...]
+        self, dimensions: int, scope: Scope, query: tuple[bytes, ...]
     ) -> Steps[list[tuple[bytes, dict[bytes, bytes]]] | None]:
         """Return keys and fields of what a query finds; None if the index is not complete."""
+        found = self._documents((yield from self._reply(dimensions, query)))
+        if any(fields for _, fields in found or ()):
+            self._note_covered(scope)
+        if found is None or scope.token in self._covered:
+            return found
+        # No entry, and none has ever been found in this scope.
+        covers = yield from self._covers(dimensions, scope)
+        if covers is None:
+            return found
+        if covers:
+            # The index may have come to know the entries since.
+            self._note_covered(scope)
+            return self._documents((yield from self._reply(dimensions, query)))
+        # The server may have been started again, and index all entries anew.
+        self._seen.pop(dimensions, None)
+        ready = yield from self.prepare(dimensions)
+        if ready and (yield from self._covers(dimensions, scope)) is False:
+            self._distrust()
+        return None
+
+    def _reply(self, dimensions: int, query: tuple[bytes, ...]) -> Steps[Any]:
+        """Send a query and return the reply; None if the index is not complete."""
         command = self._command(dimensions, *query)
         breaks, started = self._connection.breaks, time.monotonic()
         reply = yield from self._connection.attempt(*command)
@@ -306,6 +338,7 @@ class QueryEngine:
             # The index may be gone with all the data, by FLUSHALL, or be made anew by a server
             # that was started again.
             self._seen.pop(dimensions, None)
+            self._covered.clear()
             if not (yield from self.prepare(dimensions)):
                 return None
             started = time.monotonic()
@@ -314,14 +347,57 @@ class QueryEngine:
             # A client that was given may wait for longer. By RESP2 the engine does not say whether
             # it has stopped.
             raise StorageError("Redis: no answer in time")
-        return self._documents(reply)
+        return reply
 
-    def _documents(self, reply: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    def _covers(self, dimensions: int, scope: Scope) -> Steps[bool | None]:
+        """Return whether the index has entries of a scope; None if there are none to have.
+
+        On a cluster without a search coordinator, an index has the entries of one node at most,
+        and may find their keys only.
+        """
+        keys = self._keys.of(scope.namespace)
+        count = yield from self._connection.send(b"HGET", keys.state, b"c" + scope.token)
+        # That number includes what has expired.
+        if int(count or 0) <= 0:
+            return None
+        before = yield from self._last_entries(keys, scope)
+        if not before:
+            return None
+        latest = (*(b"SORTBY", b"updated", b"DESC"), *(b"LIMIT", b"0", b"%d" % _LEAST_NEIGHBOURS))
+        command = self._command(dimensions, b"@scope:{%b}" % scope.token, *latest)
+        reply = yield from self._connection.send(*command)
+        # There is a key without fields if the entry has expired, or the engine cannot read it.
+        if any(fields for _, fields in self._documents(reply) or ()):
+            return True
+        # They may have been removed meanwhile.
+        after = yield from self._last_entries(keys, scope)
+        return None if before.isdisjoint(after) else False
+
+    def _last_entries(self, keys: NamespaceKeys, scope: Scope) -> Steps[set[bytes]]:
+        """Return the members of a scope that are among the namespace's last and have an entry."""
+        last = b"%d" % (_SAMPLE - 1)
+        members: list[bytes] = yield from self._connection.send(
+            b"ZREVRANGE", keys.members, b"0", last
+        )
+        own = [as_bytes(each) for each in members if as_bytes(each).startswith(scope.token)]
+        commands = [(b"HGET", keys.entry_prefix + each[TOKEN_LENGTH:], b"scope") for each in own]
+        tokens = yield from self._connection.attempt_all(commands)
+        return {each for each, token in zip(own, tokens, strict=True) if token == scope.token}
+
+    def _note_covered(self, scope: Scope) -> None:
+        with self._lock:
+            if len(self._covered) >= _MOST_COVERED:
+                self._covered.clear()
+            self._covered.add(scope.token)
+
+    def _documents(self, reply: Any) -> list[tuple[bytes, dict[bytes, bytes]]] | None:
         """Return the keys and fields in a reply of FT.SEARCH, by either protocol.
 
         Raises:
             StorageError: The engine says that it has stopped before the end.
         """
+        if reply is None:
+            return None
         if not isinstance(reply, dict):
             flat = cast("list[Any]", reply)[1:]
             return [(key, pairs(fields)) for key, fields in zip(flat[::2], flat[1::2], strict=True)]
@@ -441,6 +517,21 @@ class QueryEngine:
             raise storage_error(error)
         self._decide("plain", f" ({storage_error(error)})")
         return False
+
+    def _distrust(self) -> None:
+        """Do without an engine that says its index is complete, but does not find entries.
+
+        Raises:
+            StorageError: The query engine is demanded.
+        """
+        reason = "the query engine does not find entries that exist, as on a cluster without a"
+        reason += " search coordinator"
+        if self._demanded:
+            raise StorageError(f"Redis: {reason} (search='plain' does without it)")
+        with self._lock:
+            if self.mode != "plain":
+                self.mode = "plain"
+                _logger.warning("Redis storage: %s; searches are done in the mode 'plain'", reason)
 
     def _decide(self, mode: Mode, reason: str = "") -> None:
         with self._lock:
