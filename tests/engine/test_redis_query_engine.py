@@ -847,6 +847,27 @@ def test_a_cluster_whose_nodes_search_for_themselves_is_searched_here(start_clus
 
 
 @pytest.mark.query_engine
+@pytest.mark.parametrize("search", ["auto", "query-engine"])
+def test_a_full_redis_without_an_index_is_searched_here(start_redis, search):
+    server = start_redis(query_engine=True)
+    storage = RedisStorage(url=server.url, search=search)
+    with server.client() as client:
+        plain = RedisStorage(sync_client=client, search="plain")
+        plain.store(entry())
+        client.config_set("maxmemory", "1mb")
+        assert storage.search(EAST, *SCOPE, 0.9).entry.id == "1"
+        assert storage.find_exact("prompt 1", *SCOPE)[0].id == "1"
+        assert storage.search_mode is None
+        client.config_set("maxmemory", "0")
+        deadline = time.monotonic() + 10
+        while storage.search_mode is None:
+            assert storage.search(EAST, *SCOPE, 0.9).entry.id == "1"
+            assert time.monotonic() < deadline
+    assert storage.search_mode == "query-engine"
+    storage.close()
+
+
+@pytest.mark.query_engine
 def test_processes_that_begin_at_once_share_an_index(on_engine, redis_url, redis_prefix):
     on_engine.store(entry())
 

@@ -19,7 +19,7 @@ from redis.exceptions import (
 
 from langcache.engine.index import TIE, best_rows, row_numbers
 from langcache.engine.storage.base import has_attributes
-from langcache.engine.storage.errors import StorageError
+from langcache.engine.storage.errors import StorageError, StorageFullError
 from langcache.engine.storage.redis._codec import (
     DamagedError,
     index_number,
@@ -71,6 +71,7 @@ _LOOK_AGAIN_SECONDS = 0.25
 # How many of a namespace's last entries are looked at when the index has none of a scope.
 _SAMPLE = 200
 _MOST_COVERED = 10_000
+_MOST_WARNINGS = 10
 _TRUSTED_SECONDS = 5.0
 
 _logger = logging.getLogger("langcache.engine")
@@ -130,7 +131,7 @@ class QueryEngine:
         self._lock = threading.Lock()
         self.mode: Mode | None = None
         """How searches are done, or None as long as that is not known."""
-        self._warned = False
+        self._warnings: set[str] = set()
         # By dimensions.
         self._seen: dict[int, _Seen] = {}
         # The tokens of scopes that the index is known to have entries of.
@@ -176,6 +177,12 @@ class QueryEngine:
             yield from self._connection.attempt(b"FT.DROPINDEX", name)
             info = yield from self._create(name, dimensions)
         if isinstance(info, ResponseError):
+            if isinstance(storage_error(info), StorageFullError):
+                # No reason for a search to fail: the entries can be compared here.
+                self._warn("there is no memory for the search index of Redis")
+                until = time.monotonic() + _LOOK_AGAIN_SECONDS
+                self._seen[dimensions] = _Seen(False, until, breaks)
+                return False
             return self._do_without(info)
         if not self._is_as_wanted(info, dimensions):
             raise StorageError(
@@ -405,11 +412,7 @@ class QueryEngine:
         for warning in map(_text, facts.get(b"warning") or ()):
             if "timeout" in warning.lower():
                 raise StorageError("Redis: the query engine stopped before the end of a search")
-            if not self._warned:
-                self._warned = True
-                _logger.warning(
-                    "the query engine of Redis may find less than there is: %s", warning
-                )
+            self._warn(f"the query engine of Redis may find less than there is: {warning}")
         results = [pairs(result) for result in facts.get(b"results", [])]
         return [(result[b"id"], pairs(result.get(b"extra_attributes"))) for result in results]
 
@@ -517,6 +520,11 @@ class QueryEngine:
             raise storage_error(error)
         self._decide("plain", f" ({storage_error(error)})")
         return False
+
+    def _warn(self, text: str) -> None:
+        if text not in self._warnings and len(self._warnings) < _MOST_WARNINGS:
+            self._warnings.add(text)
+            _logger.warning(text)
 
     def _distrust(self) -> None:
         """Do without an engine that says its index is complete, but does not find entries.
