@@ -349,7 +349,9 @@ def test_a_configured_cache_wins_over_one_of_the_same_id_that_was_created():
 
 
 class SharedStorage(StorageBackend):
-    """A storage that is not the process's own, for all that the server knows."""
+    """A storage that other processes may change, for all that the server knows."""
+
+    is_shared = True
 
     def __init__(self):
         self.entries_of = InMemoryStorage()

@@ -2,6 +2,7 @@ import httpx
 import pytest
 from langcache_mockserver import MockServer, Settings, SettingsError
 from langcache_mockserver.http import limits, validation
+from langcache_mockserver.http.documents import CONTRACT
 
 HEADERS = {"authorization": "Bearer k"}
 BROKEN = {
@@ -85,9 +86,9 @@ def test_a_limit_that_there_is_not_is_refused(setting):
 
 
 def test_relaxing_leaves_the_contract_itself_as_it_is():
-    published = validation.request_schemas(validation.CONTRACT)
-    relaxed = validation.request_schemas(validation.CONTRACT, limits.LIMITS)
+    published = validation.request_schemas(CONTRACT)
+    relaxed = validation.request_schemas(CONTRACT, limits.LIMITS)
     entry = {"prompt": "p" * 1025, "response": "r"}
     assert relaxed["SetRequest"].is_valid(entry)
     assert not published["SetRequest"].is_valid(entry)
-    assert not validation.request_schemas(validation.CONTRACT)["SetRequest"].is_valid(entry)
+    assert not validation.request_schemas(CONTRACT)["SetRequest"].is_valid(entry)
