@@ -191,10 +191,10 @@ def test_a_file_that_is_no_recording_is_refused_by_its_line(tmp_path, line):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"record": "f", "replay": "f"}, "replay: must not come with record"),
+        ({"record": "f", "replay": "f"}, "replay: must not be set with record"),
         ({"record": "f"}, "upstream: must be a URL of http or https"),
         ({"record": "f", "upstream": "x://me:pw@host"}, "upstream: must be a URL"),
-        ({"upstream": "http://host"}, "record: must be given with upstream"),
+        ({"upstream": "http://host"}, "record: is required with upstream"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(options, message):

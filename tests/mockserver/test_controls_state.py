@@ -76,7 +76,7 @@ def test_many_entries_are_embedded_in_few_batches():
 
 
 def test_an_entry_without_a_cache_is_refused_and_nothing_is_stored(server, http):
-    with pytest.raises(ValueError, match=r"entries\[0\]\.cacheId: must be given"):
+    with pytest.raises(ValueError, match=r"entries\[0\]\.cacheId: is required"):
         server.seed(ENTRIES)
     assert server.dump()["caches"] == []
 
@@ -107,11 +107,11 @@ def test_seeding_over_http(server, http, form):
 @pytest.mark.parametrize(
     ("body", "field", "message"),
     [
-        ({"entries": [{"prompt": "p"}]}, "entries[0].response", "is missing"),
+        ({"entries": [{"prompt": "p"}]}, "entries[0].response", "is required"),
         ({"entries": [ENTRIES[1], {**ENTRIES[1], "prompt": ""}]}, "entries[1].prompt", "at least"),
         ({"entries": [{**ENTRIES[0], "ttlMillis": 0}]}, "entries[0].ttlMillis", ""),
-        ({"entries": ENTRIES}, "entries[0].cacheId", "is missing"),
-        ({}, "entries", "is missing"),
+        ({"entries": ENTRIES}, "entries[0].cacheId", "is required"),
+        ({}, "entries", "is required"),
     ],
 )
 def test_a_bad_entry_is_a_400_that_names_the_field(

@@ -98,10 +98,10 @@ def test_it_stops_when_the_block_fails(minilm):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"port": 65536}, "port: must be from 0 to 65535, is 65536"),
-        ({"default_threshold": 1.1}, "default_threshold: must be from 0 to 1, is 1.1"),
-        ({"max_body_bytes": 0}, "max_body_bytes: must be at least 1, is 0"),
-        ({"host": ""}, "host: must not be empty, is ''"),
+        ({"port": 65536}, "port: must be from 0 to 65535, got 65536"),
+        ({"default_threshold": 1.1}, "default_threshold: must be from 0 to 1, got 1.1"),
+        ({"max_body_bytes": 0}, "max_body_bytes: must be at least 1, got 0"),
+        ({"host": ""}, "host: must not be empty, got ''"),
     ],
 )
 def test_an_option_that_breaks_its_rule_is_named(options, message):

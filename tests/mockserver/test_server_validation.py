@@ -26,60 +26,60 @@ def send(client, cache_path, operation, content, headers=JSON):
 
 def cases():
     for operation in (SET, *SEARCHES):
-        yield operation, {"prompt": ""}, "prompt", "minLength", "at least 1 characters, has 0"
+        yield operation, {"prompt": ""}, "prompt", "minLength", "at least 1 characters, got 0"
         too_long = {"prompt": "secret" * 171}
-        yield operation, too_long, "prompt", "maxLength", "at most 1024 characters, has 1026"
-        yield operation, {"prompt": 5}, "prompt", "type", "of type string, is 5"
-        yield operation, {"prompt": None}, "prompt", "type", "of type string, is null"
-        yield operation, {"prompt": ...}, "prompt", "required", "must be given, is missing"
-    yield SET, {"response": ...}, "response", "required", "must be given, is missing"
-    yield SET, {"response": ["secret"]}, "response", "type", "of type string, has 1 items"
-    yield SET, {"ttlMillis": 0}, "ttlMillis", "minimum", "at least 1, is 0"
-    yield SET, {"ttlMillis": -1}, "ttlMillis", "minimum", "at least 1, is -1"
-    yield SET, {"ttlMillis": 31_556_952_001}, "ttlMillis", "maximum", "at most 31556952000, is"
-    yield SET, {"ttlMillis": 1e300}, "ttlMillis", "maximum", "is 1e+300"
-    yield SET, {"ttlMillis": 10**308}, "ttlMillis", "maximum", "is a number of 309 characters"
-    yield SET, {"ttlMillis": 1.5}, "ttlMillis", "type", "of type integer, is 1.5"
-    yield SET, {"ttlMillis": "1"}, "ttlMillis", "type", "of type integer, has 1 characters"
-    yield SET, {"ttlMillis": True}, "ttlMillis", "type", "of type integer, is a boolean"
+        yield operation, too_long, "prompt", "maxLength", "at most 1024 characters, got 1026"
+        yield operation, {"prompt": 5}, "prompt", "type", "of type string, got 5"
+        yield operation, {"prompt": None}, "prompt", "type", "of type string, got null"
+        yield operation, {"prompt": ...}, "prompt", "required", "is required"
+    yield SET, {"response": ...}, "response", "required", "is required"
+    yield SET, {"response": ["secret"]}, "response", "type", "of type string, got 1 items"
+    yield SET, {"ttlMillis": 0}, "ttlMillis", "minimum", "at least 1, got 0"
+    yield SET, {"ttlMillis": -1}, "ttlMillis", "minimum", "at least 1, got -1"
+    yield SET, {"ttlMillis": 31_556_952_001}, "ttlMillis", "maximum", "at most 31556952000, got"
+    yield SET, {"ttlMillis": 1e300}, "ttlMillis", "maximum", "got 1e+300"
+    yield SET, {"ttlMillis": 10**308}, "ttlMillis", "maximum", "got a number of 309 characters"
+    yield SET, {"ttlMillis": 1.5}, "ttlMillis", "type", "of type integer, got 1.5"
+    yield SET, {"ttlMillis": "1"}, "ttlMillis", "type", "of type integer, got 1 characters"
+    yield SET, {"ttlMillis": True}, "ttlMillis", "type", "of type integer, got a boolean"
     value = {"attributes": {"topic": "a,secret"}}
-    yield SET, value, "attributes.topic", "pattern", "match ^[^,]*$, has 8 characters"
+    yield SET, value, "attributes.topic", "pattern", "match ^[^,]*$, got 8 characters"
     value = {"attributes": {"topic": "x" * 501}}
-    yield SET, value, "attributes.topic", "maxLength", "at most 500 characters, has 501"
+    yield SET, value, "attributes.topic", "maxLength", "at most 500 characters, got 501"
     value = {"attributes": {"topic": ""}}
-    yield SET, value, "attributes.topic", "minLength", "at least 1 characters, has 0"
+    yield SET, value, "attributes.topic", "minLength", "at least 1 characters, got 0"
     for operation in VALID:
         unknown = {"promt": "secret"}
-        yield operation, unknown, "promt", "additionalProperties", "the name has 5 characters"
+        yield operation, unknown, "promt", "additionalProperties", "a name of 5 characters"
         unknown = {"secret secret": 1}
-        yield operation, unknown, "*", "additionalProperties", "the name has 13 characters"
-        yield operation, {"attributes": []}, "attributes", "type", "of type object, has 0 items"
+        yield operation, unknown, "*", "additionalProperties", "a name of 13 characters"
+        yield operation, {"attributes": []}, "attributes", "type", "of type object, got 0 items"
         six = {"attributes": {f"name{n}": "v" for n in range(6)}}
-        yield operation, six, "attributes", "maxProperties", "at most 5 members, has 6"
+        yield operation, six, "attributes", "maxProperties", "at most 5 members, got 6"
         for name in ("", "x" * 33, "secret name", "secret\n", "é", "secret.x"):
-            message = f"must match ^[a-zA-Z0-9_-]{{1,32}}$, one has {len(name)} characters"
+            message = f"must match ^[a-zA-Z0-9_-]{{1,32}}$, got {len(name)} characters"
             named = {"attributes": {name: "v"}}
             yield operation, named, "attributes", "propertyNames", message
         value = {"attributes": {"topic": 1}}
-        yield operation, value, "attributes.topic", "type", "of type string, is 1"
-    yield DELETE, {"attributes": ...}, "attributes", "required", "must be given, is missing"
+        yield operation, value, "attributes.topic", "type", "of type string, got 1"
+    yield DELETE, {"attributes": ...}, "attributes", "required", "is required"
     for operation in SEARCHES:
         field = "similarityThreshold"
-        yield operation, {field: -0.001}, field, "minimum", "at least 0, is -0.001"
-        yield operation, {field: 1.001}, field, "maximum", "at most 1, is 1.001"
-        yield operation, {field: "0.9"}, field, "type", "of type number, has 3 characters"
+        yield operation, {field: -0.001}, field, "minimum", "at least 0, got -0.001"
+        yield operation, {field: 1.001}, field, "maximum", "at most 1, got 1.001"
+        yield operation, {field: "0.9"}, field, "type", "of type number, got 3 characters"
         field = "maxResults"
-        yield operation, {field: 0}, field, "minimum", "at least 1, is 0"
-        yield operation, {field: 2**31}, field, "maximum", "at most 2147483647, is 2147483648"
-        yield operation, {field: 1.5}, field, "type", "of type integer, is 1.5"
+        yield operation, {field: 0}, field, "minimum", "at least 1, got 0"
+        yield operation, {field: 2**31}, field, "maximum", "at most 2147483647, got 2147483648"
+        yield operation, {field: 1.5}, field, "type", "of type integer, got 1.5"
         field = "searchStrategies"
-        yield operation, {field: []}, field, "minItems", "at least 1 items, has 0"
-        yield operation, {field: "exact"}, field, "type", "of type array, has 5 characters"
+        yield operation, {field: []}, field, "minItems", "at least 1 items, got 0"
+        yield operation, {field: "exact"}, field, "type", "of type array, got 5 characters"
         value = {field: ["exact", "fuzzy"]}
-        yield operation, value, f"{field}[1]", "enum", "one of exact, semantic, has 5 characters"
-    yield CONVERSE, {"context": "secret"}, "context", "type", "of type array, has 6 characters"
-    yield CONVERSE, {"context": [""]}, "context[0]", "minLength", "at least 1 characters, has 0"
-    yield CONVERSE, {"context": ["c", {}]}, "context[1]", "type", "of type string, has 0 members"
+        yield operation, value, f"{field}[1]", "enum", "one of exact, semantic, got 5 characters"
+    yield CONVERSE, {"context": "secret"}, "context", "type", "of type array, got 6 characters"
+    yield CONVERSE, {"context": [""]}, "context[0]", "minLength", "at least 1 characters, got 0"
+    yield CONVERSE, {"context": ["c", {}]}, "context[1]", "type", "of type string, got 0 members"
 
 
 @pytest.mark.parametrize(
@@ -173,35 +173,45 @@ def test_a_large_body_with_many_broken_rules_is_refused_at_once(
 @pytest.mark.parametrize(
     ("content", "field", "rule", "message"),
     [
-        (b"", "body", "json", "must be JSON, is not at line 1 column 1"),
-        (b"{", "body", "json", "must be JSON, is not at line 1 column 2"),
-        (b'{"prompt":\n"secret" "x"}', "body", "json", "is not at line 2 column 10"),
-        (b"{'prompt': 'secret'}", "body", "json", "is not at line 1 column 2"),
-        (b'{"prompt": "secret"}{}', "body", "json", "is not at line 1 column 21"),
-        (b'\xef\xbb\xbf{"prompt": "p"}', "body", "json", "is not at line 1 column 1"),
-        (b'{"prompt": "a\nb"}', "body", "json", "is not at line 1 column 14"),
-        (b'{"similarityThreshold": NaN}', "body", "json", "must be JSON, which has no NaN"),
-        (b'{"x": -Infinity}', "body", "json", "must be JSON, which has no -Infinity"),
+        (b"", "body", "json", "must be JSON, got an error at line 1 column 1"),
+        (b"{", "body", "json", "must be JSON, got an error at line 1 column 2"),
+        (b'{"prompt":\n"secret" "x"}', "body", "json", "got an error at line 2 column 10"),
+        (b"{'prompt': 'secret'}", "body", "json", "got an error at line 1 column 2"),
+        (b'{"prompt": "secret"}{}', "body", "json", "got an error at line 1 column 21"),
+        (b'\xef\xbb\xbf{"prompt": "p"}', "body", "json", "got an error at line 1 column 1"),
+        (b'{"prompt": "a\nb"}', "body", "json", "got an error at line 1 column 14"),
+        (b'{"similarityThreshold": NaN}', "body", "json", "must be JSON, got NaN"),
+        (b'{"x": -Infinity}', "body", "json", "must be JSON, got -Infinity"),
         (b'{"maxResults": 1e999}', "body", "range", "one of 5 characters"),
         (b'{"maxResults": ' + b"9" * 310 + b"}", "body", "range", "one of 310 characters"),
         (b'{"maxResults": ' + b"9" * 9999 + b"}", "body", "range", "one of 9999 characters"),
-        (b'{"prompt": "\xff"}', "body", "encoding", "must be UTF-8, is not at byte 12"),
+        (
+            b'{"prompt": "\xff"}',
+            "body",
+            "encoding",
+            "must be UTF-8, got an invalid byte at position 12",
+        ),
         ('{"prompt": "p"}'.encode("utf-16"), "body", "encoding", "must be UTF-8"),
-        (b'{"prompt": "\xed\xa0\x80"}', "body", "encoding", "must be UTF-8, is not at byte 12"),
+        (
+            b'{"prompt": "\xed\xa0\x80"}',
+            "body",
+            "encoding",
+            "must be UTF-8, got an invalid byte at position 12",
+        ),
         (b'{"prompt": "secret", "prompt": "p"}', "prompt", "duplicate", "given once"),
         (b'{"prompt": "p", "attributes": {"a": "1", "a": "1"}}', "a", "duplicate", "given once"),
         (b'{"secret x": 1, "secret x": 1}', "*", "duplicate", "given once"),
-        (b'{"prompt": "secret\\ud800"}', "prompt", "unicode", "lone surrogate, has 7 characters"),
-        (b'{"prompt": "\\udc00\\ud800"}', "prompt", "unicode", "has 2 characters"),
+        (b'{"prompt": "secret\\ud800"}', "prompt", "unicode", "lone surrogate, got 7 characters"),
+        (b'{"prompt": "\\udc00\\ud800"}', "prompt", "unicode", "got 2 characters"),
         (b'{"prompt": "p", "attributes": {"a": "\\uDFFF"}}', "attributes.a", "unicode", "lone"),
         (b'{"prompt": "p", "attributes": {"\\ud800": "v"}}', "attributes", "unicode", "a name"),
         (b'{"prompt": "p", "\\ud800": "v"}', "body", "unicode", "a name with a lone surrogate"),
         (b"[" * 100_000, "body", "depth", "nested"),
         (b'{"prompt": ' + b"[" * 400 + b"]" * 400 + b"}", "body", "depth", "nested"),
-        (b"[]", "body", "type", "must be of type object, has 0 items"),
-        (b"null", "body", "type", "must be of type object, is null"),
-        (b'"secret"', "body", "type", "must be of type object, has 6 characters"),
-        (b"-0", "body", "type", "must be of type object, is 0"),
+        (b"[]", "body", "type", "must be of type object, got 0 items"),
+        (b"null", "body", "type", "must be of type object, got null"),
+        (b'"secret"', "body", "type", "must be of type object, got 6 characters"),
+        (b"-0", "body", "type", "must be of type object, got 0"),
     ],
 )
 def test_a_body_that_is_not_plain_json_is_refused(

@@ -160,7 +160,7 @@ def read_settings(arguments: Sequence[str] | None, environment: Mapping[str, str
             values[name] = _switch(text) if kind is bool else kind(text)
         except ValueError:
             wanted = "on or off" if kind is bool else "an integer" if kind is int else "a number"
-            parser.error(f"{origins[name]}: must be {wanted}, is {text!r}")
+            parser.error(f"{origins[name]}: must be {wanted}, got {text!r}")
     try:
         return Settings(**values)
     except SettingsError as error:

@@ -43,7 +43,7 @@ class SettingsError(ValueError):
 
     def __init__(self, setting: str, rule: str, value: object) -> None:
         self.setting = setting
-        self.problem = f"{rule}, is {value!r}"
+        self.problem = f"{rule}, got {value!r}"
         super().__init__(f"{setting}: {self.problem}")
 
 
@@ -148,12 +148,12 @@ class Settings:
             rule = "must not be on with several workers, each of which would have its own"
             raise SettingsError("test_controls", rule, self.test_controls)
         if self.record and self.replay:
-            raise SettingsError("replay", "must not come with record", self.replay)
+            raise SettingsError("replay", "must not be set with record", self.replay)
         if self.record and not re.match("https?://.", self.upstream):
             rule = "must be a URL of http or https where something is recorded"
             raise SettingsError("upstream", rule, _without_password(self.upstream))
         if self.upstream and not self.record:
-            raise SettingsError("record", "must be given with upstream", self.record)
+            raise SettingsError("record", "is required with upstream", self.record)
 
     def _check_hosting(self) -> None:
         for name, least in _LEAST.items():

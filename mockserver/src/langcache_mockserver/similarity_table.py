@@ -49,11 +49,11 @@ class SimilarityTable(FunctionEmbedder):
         cosines = np.eye(len(texts))
         for number, ((one, other), similarity) in enumerate(similarities.items(), start=1):
             if one == other:
-                raise ValueError(f"pair {number}: must be of two texts, is of the same one twice")
+                raise ValueError(f"pair {number}: must be of two texts, got the same one twice")
             if (other, one) in similarities:
-                raise ValueError(f"pair {number}: must be given once, is there in both orders")
+                raise ValueError(f"pair {number}: must be given once, got both orders")
             if not 0 <= similarity <= 1:
-                raise ValueError(f"pair {number}: must be from 0 to 1, is {similarity}")
+                raise ValueError(f"pair {number}: must be from 0 to 1, got {similarity}")
             a, b = rows[one], rows[other]
             cosines[a, b] = cosines[b, a] = 2 * similarity - 1
         self._rows = rows

@@ -65,7 +65,7 @@ def violations(operation: Operation, status: int, media_type: str, body: bytes) 
         return [f"{status}: a body of {len(body)} bytes, where none is described"] if body else []
     if media_type not in content:
         given = media_type or "missing"
-        return [f"{status}: the content type must be {', '.join(content)}, is {given[:100]}"]
+        return [f"{status}: the content type must be {', '.join(content)}, got {given[:100]}"]
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):

@@ -73,7 +73,7 @@ class Clock:
             ValueError: The seconds are below 0, or lead beyond `LAST_MOMENT`.
         """
         if not seconds >= 0:
-            raise ValueError(f"seconds: must be at least 0, is {seconds}")
+            raise ValueError(f"seconds: must be at least 0, got {seconds}")
         with self._lock:
             self._set(_check("seconds", self() + seconds))
 
@@ -99,5 +99,5 @@ class Clock:
 def _check(name: str, moment: float) -> float:
     if not 0 <= moment <= LAST_MOMENT:
         rule = f"must be a time from 0 to {LAST_MOMENT} in seconds since the epoch"
-        raise ValueError(f"{name}: {rule}, is {moment}")
+        raise ValueError(f"{name}: {rule}, got {moment}")
     return float(moment)

@@ -89,13 +89,13 @@ class Fault:
         _require(self, "status", "be from 400 to 599", lambda value: 400 <= value <= 599)
         _require(self, "retry_after", "be at least 0", lambda value: value >= 0)
         if self.retry_after is not None and self.status is None:
-            raise ValueError("retry_after: must come with a status")
+            raise ValueError("retry_after: must be set with a status")
         if self.nth is not None and (self.times, self.probability) != (None, None):
-            raise ValueError("nth: must not come with times or probability")
+            raise ValueError("nth: must not be set with times or probability")
         if self.damage is not None and self.drip_bytes is not None:
-            raise ValueError("damage: must not come with drip_bytes")
+            raise ValueError("damage: must not be set with drip_bytes")
         if not (self.status or self.latency or self.drip_bytes or self.damage):
-            rule = "must be given where there is neither latency nor drip_bytes nor damage"
+            rule = "must be set unless latency, drip_bytes or damage is"
             raise ValueError(f"status: {rule}")
 
 
@@ -227,4 +227,4 @@ class Faults:
 def _require(fault: Fault, name: str, rule: str, holds: Callable[[Any], bool]) -> None:
     value = getattr(fault, name)
     if value is not None and not holds(value):
-        raise ValueError(f"{name}: must {rule}, is {value!r}")
+        raise ValueError(f"{name}: must {rule}, got {value!r}")

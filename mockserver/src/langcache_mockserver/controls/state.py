@@ -143,7 +143,7 @@ class State:
         seeds = list(entries)
         for index, seed in enumerate(seeds):
             if "cacheId" not in seed and cache_id is None:
-                raise ValueError(f"entries[{index}].cacheId: must be given, is missing")
+                raise ValueError(f"entries[{index}].cacheId: is required")
         return self._store(self._seeded(seed, cache_id or "") for seed in seeds)
 
     def reset(self, cache_id: str | None = None) -> None:

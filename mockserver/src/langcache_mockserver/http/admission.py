@@ -36,7 +36,7 @@ class Admission:
         if self._under_way >= self._most:
             problem = ProblemError(
                 429,
-                f"the server has {self._most} requests under way, as many as it takes",
+                f"the server handles {self._most} requests at once; try again",
                 headers={"Retry-After": str(_RETRY_AFTER_SECONDS)},
             )
             await problem_response(problem, scope["path"])(scope, receive, send)

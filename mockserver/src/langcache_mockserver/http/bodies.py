@@ -108,7 +108,7 @@ def _check_media_type(request: Request) -> None:
         raise ProblemError(
             415,
             "the Content-Type header must be given once, as application/json, "
-            f"is given {len(content_types)} times",
+            f"got {len(content_types)}",
         )
     if content_types[0] != b"application/json":
         _check_parameters(content_types[0])

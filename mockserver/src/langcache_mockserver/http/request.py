@@ -44,14 +44,10 @@ def bearer_token(request: Request) -> str:
     if not headers:
         raise unauthorized("the Authorization header is missing")
     if len(headers) > 1:
-        raise unauthorized(
-            f"the Authorization header must be given once, is given {len(headers)} times"
-        )
+        raise unauthorized(f"the Authorization header must be given once, got {len(headers)}")
     match = _BEARER.fullmatch(headers[0])
     if match is None:
-        raise unauthorized(
-            "the Authorization header must be 'Bearer <key>' with a key that is not empty"
-        )
+        raise unauthorized("the Authorization header must be 'Bearer <key>' with a non-empty key")
     return match[1].decode()
 
 
@@ -92,7 +88,7 @@ def decode_id(segment: str, parameter: str) -> str:
             raise ValueError
         return unquote_to_bytes(segment.encode("latin-1")).decode()
     except ValueError:  # UnicodeDecodeError is one, too
-        message = f"must be percent-encoded UTF-8, has {len(segment)} characters"
+        message = f"must be percent-encoded UTF-8, got {len(segment)} characters"
         raise invalid(FieldError(parameter, "encoding", message)) from None
 
 

@@ -93,7 +93,7 @@ class Routing:
         endpoint = node.endpoints.get(scope["method"])
         if endpoint is None:
             allowed = ", ".join(sorted(node.endpoints))
-            raise ProblemError(405, f"the path has {allowed}", headers={"Allow": allowed})
+            raise ProblemError(405, f"method: must be one of {allowed}", headers={"Allow": allowed})
         return endpoint
 
 

@@ -116,9 +116,10 @@ def _parse(body: bytes) -> object:
     try:
         return _DECODER.decode(body.decode())
     except UnicodeDecodeError as error:
-        raise _invalid_body("encoding", f"must be UTF-8, is not at byte {error.start}") from None
+        message = f"must be UTF-8, got an invalid byte at position {error.start}"
+        raise _invalid_body("encoding", message) from None
     except json.JSONDecodeError as error:
-        message = f"must be JSON, is not at line {error.lineno} column {error.colno}"
+        message = f"must be JSON, got an error at line {error.lineno} column {error.colno}"
         raise _invalid_body("json", message) from None
     except RecursionError:
         raise _invalid_body("depth", "must not be nested so deeply") from None
@@ -134,14 +135,14 @@ def _unambiguous(pairs: list[tuple[str, object]]) -> dict[str, object]:
         seen: set[str] = set()
         for name, _ in pairs:
             if name in seen:
-                message = "must be given once, is given more than once"
+                message = "must be given once, got more than one"
                 raise invalid(FieldError(spell([name]), "duplicate", message))
             seen.add(name)
     return members
 
 
 def _refuse_constant(name: str) -> object:
-    raise _invalid_body("json", f"must be JSON, which has no {name}")
+    raise _invalid_body("json", f"must be JSON, got {name}")
 
 
 def _finite(text: str) -> float:
@@ -166,7 +167,7 @@ _DECODER = json.JSONDecoder(
 
 
 def _out_of_range(text: str) -> ProblemError:
-    message = f"must have numbers within the range of a double, has one of {len(text)} characters"
+    message = f"numbers must be within the range of a double, got one of {len(text)} characters"
     return _invalid_body("range", message)
 
 
@@ -223,7 +224,7 @@ def _lone_surrogates(value: object) -> Iterator[FieldError]:
         elif isinstance(item, dict):
             for name, child in cast("dict[str, object]", item).items():
                 if not _is_text(name):
-                    message = f"must not have a name with a lone surrogate, one {_size(name)}"
+                    message = f"must not have a name with a lone surrogate, {_size(name)}"
                     yield FieldError(path_of(at), "unicode", message)
                 found.append((at, name, child))
 
@@ -244,13 +245,13 @@ def broken_rules(error: ValidationError) -> Iterator[tuple[list[str | int], str,
     """
     path, rule, limit = error.instance_path, error.kind.name, error.kind.value
     if rule == "required":
-        yield [*path, limit], rule, "must be given, is missing"
+        yield [*path, limit], rule, "is required"
     elif rule == "additionalProperties":
         for name in limit:
-            message = f"must not be given: no such field, the name {_size(name)}"
+            message = f"unknown field, a name of {len(name)} characters"
             yield [*path, name], rule, message
     elif rule == "propertyNames":
-        message = f"the name of every member {_rule(limit)}, one {_size(limit.instance)}"
+        message = f"the name of each member {_rule(limit)}, {_size(limit.instance)}"
         yield path, rule, message
     else:
         yield path, rule, f"{_rule(error)}, {_size(error.instance)}"
@@ -266,15 +267,15 @@ def _rule(error: ValidationError) -> str:
 def _size(value: object) -> str:
     """Say how large a value is, or of what kind, without giving it away."""
     if value is None or isinstance(value, bool):
-        return "is null" if value is None else "is a boolean"
+        return "got null" if value is None else "got a boolean"
     if isinstance(value, int | float):
         number = repr(value)
-        return f"is {number}" if len(number) <= 32 else f"is a number of {len(number)} characters"
+        return f"got {number}" if len(number) <= 32 else f"got a number of {len(number)} characters"
     if isinstance(value, str):
-        return f"has {len(value)} characters"
+        return f"got {len(value)} characters"
     if isinstance(value, list):
-        return f"has {len(cast('list[object]', value))} items"
-    return f"has {len(cast('dict[str, object]', value))} members"
+        return f"got {len(cast('list[object]', value))} items"
+    return f"got {len(cast('dict[str, object]', value))} members"
 
 
 def spell(path: Sequence[str | int]) -> str:

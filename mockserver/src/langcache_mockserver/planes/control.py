@@ -139,9 +139,9 @@ def _flag(request: Request, name: str) -> bool:
     values = request.query_params.getlist(name)
     if values in ([], ["false"], ["true"]):
         return values == ["true"]
-    message = f"must be given once, as true or false, is given {len(values)} times"
+    message = f"must be given once, as true or false, got {len(values)}"
     if len(values) == 1:
-        message = f"must be one of true, false, has {len(values[0])} characters"
+        message = f"must be one of true, false, got {len(values[0])} characters"
     raise invalid(FieldError(name, "enum", message))
 
 

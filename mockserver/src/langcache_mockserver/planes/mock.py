@@ -230,13 +230,13 @@ def _query(request: Request, **kinds: Callable[[str], Any]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, text in request.query_params.items():
         if name not in kinds:
-            message = f"must be one of {', '.join(kinds)}, is a name of {len(name)} characters"
+            message = f"must be one of {', '.join(kinds)}, got a name of {len(name)} characters"
             raise invalid(FieldError("query", "additionalProperties", message))
         try:
             values[name] = kinds[name](text)
         except ValueError:
             kind = kinds[name].__name__.strip("_")
-            message = f"must be a value of type {kind}, has {len(text)} characters"
+            message = f"must be of type {kind}, got {len(text)} characters"
             raise invalid(FieldError(name, "type", message)) from None
     return values
 
