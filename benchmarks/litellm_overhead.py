@@ -1,8 +1,8 @@
-"""Microseconds that a cache adds to a completion of LiteLLM's: a miss, a hit, none at all.
+"""Measures how many microseconds a cache adds to a LiteLLM completion, on a miss and on a hit.
 
-Compares the semantic cache with LiteLLM's own in-memory cache, which knows equal requests only,
-and with no cache. The model answers at once (`mock_response`), so what remains is LiteLLM and the
-cache. Rounds alternate, and the median of a call is reported.
+Compares the semantic cache with LiteLLM's in-memory cache, which finds identical requests only,
+and with no cache. The model responds at once (`mock_response`), so the time is that of LiteLLM and
+the cache. Rounds alternate between the caches; the result is the median of a call.
 
     uv run --isolated --extra litellm benchmarks/litellm_overhead.py
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 TOPICS = ("bread", "cheese", "a kite", "a raft", "soap", "glue", "a drum", "ink", "a lamp", "jam")
-# As many as a cache of some use has.
+# Entries in each cache.
 STORED = 1000
 
 
@@ -88,8 +88,8 @@ def semantic_cache() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calls", type=int, default=100, help="calls of a round (100)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds (5)")
+    parser.add_argument("--calls", type=int, default=100, help="calls in each round (100)")
+    parser.add_argument("--rounds", type=int, default=5, help="number of rounds (5)")
     options = parser.parse_args()
 
     caches: dict[str, object] = {"no cache": None}

@@ -143,7 +143,7 @@ class SingleFlight(Generic[_T]):
                 self._flights_like(begun)[key] = begun
                 return begun, True
             if flight in _computing.get():
-                raise RuntimeError("a computation must not ask for its own key")
+                raise RuntimeError("a computation must not ask for the very thing it computes")
             flight.waiters += 1
             return flight, False
 

@@ -163,13 +163,14 @@ class SemanticCache:
             "connection_kwargs": connection_kwargs,
         }
         if not wants_redis(redis_arguments):
-            made = InMemoryStorage(clock=clock) if storage is None else storage
+            self._storage = InMemoryStorage(clock=clock) if storage is None else storage
         elif storage is None:
-            made = _redis_storage(redis_client, redis_url, connection_kwargs, overwrite, clock)
+            self._storage = _redis_storage(
+                redis_client, redis_url, connection_kwargs, overwrite, clock
+            )
         else:
             raise ValueError("storage: must not be given with arguments for Redis")
         self._owns_storage = storage is None
-        self._storage = made
         try:
             self._check_declared(overwrite)
             self._vectorizer = create_embedder("minilm" if vectorizer is None else vectorizer)
@@ -1050,14 +1051,10 @@ class SemanticCache:
         prompt = computation.lookup.prompt
         entry_id = _entry_id(prompt, computation.attributes)
         entry = yield from call(self._storage.get, self._storage.aget, self._name, entry_id)
-        if (
-            entry is None
-            or entry.prompt != prompt
-            or entry.attributes != computation.attributes
-            or entry.scope != self._scope
-        ):
+        if entry is None or entry.scope != self._scope:
             return None
-        return entry.response
+        is_same = entry.prompt == prompt and entry.attributes == computation.attributes
+        return entry.response if is_same else None
 
     def _keep_computed(
         self, computation: _Computation, embedding: NDArray[np.float32], response: str
@@ -1138,9 +1135,9 @@ class SemanticCache:
         return unit_vector(field, vector, self._vectorizer.dimensions)
 
     def _similarity_threshold(self, distance_threshold: float | None) -> float:
-        if distance_threshold is None:
-            return 1.0 - self._distance_threshold / 2.0
-        return 1.0 - _checked_distance(distance_threshold) / 2.0
+        given = distance_threshold
+        distance = self._distance_threshold if given is None else _checked_distance(given)
+        return 1.0 - distance / 2.0
 
     def _attributes(self, filters: Mapping[str, Any] | None) -> dict[str, str]:
         """Return filters as they are stored, sorted by name."""

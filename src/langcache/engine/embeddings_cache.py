@@ -220,13 +220,12 @@ class EmbeddingsCache:
         given = cast("object", items)
         if not isinstance(given, (list, tuple)):
             raise TypeError(f"items: must be a list of dicts, got {kind(given)}")
-        lifetime = checked_ttl(ttl)
+        lifetime = checked_ttl(ttl) or self._ttl
         records = [
             _checked_item(f"items[{position}]", item)
             for position, item in enumerate(cast("Sequence[object]", given))
         ]
         now = self._clock()
-        lifetime = self._ttl if lifetime is None else lifetime
         for record in records:
             record.inserted_at = now
             record.expires_at = math.inf if lifetime is None else now + lifetime

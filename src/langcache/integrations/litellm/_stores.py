@@ -48,8 +48,8 @@ class Store(ABC):
         """Store an answer for `ttl` seconds; None means without expiry."""
 
     @abstractmethod
-    def ping(self) -> None:
-        """Raise an error unless the storage answers."""
+    def ping(self) -> bool:
+        """Return True, or raise an error if the storage does not answer."""
 
 
 class EngineStore(Store):
@@ -105,8 +105,8 @@ class EngineStore(Store):
             )
         )
 
-    def ping(self) -> None:
-        self._storage.namespace_size(self._namespace)
+    def ping(self) -> bool:
+        return self._storage.namespace_size(self._namespace) >= 0
 
 
 class ServiceStore(Store):
@@ -158,8 +158,9 @@ class ServiceStore(Store):
             timeout_ms=self._timeout_ms,
         )
 
-    def ping(self) -> None:
+    def ping(self) -> bool:
         self._search(_NO_PROMPT, "0" * 32, 0)
+        return True
 
 
 def open_storage(storage: str, redis: RedisAddress) -> StorageBackend:

@@ -23,7 +23,7 @@ from langcache.integrations.litellm._worker_pool import WorkerPool
 from langcache.integrations.litellm.statistics import Counters, Statistics
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
     from langcache.engine import Embedder
     from langcache.integrations.litellm._pending_calls import PendingCalls
@@ -203,7 +203,7 @@ class LangCacheSemanticCache(BaseCache):
 
     async def ping(self) -> bool:
         """Return whether the storage answers within the budget."""
-        return await self._workers.arun(self._answers) or False
+        return await self._workers.arun(self._store.ping) or False
 
     async def test_connection(self) -> dict[str, str]:
         """Return `{"status": "success" or "failed", "message": ...}`."""
@@ -215,10 +215,6 @@ class LangCacheSemanticCache(BaseCache):
         """Close a storage that the cache opened itself. The cache cannot be used afterwards."""
         if self._opened:
             self._opened.close()
-
-    def _answers(self) -> bool:
-        self._store.ping()
-        return True
 
     def _read(self, key: str, arguments: Mapping[str, Any]) -> Question | None:
         # LiteLLM looks up the embedding of one input with nothing but its key.
@@ -250,8 +246,7 @@ class LangCacheSemanticCache(BaseCache):
         # The most common hit avoids the switch to another thread.
         found = _readable(self._store.find_at_once(question))
         if not found:
-            find = partial(self._find, question)
-            found = yield from call(self._workers.run, self._workers.arun, find)
+            found = yield from self._work(partial(self._find, question))
         if not found:
             self._counters.add("misses")
             return None
@@ -287,8 +282,7 @@ class LangCacheSemanticCache(BaseCache):
         if pending:
             pending.resolve(question.id, answer)
         try:
-            keep = partial(self._keep, question, answer, ttl)
-            yield from call(self._workers.run, self._workers.arun, keep)
+            yield from self._work(partial(self._keep, question, answer, ttl))
         finally:
             if pending:
                 pending.finish(question.id)
@@ -296,6 +290,9 @@ class LangCacheSemanticCache(BaseCache):
     def _keep(self, question: Question, answer: Answer, ttl: float | None) -> None:
         self._store.keep(question, answer, ttl)
         self._counters.add("stores")
+
+    def _work(self, work: Callable[[], _T]) -> Steps[_T | None]:
+        return call(self._workers.run, self._workers.arun, work)
 
     def _run(self, steps: Steps[_T]) -> _T | None:
         try:
