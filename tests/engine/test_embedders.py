@@ -1,4 +1,4 @@
-"""Embedders other than MiniLM: made of a function, of another package, or chosen by a name."""
+"""Embedders other than MiniLM: from a function or another package, and by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""EmbeddingsCache as its users see it, in both forms, and the embedder that uses one."""
+"""EmbeddingsCache through its public methods, sync and async, and CachedEmbedder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Clock:
 
 
 class Awaited:
-    """Calls the asynchronous twin of each method."""
+    """A cache whose methods call their asynchronous twins."""
 
     def __init__(self, cache):
         self._cache = cache
@@ -50,7 +50,7 @@ def clock():
 
 @pytest.fixture(params=["memory", "redis"])
 def place(request):
-    """The arguments that say where entries are kept."""
+    """The arguments that select the storage."""
     if request.param == "memory":
         return {}
     client = request.getfixturevalue("own_redis_client")
@@ -351,7 +351,7 @@ def test_it_is_a_context_manager_in_both_forms():
 
 
 class CacheMachine(RuleBasedStateMachine):
-    """Does the same to a cache and to a dict, and compares what they answer."""
+    """Applies the same operations to a cache and to a dict, and compares the results."""
 
     contents = st.sampled_from(["a", "b", b"a", "61", ""])
     models = st.sampled_from(["m", "n"])
@@ -366,7 +366,7 @@ class CacheMachine(RuleBasedStateMachine):
 
     @staticmethod
     def id(content, model):
-        # By design, bytes are the same as the text of their hex.
+        # By design, bytes are equal to the text of their hexadecimal form.
         return (content.hex() if isinstance(content, bytes) else content), model
 
     def expiry(self, ttl):
@@ -438,7 +438,7 @@ def test_threads_at_once_lose_nothing():
     assert cache.statistics.hits == 800
 
 
-# The embedder that remembers.
+# CachedEmbedder
 
 
 class LengthEmbedder:

@@ -1,4 +1,4 @@
-"""What docs/engine.md shows is what happens."""
+"""The examples in docs/engine.md work as shown."""
 
 from __future__ import annotations
 

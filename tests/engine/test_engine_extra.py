@@ -1,4 +1,4 @@
-"""What happens without the packages of the extra."""
+"""The engine without the packages of its extra."""
 
 from __future__ import annotations
 

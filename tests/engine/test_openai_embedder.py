@@ -1,4 +1,4 @@
-"""The embedder behind an HTTP endpoint, against a real one on the loopback interface."""
+"""OpenAIEmbedder against a real endpoint on the loopback interface."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def vector_of(text):
 
 
 def embeddings(texts):
-    """The endpoint's answer, backwards: only the index tells whose vector it is."""
+    """The endpoint's response in reverse order: only the index identifies the text of a vector."""
     items = [
         {"object": "embedding", "index": index, "embedding": vector_of(text)}
         for index, text in enumerate(texts)
@@ -33,7 +33,7 @@ def embeddings(texts):
 
 
 class Endpoint:
-    """Answers with `answers`, one after the other, then with vectors; keeps what was sent.
+    """Returns each of `answers` once, then vectors; records the requests.
 
     An answer is (status, JSON or bytes) or (status, JSON or bytes, headers); None closes the
     connection.
@@ -108,7 +108,7 @@ def unit(*rows):
     return array / np.linalg.norm(array, axis=1, keepdims=True)
 
 
-# What is sent and what comes back
+# Requests and responses
 
 
 def test_texts_become_vectors_of_unit_length_in_their_order(make):

@@ -39,7 +39,7 @@ def embedder():
 
 @pytest.fixture
 def url(redis_url, redis_prefix):
-    """The URL; a cache of the name of `redis_prefix` is gone after the test."""
+    """The URL. A cache named `redis_prefix` is removed after the test."""
     yield redis_url
     arguments = {"vectorizer": embedder(), "redis_url": redis_url, "overwrite": True}
     with SemanticCache(redis_prefix, **arguments) as cache:

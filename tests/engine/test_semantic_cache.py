@@ -1,4 +1,4 @@
-"""SemanticCache as its users see it, in both forms, on several storage backends."""
+"""SemanticCache through its public methods, sync and async, on several storage backends."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Clock:
 
 
 class WordEmbedder:
-    """The mean of a random direction for each word, so prompts with common words are near."""
+    """The mean of a random vector for each word, so that prompts with common words are similar."""
 
     dimensions = 16
 
@@ -71,7 +71,7 @@ class WordEmbedder:
 
 
 class CoreStorage(StorageBackend):
-    """The abstract methods and nothing else."""
+    """A backend with only the abstract methods."""
 
     def __init__(self, clock):
         self._clock = clock
@@ -116,7 +116,7 @@ class CoreStorage(StorageBackend):
 
 
 class Awaited:
-    """Calls the asynchronous twin of each method."""
+    """A cache whose methods call their asynchronous twins."""
 
     def __init__(self, cache):
         self._cache = cache
@@ -154,7 +154,7 @@ on_every_storage = pytest.mark.parametrize("storage", ["memory", "core", "sqlite
 
 @pytest.fixture(params=["sync", "async"])
 def make(request, storage, clock):
-    """Makes caches on one storage backend, in both forms."""
+    """Creates caches on one storage backend, sync or async."""
 
     def make(**options):
         options = {
@@ -179,7 +179,7 @@ def responses(hits):
     return [hit["response"] for hit in hits]
 
 
-# Storing and finding.
+# Stores and lookups
 
 
 @on_every_storage
@@ -277,7 +277,7 @@ def test_return_fields_narrow_the_hit_but_the_key_is_always_there(cache):
     assert len(cache.check(PROMPT, return_fields=[])[0]) == 8
 
 
-# Vectors and distances.
+# Vectors and distances
 
 
 def test_a_given_vector_beats_the_prompt_and_nothing_is_embedded(make):
@@ -323,7 +323,7 @@ def test_a_vector_of_any_length_will_do(cache, scale):
     assert hit["vector_distance"] == pytest.approx(0, abs=1e-6)
 
 
-# Filters.
+# Filters
 
 
 @on_every_storage
@@ -391,7 +391,7 @@ def test_a_filtered_check_returns_the_best_of_all_that_match(rows, limit, least,
     assert [hit["vector_distance"] for hit in hits] == pytest.approx(expected, abs=1e-5)
 
 
-# Time to live.
+# Time to live
 
 
 def test_entries_live_for_the_default_ttl_or_their_own(make, clock):
@@ -472,7 +472,7 @@ def test_expire_without_any_ttl_does_nothing(cache, clock):
     assert not cache.check("one")
 
 
-# Changing and removing.
+# Changes and removal
 
 
 @on_every_storage
@@ -587,7 +587,7 @@ def test_a_given_storage_is_left_open():
     assert not storage.closed
 
 
-# Bad input.
+# Bad input
 
 VECTOR = [1.0] + [0.0] * 15
 
@@ -792,7 +792,7 @@ def test_any_text_can_be_stored(cache):
     assert (hit["prompt"], hit["response"], hit["user"]) == (text, text, text)
 
 
-# With the real model.
+# With the real model
 
 
 @pytest.fixture(scope="module")
@@ -821,13 +821,13 @@ def test_sync_and_async_answer_alike(minilm):
     assert asyncio.run(cache.acheck(**query)) == cache.check(**query)
 
 
-# Against a plain model, and all at once.
+# Against a plain model, and concurrently
 
 _DIRECTIONS = 6
 
 
 class DirectionEmbedder:
-    """Prompts "0x", "1y"...: the digit tells the direction, so all others are at distance 1."""
+    """For prompts "0x", "1y"...: the digit is the direction; others are at distance 1."""
 
     model_id = "directions"
     dimensions = _DIRECTIONS
@@ -840,7 +840,7 @@ class DirectionEmbedder:
 
 
 class CacheMachine(RuleBasedStateMachine):
-    """Does the same to a cache and to a dict, and compares what they answer."""
+    """Applies the same operations to a cache and to a dict, and compares the results."""
 
     prompts = st.builds("{}{}".format, st.integers(0, _DIRECTIONS - 1), st.sampled_from("xyz"))
     users = st.sampled_from([None, "ann", "bob"])
@@ -946,7 +946,7 @@ class CacheMachine(RuleBasedStateMachine):
             return fn(text)
 
         function = afn if isinstance(cache, Awaited) else fn
-        # A threshold without refresh in between, so that the model need not know which was hit.
+        # No refresh in between, so that the model does not depend on which entry was hit.
         if self.refresh and self.ttl is not None and candidates:
             return
         response = cache.get_or_compute(prompt, function, filters=filters)
@@ -989,7 +989,7 @@ TestAgainstAModel = CacheMachine.TestCase
 
 @pytest.fixture
 def often_switching():
-    """Threads take turns so often that what is not atomic shows."""
+    """Switch threads so often that missing locks show."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     yield
@@ -998,7 +998,7 @@ def often_switching():
 
 @on_every_storage
 def test_threads_and_tasks_at_once_lose_and_mix_up_nothing(storage, clock, often_switching):
-    """Each worker owns a user and knows what it stored; all share prompts and the cache."""
+    """Each worker has its own user and knows what it stored; prompts and the cache are shared."""
     cache = SemanticCache(
         vectorizer=DirectionEmbedder(),
         filterable_fields=FIELDS,
@@ -1042,7 +1042,7 @@ def test_threads_and_tasks_at_once_lose_and_mix_up_nothing(storage, clock, often
                 cache.drop(keys=[key])
                 kept.pop(prompt, None)
             elif action == 3:
-                # Everybody's entries: their refresh must not undo what their owners do.
+                # Entries of all users: a refresh must not undo an owner's change.
                 cache.check(prompt, num_results=20)
             hits = cache.check(prompt, filter_expression=mine, num_results=3)
             failures.extend(filter(None, [problem(user, step, kept.get(prompt), hits)]))

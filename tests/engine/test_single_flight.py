@@ -1,4 +1,4 @@
-"""get_or_compute: one computation for concurrent equal misses."""
+"""get_or_compute: one computation for concurrent misses of the same prompt."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FIELDS = [{"name": "user", "type": "tag"}]
 
 
 class LetterEmbedder:
-    """The first letter tells the direction."""
+    """The first letter is the direction."""
 
     model_id = "letters"
     dimensions = 26
@@ -40,7 +40,7 @@ def cache():
 
 
 class Gate:
-    """A function that begins, waits until it is opened, and counts its calls."""
+    """A function that waits until the gate is opened, and counts its calls."""
 
     def __init__(self, outcome="answer"):
         self.calls = []
@@ -81,7 +81,7 @@ async def auntil(condition):
 
 
 def waiting(cache):
-    """How many wait for computations, those who compute included."""
+    """The number of callers of computations in progress, including those that compute."""
     flights = cache._flights
     return sum(
         flight.waiters for flight in (*flights._in_threads.values(), *flights._in_tasks.values())
@@ -96,7 +96,7 @@ async def anever(prompt):
     raise AssertionError("called on a hit")
 
 
-# One caller.
+# One caller
 
 
 def test_a_miss_computes_and_stores_and_a_hit_does_not(cache):
@@ -167,7 +167,7 @@ def test_a_computation_that_asks_for_itself_is_an_error_and_no_deadlock(cache):
     assert nested == "BCD"
 
 
-# Several threads.
+# Several threads
 
 
 def in_threads(cache, count, fn, prompt="abc", **options):
@@ -237,7 +237,7 @@ def test_unequal_misses_do_not_wait_for_each_other(cache, other):
 
 
 class LateStorage(InMemoryStorage):
-    """Keeps the first search waiting after it has found nothing."""
+    """Delays the first search after it has found nothing."""
 
     def __init__(self):
         super().__init__()
@@ -269,7 +269,7 @@ def test_who_misses_just_before_another_one_stores_does_not_compute_again(asynch
         assert future.result(10) == "ABC"
 
 
-# Several tasks.
+# Several tasks
 
 
 def test_tasks_share_a_computation(cache):
@@ -385,7 +385,7 @@ def test_a_task_that_is_cancelled_at_once_leaves_nothing_behind(cache):
     assert cache.get_or_compute("abc", str.upper) == "ABC"
 
 
-# Threads and tasks together.
+# Threads and tasks together
 
 
 def test_tasks_wait_for_a_thread(cache):
@@ -430,7 +430,7 @@ def test_a_thread_does_not_wait_for_a_task_that_may_need_it(cache):
         gate = Gate()
         task = asyncio.create_task(cache.aget_or_compute("abc", gate.acall))
         await auntil(gate.began.is_set)
-        # In the loop's own thread, and in more of its workers than it has.
+        # In the loop's own thread, and in more worker threads than it has.
         assert cache.get_or_compute("abc", str.upper) == "ABC"
         workers = [asyncio.to_thread(cache.get_or_compute, "abc", never) for _ in range(100)]
         assert await asyncio.gather(*workers) == ["ABC"] * 100

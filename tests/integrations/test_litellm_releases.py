@@ -15,7 +15,7 @@ from redis_servers import redis_server
 
 ROOT = Path(__file__).parent.parent.parent
 OLDEST, NEWEST = "1.80.0", "1.106.2"
-# LiteLLM takes tools only where mcp is installed.
+# LiteLLM accepts tools only if mcp is installed.
 PACKAGES = [
     "mcp",
     f"{ROOT}[litellm,redis]",
@@ -49,7 +49,7 @@ def run_tests(release, tmp_path, *which):
     requirements = [f"litellm=={release}", "pytest>=8", "hypothesis>=6", *PACKAGES]
     command = [
         *("uv", "run", "--quiet", "--isolated", "--no-project", "--python", sys.executable),
-        # Else uv takes what it built of this tree before, until pyproject.toml changes.
+        # Otherwise uv uses its earlier build of this tree until pyproject.toml changes.
         *("--refresh-package", "langcache", "--refresh-package", "langcache-mockserver"),
         *(part for requirement in requirements for part in ("--with", requirement)),
         *("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib"),
@@ -57,7 +57,7 @@ def run_tests(release, tmp_path, *which):
         *("--rootdir", str(tmp_path), "--confcutdir", str(TESTS)),
         *("-o", f"pythonpath={SUPPORT}", *which),
     ]
-    # Else it looks for prices on the web, and waits for an answer.
+    # Otherwise LiteLLM fetches prices from the web and waits for them.
     environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     tests = subprocess.run(
         command,

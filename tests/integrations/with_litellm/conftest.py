@@ -53,7 +53,7 @@ def nothing_enabled():
 
 @pytest.fixture(params=["engine", "service"])
 def enable(request, server, minilm):
-    """`enable` for answers in this process, or in a real server."""
+    """`enable` with answers in this process, or in a real server."""
     with LangCache(
         server_url=server.url, cache_id=f"litellm-{next(_numbers)}", api_key="any"
     ) as client:
@@ -72,14 +72,14 @@ def cache(enable):
 
 
 async def written():
-    """Wait until LiteLLM has written what it writes in the background."""
+    """Wait until LiteLLM has finished its background writes."""
     writes = [task for task in asyncio.all_tasks() if "cache" in task.get_coro().__qualname__]
     await asyncio.gather(*writes)
 
 
 @pytest.fixture(params=["sync", "async"])
 def call(request, loop):
-    """Call a function of LiteLLM by its synchronous name; returns the response and its chunks."""
+    """Call a LiteLLM function by its synchronous name; returns the response and its chunks."""
 
     def call(name, **arguments):
         if request.param == "async":
@@ -95,14 +95,14 @@ async def acall(name, **arguments):
     response = await getattr(litellm, name)(**arguments)
     chunks = [chunk async for chunk in response] if arguments.get("stream") else []
     if chunks:
-        await asyncio.sleep(0.05)  # until the write of the stream is under way
+        await asyncio.sleep(0.05)  # until the write of the stream has started
     await written()
     return response, chunks
 
 
 @pytest.fixture
 def ask(call):
-    """Ask a model for the answer to a question, or to messages; says what it took to get one."""
+    """Ask a model a question, or send it messages; returns the reply and whether it was cached."""
 
     def ask(messages, answer, **arguments):
         if isinstance(messages, str):
@@ -170,7 +170,7 @@ class Model(litellm.CustomLLM):
 
 @pytest.fixture
 def model():
-    """A model by the name of own/any."""
+    """A model named own/any."""
     model = Model()
     litellm.custom_provider_map = [{"provider": "own", "custom_handler": model}]
     litellm.utils.custom_llm_setup()

@@ -1,4 +1,4 @@
-"""The backend by itself: its arguments, its scale, and what it keeps."""
+"""The backend on its own: its arguments, its similarity scale, and the entries it stores."""
 
 import asyncio
 import json
@@ -231,7 +231,7 @@ def test_a_pipeline_stores_embeddings_under_keys_of_their_own():
 
     async def store_and_read():
         await cache.async_set_cache_pipeline([(key, {"embedding": [len(key)]}) for key in keys])
-        # A key that names no input may be that of all of them.
+        # A key that does not identify the input may be shared by several inputs.
         await cache.async_set_cache_pipeline([("key", {"embedding": [0]})])
         return [await cache.async_get_cache(key, cache_key=key) for key in [*keys, "key"]]
 
@@ -280,7 +280,7 @@ def test_any_model_of_litellms_can_embed(model):
         )
     assert response.choices[0].message.content == "first"
     other = litellm.completion(model="gpt-4o", messages=messages("Hullo"), mock_response="third")
-    assert other.choices[0].message.content == "first"  # as long, and begins with the same letter
+    assert other.choices[0].message.content == "first"  # its vector is the same
     assert cache.statistics.semantic_hits == 1
 
 

@@ -1,4 +1,4 @@
-"""What a cache that is slow, down or busy does to a completion: next to nothing."""
+"""A cache that is slow, down or busy hardly delays a completion, and never fails it."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ PARAPHRASE = "How can I reset my password?"
 
 
 class Hanging(InMemoryStorage):
-    """Takes its time over everything."""
+    """Slow in every operation."""
 
     def __init__(self, seconds):
         super().__init__()
@@ -34,7 +34,7 @@ class Hanging(InMemoryStorage):
 
 
 class Broken(InMemoryStorage):
-    """Fails, and quotes what it was given."""
+    """Fails with a message that quotes its arguments."""
 
     def get(self, namespace, entry_id):
         raise ConnectionError(f"cannot look for {entry_id}")
@@ -210,7 +210,7 @@ def test_when_the_model_fails_the_next_in_line_asks_it(enable, concurrently, mod
     failed = [each for each in results if isinstance(each, Exception)]
     assert len(failed) == 1
     assert texts([each for each in results if each not in failed]) == ["answer 2"] * 4
-    assert seconds < 5  # and not the ten seconds of a wait in vain
+    assert seconds < 5  # not the ten seconds of a full wait
 
 
 def test_a_call_that_is_cancelled_lets_the_others_go_on(enable, loop, model):

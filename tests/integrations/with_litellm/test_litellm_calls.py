@@ -1,4 +1,4 @@
-"""Every kind of call of LiteLLM's, and what LiteLLM lets a call say about caching."""
+"""Every kind of LiteLLM call, and LiteLLM's cache controls."""
 
 import asyncio
 import threading
@@ -43,7 +43,7 @@ def embed(call, inputs, **arguments):
 
 
 def is_cached(call):
-    """Tell whether an embedding call is cached; those of old releases mix up vectors."""
+    """Return whether an embedding call is cached; old releases mix up the vectors."""
     return call.is_sync or "aembedding" in litellm.cache.supported_call_types
 
 
@@ -78,7 +78,7 @@ def test_other_parameters_of_an_embedding_are_a_miss(cache, call, model):
 
 def test_transcriptions_are_left_alone(cache):
     assert not {"transcription", "atranscription"} & set(litellm.cache.supported_call_types)
-    # Not even when they are asked for: two files may have the same name.
+    # Not even when enabled: two files may have the same name.
     litellm.cache.supported_call_types.append("transcription")
     litellm.cache.add_cache('{"text": "a"}', model="whisper-1", file="speech.mp3")
     assert litellm.cache.get_cache(model="whisper-1", file="speech.mp3") is None

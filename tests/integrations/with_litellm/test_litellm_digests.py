@@ -1,4 +1,4 @@
-"""The digests that tell requests apart: other values, other digests."""
+"""The digests that identify questions: different values have different digests."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +26,7 @@ TURNS = st.lists(
 
 
 def meaning(value):
-    """The value with types, as 1, 1.0 and True are equal; None says as much as nothing."""
+    """The value with types, because 1 == 1.0 == True. A member that is None counts as absent."""
     if isinstance(value, dict):
         items = [(name, meaning(each)) for name, each in value.items() if each is not None]
         return ("dict", sorted(items, key=lambda item: item[0]))

@@ -1,4 +1,4 @@
-"""Answers in a Redis, which other processes find too."""
+"""Answers in a Redis that several processes share."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What an answer depends on: other requests get none, the same question in other words does."""
+"""The scope: calls share an answer only if they differ in the wording of the question alone."""
 
 import litellm
 import pytest
