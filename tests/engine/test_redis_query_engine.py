@@ -101,6 +101,7 @@ class Engine:
         indexing = int(self.indexing) if self.protocol == 3 else b"%d" % self.indexing
         facts = [b"index_name", name, b"index_definition", self._map(definition)]
         facts += [b"attributes", attributes, self.progress, indexing, b"percent_indexed", b"1"]
+        facts += [b"num_docs", sum(1 for _ in self.client.scan_iter(prefix + b"*", count=1000))]
         return self._map(facts)
 
     def _map(self, flat):
@@ -118,7 +119,11 @@ class Engine:
         assert options[b"DIALECT"] == [b"2"]
         if int(options[b"LIMIT"][1]) > 10_000:
             raise redis.ResponseError("LIMIT exceeds maximum of 10000")
-        knn = re.fullmatch(rb"\((.*)\)=>\[KNN (\d+) @(\w+) \$vector AS distance\]", query)
+        knn = re.fullmatch(
+            rb"\((.*)\)=>\[KNN (\d+) @(\w+) \$vector"
+            rb"(?: EF_RUNTIME \d+)?(?: HYBRID_POLICY BATCHES)? AS distance\]",
+            query,
+        )
         condition = knn[1] if knn else query
         found = []
         for key in self.client.scan_iter(match=prefix + b"*", count=1000):
@@ -505,6 +510,72 @@ def test_an_engine_that_lacks_something_is_done_without(make, engine, caplog, re
     assert not engine.indexes
     with pytest.raises(StorageError, match="needs Redis's query engine"):
         make(search="query-engine").search(EAST, *SCOPE, 0.9)
+
+
+def options_of(engine):
+    """A list of the options of each search for the nearest from now on."""
+    asked = []
+    answer = engine.answer
+
+    def listen(command, arguments):
+        knn = command == "FT.SEARCH" and re.search(rb"\$vector(.*) AS", _bytes(arguments[1]))
+        if knn:
+            asked.append(knn[1].decode().split())
+        return answer(command, arguments)
+
+    engine.answer = listen
+    return asked
+
+
+def test_the_graph_is_walked_where_a_scope_is_a_large_part_of_a_large_index(
+    make, engine, monkeypatch
+):
+    monkeypatch.setattr("langcache.engine.storage.redis._query_engine._LARGE_INDEX", 10)
+    storage = make()
+    for number in range(8):
+        storage.store(entry(str(number)))
+    storage.store(entry(namespace="small"))
+    storage.prepare(3)
+    asked = options_of(engine)
+    storage.search(EAST, *SCOPE, 0.9)
+    assert "BATCHES" not in asked[-1]  # a small index
+    storage.store(entry("8", attributes={"a": "b"}))
+    storage = make()
+    storage.prepare(3)
+    storage.search(EAST, *SCOPE, 0.9)
+    assert asked[-1] == ["EF_RUNTIME", "256", "HYBRID_POLICY", "BATCHES"]
+    storage.search(EAST, "small", *SCOPE[1:], 0.9)
+    assert asked[-1] == ["EF_RUNTIME", "256"]
+    storage.search_top(EAST, *SCOPE, 0.9, attributes={"a": "b"})
+    assert asked[-1] == ["EF_RUNTIME", "256"]
+
+
+@pytest.mark.parametrize(
+    ("unknown", "left"), [(b"HYBRID_POLICY", ["EF_RUNTIME", "256"]), (b"EF_RUNTIME", [])]
+)
+def test_options_that_an_engine_does_not_know_are_left_out(make, engine, unknown, left):
+    answer = engine.answer
+
+    def refuse(command, arguments):
+        if command == "FT.SEARCH" and unknown in _bytes(arguments[1]):
+            raise redis.ResponseError("Invalid option")
+        return answer(command, arguments)
+
+    engine.answer = refuse
+    asked = options_of(engine)
+    storage = make()
+    storage.store(entry())
+    assert storage.search(EAST, *SCOPE, 0.9).entry.id == "1"
+    assert storage.search_mode == "query-engine"
+    assert asked[-1] == left
+
+
+def test_a_flat_index_is_asked_without_options(make, engine):
+    asked = options_of(engine)
+    storage = make(index_algorithm="flat")
+    storage.store(entry())
+    assert storage.search(EAST, *SCOPE, 0.9).entry.id == "1"
+    assert asked[-1] == []
 
 
 @pytest.mark.parametrize(
