@@ -385,6 +385,34 @@ def test_an_index_may_be_flat(make, engine):
     assert b"HNSW" in str(list(engine.indexes.values())).encode()
 
 
+def test_the_first_entry_makes_the_index(make, engine, redis_prefix):
+    storage = make()
+    storage.store(entry())
+    assert list(engine.indexes) == [f"{redis_prefix}:v3".encode()]
+    engine.commands.clear()
+    storage.store(entry("2"))
+    assert engine.commands == []
+    storage.store(entry(namespace="wider", embedding=np.array([1, 0, 0, 0], np.float32)))
+    assert len(engine.indexes) == 2
+
+
+@pytest.mark.parametrize("refused", ["FT.INFO", "FT.CREATE"])
+def test_an_entry_is_stored_though_the_index_can_not_be_made(make, engine, refused):
+    answer = engine.answer
+
+    def refuse(command, arguments):
+        if command == refused:
+            raise redis.ResponseError("OOM command not allowed when used memory > 'maxmemory'.")
+        return answer(command, arguments)
+
+    engine.answer = refuse
+    storage = make()
+    storage.store(entry())
+    assert storage.search(EAST, *SCOPE, 0.9).entry.id == "1"
+    engine.answer = answer
+    assert make().search(EAST, *SCOPE, 0.9).entry.id == "1"
+
+
 def test_an_unknown_algorithm_is_refused(redis_url):
     with pytest.raises(ValueError, match="index_algorithm: must be 'hnsw' or 'flat'"):
         RedisStorage(url=redis_url, index_algorithm="ivf")
@@ -530,16 +558,16 @@ def options_of(engine):
 def test_the_graph_is_walked_where_a_scope_is_a_large_part_of_a_large_index(
     make, engine, monkeypatch
 ):
-    monkeypatch.setattr("langcache.engine.storage.redis._query_engine._LARGE_INDEX", 10)
+    monkeypatch.setattr("langcache.engine.storage.redis._query_engine._LARGE_INDEX", 20)
     storage = make()
-    for number in range(8):
+    for number in range(18):
         storage.store(entry(str(number)))
     storage.store(entry(namespace="small"))
     storage.prepare(3)
     asked = options_of(engine)
     storage.search(EAST, *SCOPE, 0.9)
     assert "BATCHES" not in asked[-1]  # a small index
-    storage.store(entry("8", attributes={"a": "b"}))
+    storage.store(entry("18", attributes={"a": "b"}))
     storage = make()
     storage.prepare(3)
     storage.search(EAST, *SCOPE, 0.9)
@@ -857,6 +885,17 @@ def test_an_index_over_entries_that_are_there_already_finds_them_all(
     with_none.close()
     found = [on_engine.search(vector, *SCOPE, 0.999).entry.id for vector in vectors]
     assert found == [str(number) for number in range(1000)]
+
+
+@pytest.mark.query_engine
+def test_entries_that_were_stored_are_in_the_index_before_the_first_search(on_engine):
+    random = np.random.default_rng(0)
+    vectors = random.standard_normal((300, 32)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    for number, vector in enumerate(vectors):
+        on_engine.store(entry(str(number), vector))
+    assert on_engine.search(vectors[7], *SCOPE, 0.9).entry.id == "7"
+    assert on_engine._engine.is_ready(32)  # so it was not compared here
 
 
 @pytest.mark.query_engine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -82,7 +83,7 @@ _CANDIDATES = b" EF_RUNTIME " + _EF_RUNTIME
 # part of the index, a walk through the graph is faster; where they are a small part, much slower.
 _BATCHES = b" HYBRID_POLICY BATCHES"
 _LARGE_INDEX = 2000
-_LARGE_SHARE = 0.2
+_LARGE_SHARE = 0.1
 _TRUSTED_SECONDS = 5.0
 
 _logger = logging.getLogger("langcache.engine")
@@ -146,6 +147,8 @@ class QueryEngine:
         self._warnings: set[str] = set()
         # By dimensions.
         self._seen: dict[int, _Seen] = {}
+        self._begun: set[int] = set()
+        self._made: set[int] = set()
         # The tokens of scopes that the index is known to have entries of.
         self._covered: set[bytes] = set()
         # By token: how many entries a scope has, and until when that is taken for granted.
@@ -170,6 +173,20 @@ class QueryEngine:
             return None
         return seen if time.monotonic() < seen.until else None
 
+    def begin(self, dimensions: int) -> Steps[None]:
+        """Make the index if there is none, so that it has all entries when it is first searched.
+
+        Whatever is wrong is for the first search to find out.
+        """
+        if self.mode == "plain" or dimensions in self._begun:
+            return
+        self._begun.add(dimensions)
+        name = self._keys.index(dimensions)
+        with contextlib.suppress(StorageError):
+            info = yield from self._connection.attempt(b"FT.INFO", name)
+            if isinstance(info, ResponseError):
+                yield from self._create(name, dimensions)
+
     def prepare(self, dimensions: int) -> Steps[bool]:
         """Make the index if there is none, and return whether it has all entries already.
 
@@ -185,8 +202,7 @@ class QueryEngine:
         breaks = self._connection.breaks
         name = self._keys.index(dimensions)
         info = yield from self._connection.attempt(b"FT.INFO", name)
-        made = isinstance(info, ResponseError)
-        if made:
+        if isinstance(info, ResponseError):
             info = yield from self._create(name, dimensions)
         elif self._overwrite and not self._is_as_wanted(info, dimensions):
             # Another process may be about to do the same.
@@ -208,7 +224,7 @@ class QueryEngine:
         if self.mode is None:
             refusal = yield from self._refusal(dimensions)
             if refusal is not None:
-                if made and not _is_transient(refusal):
+                if dimensions in self._made and not _is_transient(refusal):
                     yield from self._connection.attempt(b"FT.DROPINDEX", name)
                 return self._do_without(refusal)
             self._decide("query-engine")
@@ -522,6 +538,8 @@ class QueryEngine:
             b"%d" % len(options),
             *options,
         )
+        if not isinstance(created, ResponseError):
+            self._made.add(dimensions)
         info = yield from self._connection.attempt(b"FT.INFO", name)
         failed = isinstance(info, ResponseError) and isinstance(created, ResponseError)
         return created if failed else info

@@ -258,6 +258,8 @@ class RedisStorage(StorageBackend):
             )
             if reply[0] == b"dimensions":
                 check_embedding(entry.embedding, int(reply[1]))
+            if reply[0] == b"stored":
+                yield from self._engine.begin(len(entry.embedding))
             if reply[0] != b"again":
                 return reply[0] == b"stored"
 
