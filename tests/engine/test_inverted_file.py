@@ -18,37 +18,37 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from short_lists import shorten_lists
+from short_lists import short_lists
 from stored_entries import SCOPE, make_entry, random_vectors, unit
 
-from langcache.engine import index, inverted_file
-from langcache.engine.index import EXCLUDED, VectorIndex
-from langcache.engine.inverted_file import InvertedFile
-from langcache.engine.quantised import Query, encoded
-from langcache.engine.storage import InMemoryStorage, SQLiteStorage, memory
+from langcache.engine.search import index
+from langcache.engine.search.codes import CodedQueries, encoded
+from langcache.engine.search.index import Search, VectorIndex, Wanted
+from langcache.engine.search.index_tuning import IndexTuning
+from langcache.engine.search.inverted_file import InvertedFile, training
+from langcache.engine.storage import InMemoryStorage, SQLiteStorage
+from langcache.engine.storage.ranking import EXCLUDED, TIE, best_rows
 from langcache.engine.testing import StorageConformance
 
 DIMENSIONS = 16
 VECTORS = random_vectors(96, DIMENSIONS)
 
 
-@pytest.fixture
-def early_lists(monkeypatch):
-    """An index of more than three rows has an inverted file, which is searched if possible."""
-    shorten_lists(monkeypatch)
+# An index of more than three rows has an inverted file, which is searched if possible.
+EARLY_LISTS = short_lists()
 
 
 @pytest.fixture
 def scans(monkeypatch):
     """A list that grows with every exact search."""
     made = []
-    scan = VectorIndex.scan
+    scan = Search._scan
 
     def noting_scan(*arguments):
         made.append(arguments)
         return scan(*arguments)
 
-    monkeypatch.setattr(VectorIndex, "scan", noting_scan)
+    monkeypatch.setattr(Search, "_scan", noting_scan)
     return made
 
 
@@ -60,11 +60,11 @@ def wait_until_built(storage):
 
 
 def index_of(storage):
-    return storage._namespaces["ns"].scopes["model", ""].index
+    return storage._namespaces["ns"].tables[SCOPE].index
 
 
-def filled(vectors, **changes):
-    storage = InMemoryStorage(**changes)
+def filled(vectors, tuning=EARLY_LISTS, **changes):
+    storage = InMemoryStorage(tuning=tuning, **changes)
     for number, vector in enumerate(vectors):
         attributes = {"tenth": str(number % 10), "odd": str(number % 2)}
         storage.store(make_entry(number, vector, attributes=attributes))
@@ -79,21 +79,20 @@ _directory = tempfile.TemporaryDirectory()
 _numbers = itertools.count()
 
 
-@pytest.mark.usefixtures("early_lists")
 class TestInMemoryStorageWithLists(StorageConformance):
     def make(self, clock):
-        return InMemoryStorage(clock=clock)
+        return InMemoryStorage(clock=clock, tuning=EARLY_LISTS)
 
 
-@pytest.mark.usefixtures("early_lists")
 class TestSQLiteStorageWithLists(StorageConformance):
     def make(self, clock):
-        return SQLiteStorage(Path(_directory.name, f"{next(_numbers)}.sqlite3"), clock=clock)
+        path = Path(_directory.name, f"{next(_numbers)}.sqlite3")
+        return SQLiteStorage(path, clock=clock, tuning=EARLY_LISTS)
 
 
 class TestExactStorage(StorageConformance):
     def make(self, clock):
-        return InMemoryStorage(clock=clock, exact=True)
+        return InMemoryStorage(clock=clock, exact=True, tuning=EARLY_LISTS)
 
 
 # Codes
@@ -107,14 +106,18 @@ any_vectors = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(vectors=any_vectors, query=any_vectors)
 def test_scores_of_codes_are_no_further_off_than_they_say(vectors, query):
-    vectors, query = unit(vectors), Query(unit(query)[0])
+    vectors, queries = unit(vectors), CodedQueries.of(unit(query))
     codes, scales, error = encoded(vectors)
-    found = query.scores(codes, scales)
-    assert np.abs(found - vectors @ query.vector).max() <= query.error(error)
+    for number, vector in enumerate(queries.vectors):
+        query = queries.one(number)
+        found = query.scores(codes, scales)
+        assert np.abs(found - vectors @ vector).max() <= query.error(error) <= queries.error(error)
 
 
+@settings(deadline=None)
 @given(vectors=any_vectors)
 def test_vectors_are_encoded_alike_one_by_one_and_together(vectors):
     vectors = unit(vectors)
@@ -130,7 +133,7 @@ def test_the_largest_products_of_codes_do_not_overflow(dimensions):
     vectors = unit(np.ones((3, dimensions)))
     codes, scales, error = encoded(vectors)
     for sign in (1.0, -1.0):
-        query = Query(vectors[0] * np.float32(sign))
+        query = CodedQueries.of(vectors[:1] * np.float32(sign))
         np.testing.assert_allclose(query.scores(codes, scales), sign, atol=query.error(error))
 
 
@@ -145,37 +148,34 @@ def test_the_largest_products_of_codes_do_not_overflow(dimensions):
     )
 )
 def test_an_inverted_file_knows_where_its_rows_are(steps):
-    with pytest.MonkeyPatch.context() as patch:
-        shorten_lists(patch)
-        lists = InvertedFile(VECTORS[:4], 8)
-        codes, scales, _ = encoded(VECTORS)
-        rows = {}
-        for action, number in steps:
-            if action == "add":
-                row = max(rows, default=-1) + 1 if number % 2 else number % 12
-                if row not in rows:
-                    rows[row] = number % 96
-                    (near,) = lists.numbers_of(codes[number % 96][np.newaxis])
-                    lists.add(row, codes[number % 96], scales[number % 96], near)
-            elif action == "remove" and rows:
-                row = sorted(rows)[number % len(rows)]
-                del rows[row]
-                moved = lists.remove(row)
-                assert moved is None or moved in rows
-                assert lists.remove(row) is None
-            elif action == "move" and rows:
-                row = sorted(rows)[number % len(rows)]
-                target = number % 12
-                if target < row and target not in rows:
-                    rows[target] = rows.pop(row)
-                    lists.move(row, target)
-        query = Query(VECTORS[0])
-        chunks, scores = lists.search(query, -1.0, None)
-        found = lists.rows(chunks)
+    lists = InvertedFile(VECTORS[:4], 8, EARLY_LISTS)
+    codes, scales, _ = encoded(VECTORS)
+    rows = {}
+    for action, number in steps:
+        if action == "add":
+            row = max(rows, default=-1) + 1 if number % 2 else number % 12
+            if row not in rows:
+                rows[row] = number % 96
+                (near,) = lists.lists_of(codes[number % 96][np.newaxis])
+                lists.add(row, codes[number % 96], scales[number % 96], near)
+        elif action == "remove" and rows:
+            row = sorted(rows)[number % len(rows)]
+            del rows[row]
+            moved = lists.remove(row)
+            assert moved is None or moved in rows
+            assert lists.remove(row) is None
+        elif action == "move" and rows:
+            row = sorted(rows)[number % len(rows)]
+            target = number % 12
+            if target < row and target not in rows:
+                rows[target] = rows.pop(row)
+                lists.renumber(row, target)
+    query = CodedQueries.of(VECTORS[:1])
+    found, scores = lists.search(query, -1.0, None)
     taken = found >= 0
     assert sorted(found[taken].tolist()) == sorted(rows)
     expected = [query.scores(codes[rows[row]][np.newaxis], scales[[rows[row]]])[0]
-                for row in found[taken].tolist()]  # fmt: skip
+            for row in found[taken].tolist()]  # fmt: skip
     np.testing.assert_allclose(scores[taken], expected, atol=1e-6)
     assert not scores[~taken].any()
 
@@ -251,39 +251,36 @@ def change(vectors, numbers, building, action, *arguments):
 def test_a_search_finds_the_best_that_the_index_holds_at_its_end(
     start, before, during, after, query, limit, least, share
 ):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(index, "_BLOCK_BYTES", 5 * 4 * DIMENSIONS)
-        patch.setattr(index, "_FEW_ROWS", 3)
-        shorten_lists(patch)
-        vectors = VectorIndex(DIMENSIONS, NoBuilder())
-        building = Building(vectors)
-        numbers = []
-        for each in [("extend", start), *before]:
-            change(vectors, numbers, building, *each)
-        mask = None if share is None else np.array([each % share == 0 for each in numbers], bool)
-        search = vectors.probe(VECTORS[query], least, limit, filtered=False)
-        if search is None:
-            search = vectors.scan(VECTORS[query], mask)
-        else:
-            mask = None
-        vectors.watch(search)
-        for each in during:
-            change(vectors, numbers, building, *each)
-        search.run()
-        for each in after:
-            change(vectors, numbers, building, *each)
-        candidates = vectors.candidates(search, least)
-        if candidates is None:
-            return
-        vectors.unwatch(search)
-        times = np.arange(len(numbers), dtype=float)
-        found, scores = vectors.best(search, candidates, times, limit, least)
+    tuning = short_lists(
+        block_bytes=5 * 4 * DIMENSIONS, few_rows=3, most_changes=40, small_numbers=0
+    )
+    vectors = VectorIndex(DIMENSIONS, NoBuilder(), tuning)
+    building = Building(vectors)
+    numbers = []
+    for each in [("extend", start), *before]:
+        change(vectors, numbers, building, *each)
+    mask = None if share is None else np.array([each % share == 0 for each in numbers], bool)
+    rows = None if mask is None else mask.nonzero()[0]
+    version = vectors._version
+    search = vectors.search(VECTORS[[query]], [Wanted(limit, least, least, rows)])
+    for each in during:
+        change(vectors, numbers, building, *each)
+    search.run()
+    for each in after:
+        change(vectors, numbers, building, *each)
+    if not vectors.catch_up(search):
+        return
+    (found,) = search.found
+    rows = vectors.contenders(search, 0, found, TIE)
+    scores = vectors.products(rows, VECTORS[query])
+    times = np.arange(len(numbers), dtype=float)
+    order = best_rows(scores, times[rows], limit, least)
+    found, scores = rows[order], scores[order]
     products = VECTORS[numbers] @ VECTORS[query]
     if mask is not None:
-        checked = candidates.rows[: candidates.checked]
-        assert mask[checked].all()
-        unchecked = candidates.rows[candidates.checked :]
-        excluded = sorted(set(np.flatnonzero(~mask)) - set(unchecked.tolist()))
+        unchecked = set(vectors._changed_since(version).tolist())
+        assert mask[[row for row in found if row not in unchecked]].all()
+        excluded = sorted(set(np.flatnonzero(~mask)) - unchecked)
         products[[row for row in excluded if row < len(products)]] = EXCLUDED
     assert len(set(found.tolist())) == len(found)
     np.testing.assert_allclose(scores, products[found], atol=1e-6)
@@ -293,6 +290,7 @@ def test_a_search_finds_the_best_that_the_index_holds_at_its_end(
     np.testing.assert_array_equal(vectors.vectors(), VECTORS[numbers])
 
 
+@settings(deadline=None)
 @given(start=st.lists(vector_numbers, max_size=40), steps=changes, queries=st.data())
 def test_searches_of_a_small_index_see_every_change(start, steps, queries):
     """It packs its codes when it has been searched twice without a change."""
@@ -302,20 +300,18 @@ def test_searches_of_a_small_index_see_every_change(start, steps, queries):
         change(vectors, numbers, None, *step)
         for _ in range(queries.draw(st.integers(0, 3))):
             query = VECTORS[queries.draw(vector_numbers)]
-            search = vectors.scan(query)
+            search = vectors.search(query[np.newaxis], [Wanted(3, -1.0, -1.0)])
             search.run()
-            candidates = vectors.candidates(search, -1.0)
-            times = np.zeros(len(numbers))
-            _, scores = vectors.best(search, candidates, times, 3, -1.0)
+            rows = vectors.contenders(search, 0, search.found[0], TIE)
+            scores = vectors.products(rows, query)
             expected = np.sort(VECTORS[numbers] @ query)[::-1][:3]
-            np.testing.assert_allclose(scores, expected, atol=1e-6)
+            np.testing.assert_allclose(np.sort(scores)[::-1][:3], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("exact", [True, False])
-def test_of_many_vectors_that_are_all_but_equal_the_best_are_found(monkeypatch, exact):
-    shorten_lists(monkeypatch, least_rows=100)
+def test_of_many_vectors_that_are_all_but_equal_the_best_are_found(exact):
     vectors = unit(VECTORS[0] + 0.003 * random_vectors(500, DIMENSIONS, seed=1))
-    storage = filled(vectors, exact=exact)
+    storage = filled(vectors, short_lists(least_rows=100), exact=exact)
     for query in vectors[::50]:
         for limit in (1, 7):
             best = np.argsort(-(vectors.astype(np.float64) @ query), kind="stable")[:limit]
@@ -325,12 +321,11 @@ def test_of_many_vectors_that_are_all_but_equal_the_best_are_found(monkeypatch, 
             np.testing.assert_allclose(similarities, expected, atol=2e-6)
 
 
-def test_hits_are_those_of_exact_search(monkeypatch, scans):
-    monkeypatch.setattr(inverted_file, "LEAST_ROWS", 1000)
-    monkeypatch.setattr(inverted_file, "_ROWS_PER_LIST", 16)
+def test_hits_are_those_of_exact_search(scans):
+    tuning = IndexTuning(least_rows=1000, rows_per_list=16)
     vectors = random_vectors(4000, 64)
     queries = unit(vectors[:1000] + 0.4 * random_vectors(1000, 64, seed=1))
-    storage, exact = filled(vectors), filled(vectors, exact=True)
+    storage, exact = filled(vectors, tuning), filled(vectors, exact=True)
     scans.clear()
     found = [storage.search_top(query, *SCOPE, 0.9, limit=3) for query in queries]
     assert scans == []
@@ -343,12 +338,10 @@ def test_hits_are_those_of_exact_search(monkeypatch, scans):
     assert same >= 995
 
 
-def test_what_is_less_alike_is_searched_for_in_more_lists(monkeypatch):
-    shorten_lists(monkeypatch, least_rows=100)
-    monkeypatch.setattr(inverted_file, "_LISTS", 40)
+def test_what_is_less_alike_is_searched_for_in_more_lists():
     vectors = random_vectors(1000, DIMENSIONS)
-    lists = index_of(filled(vectors))._lists
-    query = Query(unit(vectors[0] + 0.2 * VECTORS[0]))
+    lists = index_of(filled(vectors, short_lists(least_rows=100, lists=40)))._lists
+    query = CodedQueries.of(unit(vectors[:1] + 0.2 * VECTORS[0]))
     near, _ = lists.search(query, 0.9, 1)
     far, _ = lists.search(query, 0.3, None)
     assert len(near) < len(far) < len(lists._rows)
@@ -356,7 +349,6 @@ def test_what_is_less_alike_is_searched_for_in_more_lists(monkeypatch):
     assert len(lists.search(query, 0.3, 1)[0]) == len(near)
 
 
-@pytest.mark.usefixtures("early_lists")
 @pytest.mark.parametrize("limit", [1, 3, 40])
 @pytest.mark.parametrize("wanted", [{"tenth": "7"}, {"odd": "1"}, {"odd": "1", "tenth": "7"}])
 @pytest.mark.parametrize("threshold", [0.0, 0.75, 0.9])
@@ -371,9 +363,8 @@ def test_a_filter_leaves_out_nothing_that_belongs_to_the_answer(limit, wanted, t
         assert [match.entry.id for match in ours] == [match.entry.id for match in theirs]
 
 
-@pytest.mark.usefixtures("early_lists")
 def test_of_many_equal_vectors_the_latest_wins():
-    storage = InMemoryStorage()
+    storage = InMemoryStorage(tuning=EARLY_LISTS)
     for number in range(200):
         updated_at = 999.0 if number == 150 else float(number)
         storage.store(make_entry(number, VECTORS[number % 2], updated_at=updated_at))
@@ -397,12 +388,11 @@ def returned_by(generator):
 def test_there_are_no_more_lists_than_different_vectors():
     """Of equal centroids one would have the vectors, and a search might look at the others."""
     codes = encoded(VECTORS[np.arange(400) % 5]).codes
-    centroids = returned_by(inverted_file.training(codes, 40))
-    lists = InvertedFile(centroids, 400)
-    assert sorted(set(lists.numbers_of(codes))) == list(range(len(centroids)))
+    centroids = returned_by(training(codes, 40, EARLY_LISTS))
+    lists = InvertedFile(centroids, 400, EARLY_LISTS)
+    assert sorted(set(lists.lists_of(codes))) == list(range(len(centroids)))
 
 
-@pytest.mark.usefixtures("early_lists")
 def test_the_nearest_entry_is_reported_though_what_is_nearer_has_expired():
     now = 0.0
     storage = InMemoryStorage(clock=lambda: now)
@@ -417,9 +407,8 @@ def test_the_nearest_entry_is_reported_though_what_is_nearer_has_expired():
     assert found.best_score == pytest.approx((1 + cosine) / 2, abs=1e-6)
 
 
-def test_lists_are_made_anew_when_there_are_half_as_many_rows_more(monkeypatch):
-    shorten_lists(monkeypatch, least_rows=20)
-    storage = InMemoryStorage()
+def test_lists_are_made_anew_when_there_are_half_as_many_rows_more():
+    storage = InMemoryStorage(tuning=short_lists(least_rows=20))
     made = []
     for number in range(96):
         storage.store(make_entry(number, VECTORS[number]))
@@ -438,17 +427,15 @@ def test_lists_are_made_anew_when_there_are_half_as_many_rows_more(monkeypatch):
     assert storage.search(VECTORS[50], *SCOPE, 0.99).entry.id == "more"
 
 
-@pytest.mark.usefixtures("early_lists")
-def test_an_entry_that_keeps_its_vector_keeps_its_place():
+def test_an_entry_that_keeps_its_vector_keeps_its_slot():
     storage = filled(VECTORS)
-    before = index_of(storage)._lists._places.tolist()
+    before = index_of(storage)._lists._slots.tolist()
     for number in range(96):
         storage.edit("ns", str(number), lambda entry: dataclasses.replace(entry, response="new"))
-    assert index_of(storage)._lists._places.tolist() == before
+    assert index_of(storage)._lists._slots.tolist() == before
     assert storage.search(VECTORS[5], *SCOPE, 0.9).entry.response == "new"
 
 
-@pytest.mark.usefixtures("early_lists")
 def test_the_room_of_what_is_removed_is_used_again():
     storage = filled(VECTORS)
     lists = index_of(storage)._lists
@@ -459,21 +446,17 @@ def test_the_room_of_what_is_removed_is_used_again():
     assert lists._rows.size < 5 * 96
 
 
-@pytest.mark.usefixtures("early_lists")
-def test_a_filter_that_few_entries_pass_is_applied_first(monkeypatch, scans):
-    storage = filled(VECTORS)
-    monkeypatch.setattr(memory, "_ROWS_FILTERED_DURING_PROBE", 96 * 4)
+def test_a_filter_that_few_entries_pass_is_applied_first(scans):
+    storage = filled(VECTORS, short_lists(rows_filtered=96 * 4))
     storage.search_top(VECTORS[1], *SCOPE, 0.95, attributes={"odd": "1"})
     assert len(scans) == 0
     storage.search_top(VECTORS[1], *SCOPE, 0.95, attributes={"tenth": "1"})
     assert len(scans) == 1
-    assert index_of(storage)._watchers == []
 
 
-@pytest.mark.usefixtures("early_lists")
 def test_exact_storage_has_no_lists(tmp_path):
-    file = SQLiteStorage(tmp_path / "file", exact=True)
-    for storage in (InMemoryStorage(exact=True), file):
+    file = SQLiteStorage(tmp_path / "file", exact=True, tuning=EARLY_LISTS)
+    for storage in (InMemoryStorage(exact=True, tuning=EARLY_LISTS), file):
         for number in range(20):
             storage.store(make_entry(number, VECTORS[number]))
         assert index_of(storage)._lists is None
@@ -488,23 +471,21 @@ class Gate:
 
     def __init__(self, patch):
         self.reached, self._open = threading.Event(), threading.Event()
-        training = inverted_file.training
 
         def held_up_training(*arguments):
             self.reached.set()
             assert self._open.wait(30)
             return training(*arguments)
 
-        patch.setattr(inverted_file, "training", held_up_training)
+        patch.setattr(index, "training", held_up_training)
 
     def open(self):
         self._open.set()
 
 
-@pytest.mark.usefixtures("early_lists")
 def test_nobody_waits_for_the_lists(monkeypatch):
     gate = Gate(monkeypatch)
-    storage = InMemoryStorage()
+    storage = InMemoryStorage(tuning=EARLY_LISTS)
     for number in range(50):
         storage.store(make_entry(number, VECTORS[number]))
     assert gate.reached.wait(10)
@@ -520,11 +501,14 @@ def test_nobody_waits_for_the_lists(monkeypatch):
         assert storage.search(VECTORS[number], *SCOPE, 0.99).entry.id == str(number)
 
 
-@pytest.mark.usefixtures("early_lists")
 @pytest.mark.parametrize("kind", ["memory", "file"])
 def test_close_ends_the_thread(monkeypatch, tmp_path, kind):
     gate = Gate(monkeypatch)
-    storage = InMemoryStorage() if kind == "memory" else SQLiteStorage(tmp_path / "file")
+    storage = (
+        InMemoryStorage(tuning=EARLY_LISTS)
+        if kind == "memory"
+        else SQLiteStorage(tmp_path / "file", tuning=EARLY_LISTS)
+    )
     for number in range(50):
         storage.store(make_entry(number, VECTORS[number]))
     assert gate.reached.wait(10)
@@ -534,10 +518,9 @@ def test_close_ends_the_thread(monkeypatch, tmp_path, kind):
     assert not thread.is_alive()
 
 
-@pytest.mark.usefixtures("early_lists")
 def test_a_storage_that_is_dropped_is_freed_and_its_thread_ends(monkeypatch):
     gate = Gate(monkeypatch)
-    storage = InMemoryStorage()
+    storage = InMemoryStorage(tuning=EARLY_LISTS)
     for number in range(96):
         storage.store(make_entry(number, VECTORS[number]))
     assert gate.reached.wait(10)
@@ -551,12 +534,11 @@ def test_a_storage_that_is_dropped_is_freed_and_its_thread_ends(monkeypatch):
     assert not thread.is_alive()
 
 
-@pytest.mark.usefixtures("early_lists")
 def test_lists_that_cannot_be_made_leave_search_exact(monkeypatch, caplog):
     def fail(*arguments):
         raise MemoryError
 
-    monkeypatch.setattr(inverted_file, "training", fail)
+    monkeypatch.setattr(index, "training", fail)
     storage = filled(VECTORS)
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
     storage.store(make_entry("more", VECTORS[0]))
@@ -575,11 +557,10 @@ def build_and_search(storage, found):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
-@pytest.mark.usefixtures("early_lists")
 def test_a_forked_process_goes_on_with_the_lists():
     fork = multiprocessing.get_context("fork")
     for _ in range(5):
-        storage = InMemoryStorage()
+        storage = InMemoryStorage(tuning=EARLY_LISTS)
         for number in range(48):
             storage.store(make_entry(number, VECTORS[number]))
         found = fork.SimpleQueue()
@@ -594,11 +575,11 @@ def test_a_forked_process_goes_on_with_the_lists():
 
 USAGE = """
 import numpy as np
-from langcache.engine import CacheEntry, InMemoryStorage, inverted_file
-inverted_file.LEAST_ROWS = 19_999
+from langcache.engine import CacheEntry, InMemoryStorage
+from langcache.engine.search.index_tuning import IndexTuning
 vectors = np.random.default_rng(0).standard_normal((20_000, 64)).astype(np.float32)
 vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-storage = InMemoryStorage()
+storage = InMemoryStorage(tuning=IndexTuning(least_rows=19_999))
 for number, vector in enumerate(vectors):
     storage.store(CacheEntry(id=str(number), prompt="", response="", embedding=vector,
                              namespace="ns", embedding_model_id="model",

@@ -22,14 +22,15 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from short_lists import shorten_lists
+from short_lists import short_lists
 from stored_entries import SCOPE, make_entry, random_vectors, unit
 
-from langcache.engine import index
-from langcache.engine.index import EXCLUDED, VectorIndex, best_rows
-from langcache.engine.quantised import Query
-from langcache.engine.storage import InMemoryStorage, TopSearch, memory
+from langcache.engine.search.codes import CodedQueries
+from langcache.engine.search.index import VectorIndex
+from langcache.engine.search.index_tuning import IndexTuning
+from langcache.engine.storage import InMemoryStorage, TopSearch, _scope, memory
 from langcache.engine.storage.base import entry_bytes
+from langcache.engine.storage.ranking import EXCLUDED, best_rows
 
 # The index
 
@@ -38,35 +39,36 @@ DIMENSIONS = 8
 VECTORS = random_vectors(64, DIMENSIONS)
 
 
-@pytest.fixture(autouse=True)
-def small_blocks(monkeypatch):
-    """Blocks of five rows and batches of three, so that small tests cross their borders.
+# Blocks of five rows, so that small tests cross their borders. Three rows are searched under the
+# lock, more without it.
+SMALL_BLOCKS = {"block_bytes": 5 * 4 * DIMENSIONS, "small_numbers": 3 * DIMENSIONS}
+TUNING = IndexTuning(**SMALL_BLOCKS)
 
-    Three rows are searched at once, more by a scan.
-    """
-    monkeypatch.setattr(index, "_BLOCK_BYTES", 5 * 4 * DIMENSIONS)
-    monkeypatch.setattr(index, "_SMALL_NUMBERS", 3 * DIMENSIONS)
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch):
+    """Batches of three, so that small tests cross their borders."""
     monkeypatch.setattr(memory, "_RECLAIM_BATCH", 3)
     monkeypatch.setattr(memory, "_ROWS_PER_CALL", 4)
-    monkeypatch.setattr(memory, "_MOST_KEYS", 3)
+    monkeypatch.setattr(_scope, "_MOST_KEYS", 3)
 
 
 @pytest.fixture(params=["scans", "lists"])
-def either_search(request, monkeypatch):
+def tuning(request):
     """Exact search, as of few entries, and that of an inverted file, as of many."""
-    if request.param == "lists":
-        shorten_lists(monkeypatch)
+    return TUNING if request.param == "scans" else short_lists(**SMALL_BLOCKS)
 
 
 def test_the_index_gives_back_the_memory_of_what_was_removed():
-    vectors = VectorIndex(DIMENSIONS)
+    vectors = VectorIndex(DIMENSIONS, tuning=TUNING)
     for number in range(23):
         vectors.append(VECTORS[number])
     vectors.remove(np.arange(0, 22))
-    assert sum(len(block.vectors) for block in vectors._blocks) <= 5
+    assert sum(len(block.vectors) for block in vectors._blocks._blocks) <= 5
     np.testing.assert_array_equal(vectors.vectors(), VECTORS[22:23])
 
 
+@settings(deadline=None)
 @given(
     scores=st.lists(st.sampled_from([-1.0, 0.5, 0.9, 0.9 + 5e-7, EXCLUDED]), max_size=30),
     limit=st.integers(1, 12),
@@ -81,14 +83,14 @@ def test_best_rows_orders_by_score_and_then_by_time(scores, limit, least, data):
         reverse=True,
     )
     found = best_rows(np.array(scores, np.float32), np.array(times, float), limit, least)
-    assert found.tolist() == expected[:limit]
+    assert found == expected[:limit]
 
 
 # Bookkeeping
 
 
 def test_a_replaced_entry_keeps_its_place_in_the_order():
-    storage = InMemoryStorage()
+    storage = InMemoryStorage(tuning=TUNING)
     for id in "abc":
         storage.store(make_entry(id, VECTORS[0]))
     storage.store(make_entry("a", VECTORS[1]))
@@ -98,7 +100,7 @@ def test_a_replaced_entry_keeps_its_place_in_the_order():
 
 def test_expired_entries_give_their_memory_back_when_others_are_stored():
     now = 0.0
-    storage = InMemoryStorage(clock=lambda: now)
+    storage = InMemoryStorage(clock=lambda: now, tuning=TUNING)
     for number in range(20):
         storage.store(make_entry(str(number), VECTORS[number], expires_at=10.0))
         storage.store(make_entry("x", VECTORS[number], namespace=f"{number}", expires_at=10.0))
@@ -106,12 +108,12 @@ def test_expired_entries_give_their_memory_back_when_others_are_stored():
     for _ in range(60):
         storage.store(make_entry("live", VECTORS[0], namespace="live"))
     assert list(storage._namespaces) == ["live"]
-    assert len(storage._scopes) == 1
+    assert len(storage._tables) == 1
 
 
 def test_a_namespace_begun_anew_outlives_what_is_left_of_the_old_one():
     now = 0.0
-    storage = InMemoryStorage(clock=lambda: now)
+    storage = InMemoryStorage(clock=lambda: now, tuning=TUNING)
     for number in range(3):
         storage.store(make_entry("1", VECTORS[0], namespace=f"{number}"))
     storage.store(make_entry("old", VECTORS[0], expires_at=10.0))
@@ -125,7 +127,7 @@ def test_a_namespace_begun_anew_outlives_what_is_left_of_the_old_one():
 
 def test_expired_entries_give_their_memory_back_when_others_are_searched():
     now = 0.0
-    storage = InMemoryStorage(clock=lambda: now)
+    storage = InMemoryStorage(clock=lambda: now, tuning=TUNING)
     storage.store(make_entry("live", VECTORS[0]))
     for number in range(20):
         storage.store(make_entry(str(number), VECTORS[number], expires_at=10.0))
@@ -147,13 +149,13 @@ def test_expired_entries_give_their_memory_back_when_others_are_searched():
 )
 def test_removed_entries_are_freed_without_the_garbage_collector(remove):
     def kept():
-        return sum(isinstance(each, memory._Record) for each in gc.get_objects())
+        return sum(isinstance(each, _scope.Record) for each in gc.get_objects())
 
     gc.collect()
     gc.disable()
     try:
         before = kept()
-        storage = InMemoryStorage()
+        storage = InMemoryStorage(tuning=TUNING)
         for number in range(20):
             storage.store(make_entry(str(number), VECTORS[0], attributes={"a": "b"}))
         assert kept() == before + 20
@@ -168,8 +170,7 @@ def test_removed_entries_are_freed_without_the_garbage_collector(remove):
 def test_an_entry_takes_its_vector_its_texts_and_less_than_a_kilobyte(
     monkeypatch, count, attributes
 ):
-    monkeypatch.setattr(index, "_BLOCK_BYTES", 16 * 2**20)
-    monkeypatch.setattr(memory, "_MOST_KEYS", 16)
+    monkeypatch.setattr(_scope, "_MOST_KEYS", 16)
     dimensions = 384
     vectors = random_vectors(count, dimensions)
 
@@ -201,8 +202,8 @@ def test_an_entry_takes_its_vector_its_texts_and_less_than_a_kilobyte(
 
 
 def test_attributes_are_told_apart_even_if_their_keys_are_equal(monkeypatch):
-    monkeypatch.setattr(memory, "_key", lambda value: 2)
-    storage = InMemoryStorage()
+    monkeypatch.setattr(_scope, "_key", lambda value: 2)
+    storage = InMemoryStorage(tuning=TUNING)
     for number in range(30):
         attributes = {"number": str(number % 10)}
         storage.store(make_entry(str(number), VECTORS[number], attributes=attributes))
@@ -229,11 +230,13 @@ thresholds = st.sampled_from([0.0, 0.6, 0.95, 1.0])
 
 
 class StorageMachine(RuleBasedStateMachine):
+    tuning = TUNING
+
     def __init__(self):
         super().__init__()
         self.now = 0.0
         self.stored = 0
-        self.storage = InMemoryStorage(clock=lambda: self.now)
+        self.storage = InMemoryStorage(clock=lambda: self.now, tuning=self.tuning)
         self.model = {"ns": {}, "other": {}}
 
     def live(self, namespace, wanted=None, scope=None):
@@ -400,7 +403,8 @@ class StorageMachine(RuleBasedStateMachine):
         self.storage.close()
 
 
-def test_storage_agrees_with_a_model(either_search):
+def test_storage_agrees_with_a_model(monkeypatch, tuning):
+    monkeypatch.setattr(StorageMachine, "tuning", tuning)
     run_state_machine_as_test(
         StorageMachine,
         settings=settings(max_examples=60, stateful_step_count=50, deadline=None),
@@ -448,20 +452,18 @@ class Crowd:
             raise self._errors[0]
 
 
-def test_threads_see_no_lost_stale_foreign_or_half_written_entry(
-    monkeypatch, eager_threads, either_search
-):
+def test_threads_see_no_lost_stale_foreign_or_half_written_entry(eager_threads, tuning):
     """Each key has a vector of its own; its entries are stored, replaced, deleted and expire.
 
     A searcher notes what is certain before it asks: the latest version that has been stored, and
     the latest that is gone. The answer may be later than that, but never older.
     """
     dimensions, count, resident = 256, 400, 40
-    monkeypatch.setattr(index, "_BLOCK_BYTES", 128 * 4 * dimensions)
+    tuning = dataclasses.replace(tuning, block_bytes=128 * 4 * dimensions)
     embeddings = random_vectors(count, dimensions, seed=1)
     clock = itertools.count(1)
     now = 0.0
-    storage = InMemoryStorage(clock=lambda: now)
+    storage = InMemoryStorage(clock=lambda: now, tuning=tuning)
     stored = [0] * count  # the latest version whose store has returned
     gone = [0] * count  # the latest version that has been deleted or has expired
     versions = itertools.count(1)
@@ -590,26 +592,24 @@ def test_threads_see_no_lost_stale_foreign_or_half_written_entry(
             assert found is None
         else:
             check(found, key, (stored[key], gone[key]))
-    assert all(not scope.index._watchers for scope in storage._namespaces["ns"].scopes.values())
     storage.close()
 
 
 def test_a_search_does_not_hold_up_those_who_store(monkeypatch):
     """Scores are computed without the lock: entries are stored while a search is in them."""
     dimensions = 64
-    monkeypatch.setattr(index, "_BLOCK_BYTES", 16 * 2**20)
-    storage = InMemoryStorage()
+    storage = InMemoryStorage(tuning=IndexTuning(small_numbers=0))
     embeddings = random_vectors(2, dimensions)
     storage.store(make_entry("first", embeddings[0]))
     at_work, stored = threading.Event(), threading.Event()
-    scores = Query.scores
+    scores = CodedQueries.scores
 
     def slow_scores(*arguments):
         at_work.set()
         assert stored.wait(10)
         return scores(*arguments)
 
-    monkeypatch.setattr(Query, "scores", slow_scores)
+    monkeypatch.setattr(CodedQueries, "scores", slow_scores)
     found = []
     searcher = threading.Thread(
         target=lambda: found.append(storage.search(embeddings[1], *SCOPE, 0.9))
@@ -623,7 +623,7 @@ def test_a_search_does_not_hold_up_those_who_store(monkeypatch):
 
 
 def test_edits_in_threads_do_not_undo_each_other():
-    storage = InMemoryStorage()
+    storage = InMemoryStorage(tuning=TUNING)
     storage.store(make_entry("1", VECTORS[0], response="0"))
 
     def count(entry):
@@ -644,7 +644,7 @@ def test_edits_in_threads_do_not_undo_each_other():
 
 
 def test_an_edit_of_an_entry_that_goes_meanwhile_changes_nothing():
-    storage = InMemoryStorage()
+    storage = InMemoryStorage(tuning=TUNING)
     storage.store(make_entry("1", VECTORS[0]))
 
     def change(entry):

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from short_lists import shorten_lists
+from short_lists import short_lists
 from stored_entries import SCOPE, make_entry, random_vectors, unit
 
-from langcache.engine import index, shared_scan
-from langcache.engine.quantised import Queries
-from langcache.engine.storage import InMemoryStorage, TopSearch, memory
+from langcache.engine.search.codes import CodedQueries
+from langcache.engine.search.index_tuning import IndexTuning
+from langcache.engine.storage import InMemoryStorage, TopSearch
 
 DIMENSIONS = 8
 VECTORS = random_vectors(40, DIMENSIONS)
@@ -20,31 +20,31 @@ ALIKE = unit(np.concatenate([VECTORS, VECTORS[:20], VECTORS[:20] + 0.05 * VECTOR
 
 
 @pytest.fixture(params=["small", "large", "lists"])
-def either_size(request, monkeypatch):
+def tuning(request):
     """An index that is searched under the lock, one that is not, and one that has lists."""
-    monkeypatch.setattr(index, "_BLOCK_BYTES", 16 * 4 * DIMENSIONS)
-    monkeypatch.setattr(shared_scan, "_MOST_ROWS", 5)
-    monkeypatch.setattr(shared_scan, "_ROWS_AT_ONCE", 7)
-    monkeypatch.setattr(shared_scan, "MOST_SEARCHES", 4)
-    monkeypatch.setattr(memory, "MOST_SEARCHES", 4)
-    monkeypatch.setattr(index, "_FEW_TOGETHER", 2)
+    constants = {
+        "block_bytes": 16 * 4 * DIMENSIONS,
+        "most_found": 5,
+        "scan_rows": 7,
+        "searches_together": 4,
+        "few_together": 2,
+    }
     if request.param != "small":
-        monkeypatch.setattr(index, "_SMALL_NUMBERS", 0)
-    if request.param == "lists":
-        shorten_lists(monkeypatch)
+        constants["small_numbers"] = 0
+    return short_lists(**constants) if request.param == "lists" else IndexTuning(**constants)
 
 
 @pytest.fixture
 def looks(monkeypatch):
     """A list that grows with every look at the codes of a block."""
     made = []
-    multiply = Queries.multiply
+    multiply = CodedQueries.multiply
 
-    def noting_multiply(self, codes):
+    def noting_multiply(self, *arguments):
         made.append(len(self.codes))
-        return multiply(self, codes)
+        return multiply(self, *arguments)
 
-    monkeypatch.setattr(Queries, "multiply", noting_multiply)
+    monkeypatch.setattr(CodedQueries, "multiply", noting_multiply)
     return made
 
 
@@ -70,8 +70,7 @@ numbers = st.integers(0, len(ALIKE) - 1)
 scopes = st.sampled_from([SCOPE, ("ns", "model", "context"), ("other", "model", "")])
 
 
-@pytest.mark.usefixtures("either_size")
-def test_searches_find_together_what_each_finds_alone():
+def test_searches_find_together_what_each_finds_alone(tuning):
     @settings(max_examples=150, deadline=None)
     @given(
         stored=st.lists(
@@ -91,7 +90,7 @@ def test_searches_find_together_what_each_finds_alone():
     )
     def check(stored, asked, later):
         now = 0
-        storage = InMemoryStorage(clock=lambda: now)
+        storage = InMemoryStorage(clock=lambda: now, tuning=tuning)
         for id, (number, scope, names, ttl) in enumerate(stored):
             namespace, model, context = scope
             entry = make_entry(
@@ -137,11 +136,10 @@ def test_they_share_each_look_at_the_vectors(looks):
 
 
 def test_what_is_stored_meanwhile_is_found(monkeypatch):
-    monkeypatch.setattr(index, "_SMALL_NUMBERS", 0)
-    storage = InMemoryStorage()
+    storage = InMemoryStorage(tuning=IndexTuning(small_numbers=0))
     storage.store(make_entry("first", VECTORS[0]))
     storage.store(make_entry("old", VECTORS[1]))
-    multiply = Queries.multiply
+    multiply = CodedQueries.multiply
 
     def slow_multiply(*arguments):
         products = multiply(*arguments)
@@ -149,7 +147,7 @@ def test_what_is_stored_meanwhile_is_found(monkeypatch):
         storage.delete("ns", ["old"])
         return products
 
-    monkeypatch.setattr(Queries, "multiply", slow_multiply)
+    monkeypatch.setattr(CodedQueries, "multiply", slow_multiply)
     searches = [TopSearch(vector, *SCOPE, 0.99) for vector in VECTORS[:3]]
     found = storage.search_top_together(searches)
     assert [[match.entry.id for match in each] for each in found] == [["first"], [], ["second"]]

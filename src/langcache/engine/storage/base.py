@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from langcache.engine.index import best_rows, row_numbers
 from langcache.engine.storage.entry import CacheEntry, Match, Scope, SearchResult, TopSearch
+from langcache.engine.storage.ranking import best_rows
 
 _SLACK = 1e-6
 _LENGTH_TOLERANCE = 1e-3
@@ -154,7 +154,7 @@ class StorageBackend(ABC):
         updated_at = np.array([entry.updated_at for entry in candidates])
         return [
             Match(candidates[row], similarity_of(float(cosines[row])))
-            for row in row_numbers(best_rows(cosines, updated_at, limit, least))
+            for row in best_rows(cosines, updated_at, limit, least)
         ]
 
     def search_top_together(self, searches: Sequence[TopSearch]) -> list[list[Match]]:
@@ -542,7 +542,7 @@ def check_embedding(embedding: NDArray[np.float32], dimensions: int | None = Non
         raise ValueError(f"embedding: must be finite and of length 1, got length {length:.6g}")
 
 
-def check_embeddings(embeddings: NDArray[np.float32], dimensions: int) -> None:
+def check_embeddings(embeddings: NDArray[np.float32], dimensions: int | None = None) -> None:
     """Check that the rows of an array, at least one, are as `check_embedding` asks.
 
     Raises:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from typing_extensions import override
 
+from langcache.engine.search.index_tuning import IndexTuning
 from langcache.engine.storage._metadata import metadata_json
 from langcache.engine.storage.base import check_entry
 from langcache.engine.storage.entry import CacheEntry, Scope
@@ -100,6 +101,7 @@ class SQLiteStorage(InMemoryStorage):
         clock: Returns the present moment, in seconds since the epoch.
         fsync: Whether each change waits until it is on the disk.
         exact: As for `InMemoryStorage`.
+        tuning: As for `InMemoryStorage`.
 
     Raises:
         StorageError: The file is refused, as said above, or cannot be opened or written.
@@ -112,8 +114,9 @@ class SQLiteStorage(InMemoryStorage):
         clock: Callable[[], float] = time.time,
         fsync: bool = False,
         exact: bool = False,
+        tuning: IndexTuning = IndexTuning(),  # noqa: B008 - it cannot be changed
     ) -> None:
-        super().__init__(clock=clock, exact=exact)
+        super().__init__(clock=clock, exact=exact, tuning=tuning)
         self._path = Path(path).absolute()
         self._process = os.getpid()
         self._closed = False

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 import numpy as np
 
 from langcache.engine.storage._metadata import metadata_json
-from langcache.engine.storage.base import CacheEntry, check_embedding, entry_bytes
+from langcache.engine.storage.base import check_embedding, entry_bytes
+from langcache.engine.storage.entry import CacheEntry, Scope
 from langcache.engine.storage.redis._keys import (
     attribute_tokens,
     decoded,
@@ -52,9 +53,9 @@ class Stored(NamedTuple):
     first: int
 
 
-def scope_token(namespace: str, embedding_model_id: str, context_hash: str) -> bytes:
+def scope_token(scope: Scope) -> bytes:
     """Return the token of a scope."""
-    return token(namespace, embedding_model_id, context_hash)
+    return token(*scope)
 
 
 def prompt_token(prompt: str) -> bytes:
@@ -91,7 +92,7 @@ def fields_of(entry: CacheEntry) -> Fields:
         fields[b"metadata"] = metadata_json(entry.metadata)
     fields[b"sum"] = _digest(entry.id, fields, len(entry.embedding))
     fields[b"bytes"] = b"%d" % entry_bytes(entry)
-    fields[b"scope"] = scope_token(entry.namespace, entry.embedding_model_id, entry.context_hash)
+    fields[b"scope"] = scope_token(entry.scope)
     fields[b"exact"] = prompt_token(entry.prompt)
     fields[b"updated"] = index_number(entry.updated_at)
     fields[b"expires"] = index_number(expires_at)
@@ -113,7 +114,7 @@ def stored_of(namespace: str, entry_id: str, fields: Mapping[bytes, bytes]) -> S
         created_at, updated_at, expires_at = fields[b"times"].split()
         metadata = fields.get(b"metadata")
         model_id, context_hash = decoded(fields[b"model"]), decoded(fields[b"context"])
-        if fields[b"scope"] != scope_token(namespace, model_id, context_hash):
+        if fields[b"scope"] != scope_token(Scope(namespace, model_id, context_hash)):
             raise DamagedError
         entry = CacheEntry(
             id=entry_id,

@@ -17,6 +17,7 @@ from langcache.engine._steps import Steps, call
 from langcache.engine.storage._metadata import metadata_json
 from langcache.engine.storage.redis._connection import Connection, pairs, storage_error
 from langcache.engine.storage.redis._keys import decoded, encoded, literal
+from langcache.engine.storage.redis._scripts import script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,40 +32,9 @@ _ID = re.compile(rb"[0-9a-f]{64}")
 
 _logger = logging.getLogger("langcache.engine")
 
-# By the clock of the wall, Redis does what expires; by another one, a field says when. What a
-# script takes as its first arguments: milliseconds to live and the moment of expiry (either may
-# be empty), and the present moment.
-_COMMON = b"""
-local function is_live()
-  if redis.call('EXISTS', KEYS[1]) == 0 then return false end
-  local expires = redis.pcall('HGET', KEYS[1], 'expires_at')
-  return type(expires) ~= 'string' or tonumber(expires) > tonumber(ARGV[3])
-end
-local function live_on()
-  if ARGV[1] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
-  if ARGV[2] ~= '' then redis.call('HSET', KEYS[1], 'expires_at', ARGV[2]) end
-end
-"""
-_PUT = (
-    _COMMON
-    + b"""
--- What the record before had and this one has not, such as metadata, goes. Out of memory, Redis
--- refuses a script at its first write only, so that must be one that adds data.
-redis.call('HSET', KEYS[1], 'entry_id', '')
-redis.call('UNLINK', KEYS[1])
-redis.call('HSET', KEYS[1], unpack(ARGV, 4))
-live_on()
-"""
-)
-_TOUCH = _COMMON + b"if not is_live() then return 0 end live_on() return 1"
-_GET = (
-    _COMMON
-    + b"""
-if not is_live() then return {} end
-live_on()
-return redis.call('HGETALL', KEYS[1])
-"""
-)
+_PUT = script("embeddings_common", "embeddings_put").text
+_TOUCH = script("embeddings_common", "embeddings_touch").text
+_GET = script("embeddings_common", "embeddings_get").text
 
 
 class RedisEmbeddings:

@@ -18,13 +18,15 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from langcache.engine.index import TIE, best_rows, row_numbers
 from langcache.engine.storage.base import has_attributes
+from langcache.engine.storage.entry import Scope
 from langcache.engine.storage.errors import StorageError, StorageFullError
+from langcache.engine.storage.ranking import TIE, best_rows
 from langcache.engine.storage.redis._codec import (
     DamagedError,
     index_number,
     prompt_token,
+    scope_token,
     stored_of,
 )
 from langcache.engine.storage.redis._connection import as_bytes, pairs, storage_error
@@ -87,15 +89,6 @@ _LARGE_SHARE = 0.1
 _TRUSTED_SECONDS = 5.0
 
 _logger = logging.getLogger("langcache.engine")
-
-
-class Scope(NamedTuple):
-    """What a search looks in."""
-
-    namespace: str
-    embedding_model_id: str
-    context_hash: str
-    token: bytes
 
 
 class _Seen(NamedTuple):
@@ -246,7 +239,7 @@ class QueryEngine:
 
         Options that it does not understand are left out from then on.
         """
-        nothing = Scope("", "", "", b"h")
+        nothing = Scope("", "", "")
         vector = np.ones(dimensions, np.float32)
         while True:
             query = self._nearest_query(nothing, vector, 1, {"": ""}, self._options)
@@ -286,7 +279,7 @@ class QueryEngine:
             entries = self._entries(found, scope, attributes)
             cosines = np.array([each.embedding.dot(embedding) for each in entries], np.float32)
             updated_at = np.array([each.updated_at for each in entries])
-            best = row_numbers(best_rows(cosines, updated_at, limit, least))
+            best = best_rows(cosines, updated_at, limit, least)
             if len(found) < neighbours or neighbours >= _MOST_EQUALS:
                 break
             # The most recently updated among equals may be behind those that were asked for.
@@ -364,7 +357,7 @@ class QueryEngine:
     def _condition(self, scope: Scope, attributes: Mapping[str, str] | None) -> bytes:
         tags = b"".join(b" @tags:{%b}" % each for each in attribute_tokens(attributes))
         now = index_number(self._clock())
-        return b"@scope:{%b}%b @expires:[(%b +inf]" % (scope.token, tags, now)
+        return b"@scope:{%b}%b @expires:[(%b +inf]" % (scope_token(scope), tags, now)
 
     def _command(self, dimensions: int, *query: bytes) -> tuple[bytes, ...]:
         # Without a time of ours, the engine may return after half a second what it has found by
@@ -380,7 +373,7 @@ class QueryEngine:
         found = self._documents((yield from self._reply(dimensions, query)))
         if any(fields for _, fields in found or ()):
             self._note_covered(scope)
-        if found is None or scope.token in self._covered:
+        if found is None or scope_token(scope) in self._covered:
             return found
         # No entry, and none has ever been found in this scope.
         covers = yield from self._covers(dimensions, scope)
@@ -424,7 +417,7 @@ class QueryEngine:
         and may find their keys only.
         """
         keys = self._keys.of(scope.namespace)
-        count = yield from self._connection.send(b"HGET", keys.state, b"c" + scope.token)
+        count = yield from self._connection.send(b"HGET", keys.state, b"c" + scope_token(scope))
         # That number includes what has expired.
         if int(count or 0) <= 0:
             return None
@@ -432,7 +425,7 @@ class QueryEngine:
         if not before:
             return None
         latest = (*(b"SORTBY", b"updated", b"DESC"), *(b"LIMIT", b"0", b"%d" % _LEAST_NEIGHBOURS))
-        command = self._command(dimensions, b"@scope:{%b}" % scope.token, *latest)
+        command = self._command(dimensions, b"@scope:{%b}" % scope_token(scope), *latest)
         reply = yield from self._connection.send(*command)
         # There is a key without fields if the entry has expired, or the engine cannot read it.
         if any(fields for _, fields in self._documents(reply) or ()):
@@ -447,16 +440,16 @@ class QueryEngine:
         members: list[bytes] = yield from self._connection.send(
             b"ZREVRANGE", keys.members, b"0", last
         )
-        own = [as_bytes(each) for each in members if as_bytes(each).startswith(scope.token)]
+        own = [as_bytes(each) for each in members if as_bytes(each).startswith(scope_token(scope))]
         commands = [(b"HGET", keys.entry_prefix + each[TOKEN_LENGTH:], b"scope") for each in own]
         tokens = yield from self._connection.attempt_all(commands)
-        return {each for each, token in zip(own, tokens, strict=True) if token == scope.token}
+        return {each for each, token in zip(own, tokens, strict=True) if token == scope_token(scope)}
 
     def _note_covered(self, scope: Scope) -> None:
         with self._lock:
             if len(self._covered) >= _MOST_SCOPES:
                 self._covered.clear()
-            self._covered.add(scope.token)
+            self._covered.add(scope_token(scope))
 
     def _documents(self, reply: Any) -> list[tuple[bytes, dict[bytes, bytes]]] | None:
         """Return the keys and fields in a reply of FT.SEARCH, by either protocol.
@@ -498,7 +491,7 @@ class QueryEngine:
                 continue
             entry = stored.entry
             if (
-                (entry.embedding_model_id, entry.context_hash) == scope[1:3]
+                entry.scope == scope
                 and (entry.expires_at is None or entry.expires_at > now)
                 and has_attributes(entry.attributes, attributes)
             ):

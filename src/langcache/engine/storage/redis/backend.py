@@ -21,7 +21,7 @@ from langcache.engine.storage.base import (
     reaches,
     similarity_of,
 )
-from langcache.engine.storage.entry import CacheEntry, Match, SearchResult
+from langcache.engine.storage.entry import CacheEntry, Match, Scope, SearchResult
 from langcache.engine.storage.errors import StorageError
 from langcache.engine.storage.redis._codec import (
     DamagedError,
@@ -49,7 +49,7 @@ from langcache.engine.storage.redis._mirror import (
     offload,
     warn_of_damage,
 )
-from langcache.engine.storage.redis._query_engine import Algorithm, Mode, QueryEngine, Scope
+from langcache.engine.storage.redis._query_engine import Algorithm, Mode, QueryEngine
 from langcache.engine.storage.redis._scripts import (
     BYTES,
     CHANGES,
@@ -306,7 +306,7 @@ class RedisStorage(StorageBackend):
         context_hash: str,
         threshold: float,
     ) -> SearchResult | None:
-        scope = _scope(namespace, embedding_model_id, context_hash)
+        scope = Scope(namespace, embedding_model_id, context_hash)
         return self._connection.run(self._search(embedding, scope, threshold))
 
     @override
@@ -318,7 +318,7 @@ class RedisStorage(StorageBackend):
         context_hash: str,
         threshold: float,
     ) -> SearchResult | None:
-        scope = _scope(namespace, embedding_model_id, context_hash)
+        scope = Scope(namespace, embedding_model_id, context_hash)
         return await self._connection.arun(self._search(embedding, scope, threshold))
 
     def _search(
@@ -343,7 +343,7 @@ class RedisStorage(StorageBackend):
         limit: int = 1,
         attributes: Mapping[str, str] | None = None,
     ) -> list[Match]:
-        scope = _scope(namespace, embedding_model_id, context_hash)
+        scope = Scope(namespace, embedding_model_id, context_hash)
         return self._connection.run(
             self._search_top(embedding, scope, threshold, limit, attributes)
         )
@@ -360,7 +360,7 @@ class RedisStorage(StorageBackend):
         limit: int = 1,
         attributes: Mapping[str, str] | None = None,
     ) -> list[Match]:
-        scope = _scope(namespace, embedding_model_id, context_hash)
+        scope = Scope(namespace, embedding_model_id, context_hash)
         return await self._connection.arun(
             self._search_top(embedding, scope, threshold, limit, attributes)
         )
@@ -410,7 +410,7 @@ class RedisStorage(StorageBackend):
 
         def look(mirror: Mirror) -> list[Match]:
             return mirror.entries.search_top(
-                embedding, *scope[:3], threshold, limit=limit, attributes=attributes
+                embedding, *scope, threshold, limit=limit, attributes=attributes
             )
 
         return (yield from self._verified(scope, look, wanted_from))
@@ -426,7 +426,7 @@ class RedisStorage(StorageBackend):
         limit: int = 1,
         attributes: Mapping[str, str] | None = None,
     ) -> list[CacheEntry]:
-        scope = _scope(namespace, embedding_model_id, context_hash)
+        scope = Scope(namespace, embedding_model_id, context_hash)
         return self._connection.run(self._find_exact(prompt, scope, limit, attributes))
 
     @override
@@ -440,7 +440,7 @@ class RedisStorage(StorageBackend):
         limit: int = 1,
         attributes: Mapping[str, str] | None = None,
     ) -> list[CacheEntry]:
-        scope = _scope(namespace, embedding_model_id, context_hash)
+        scope = Scope(namespace, embedding_model_id, context_hash)
         return await self._connection.arun(self._find_exact(prompt, scope, limit, attributes))
 
     def _find_exact(
@@ -463,7 +463,7 @@ class RedisStorage(StorageBackend):
         def look(mirror: Mirror) -> list[Match]:
             # The copy has a token where the prompt was.
             outlines = mirror.entries.find_exact(
-                prompt_token(prompt).decode(), *scope[:3], limit=limit, attributes=attributes
+                prompt_token(prompt).decode(), *scope, limit=limit, attributes=attributes
             )
             return [Match(outline, 1.0) for outline in outlines]
 
@@ -484,7 +484,8 @@ class RedisStorage(StorageBackend):
             matches = yield from offload(len(mirror) > _LARGE, partial(look, mirror))
             if not any(reaches(match.similarity, wanted_from) for match in matches):
                 return [(match.entry, match.similarity) for match in matches]
-            members = [scope.token + encoded(match.entry.id) for match in matches]
+            token = scope_token(scope)
+            members = [token + encoded(match.entry.id) for match in matches]
             read = yield from self._read(scope.namespace, members)
             stored = {each.entry.id: each for each in read}
             now = self._clock()
@@ -528,7 +529,7 @@ class RedisStorage(StorageBackend):
     def _dimensions(self, scope: Scope) -> Steps[int | None]:
         """Return the dimensions of a scope's entries, or None when it has none."""
         state = self._keys.of(scope.namespace).state
-        found = yield from self._connection.send(b"HGET", state, b"d" + scope.token)
+        found = yield from self._connection.send(b"HGET", state, b"d" + scope_token(scope))
         return None if found is None else int(found)
 
     def _has_entries(self, scope: Scope, embedding: NDArray[np.float32]) -> Steps[bool]:
@@ -810,11 +811,6 @@ class RedisStorage(StorageBackend):
                 mirror.close()
             self._mirrors.clear()
             self._mirrored_bytes = 0
-
-
-def _scope(namespace: str, embedding_model_id: str, context_hash: str) -> Scope:
-    token = scope_token(namespace, embedding_model_id, context_hash)
-    return Scope(namespace, embedding_model_id, context_hash, token)
 
 
 def _is_over(entry: CacheEntry, now: float) -> bool:

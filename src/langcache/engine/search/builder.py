@@ -8,14 +8,20 @@ import os
 import threading
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from langcache.engine.index import VectorIndex
-
 _logger = logging.getLogger(__name__)
+
+
+class Buildable(Protocol):
+    """An index that may have an inverted file; see `VectorIndex`."""
+
+    @property
+    def wants_lists(self) -> bool: ...  # noqa: D102
+    def build(self, lock: threading.Lock) -> Iterator[None]: ...  # noqa: D102
 
 
 class IndexBuilder:
@@ -27,12 +33,12 @@ class IndexBuilder:
 
     def __init__(self, lock: threading.Lock) -> None:
         self._lock = lock
-        self._indexes: deque[VectorIndex] = deque()
+        self._indexes: deque[Buildable] = deque()
         self._work: Iterator[None] | None = None  # on the first index
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def request(self, index: VectorIndex) -> None:
+    def request(self, index: Buildable) -> None:
         """Ask for an index to be worked on; the caller holds the lock."""
         if self._closed:
             return

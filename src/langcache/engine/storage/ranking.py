@@ -1,0 +1,54 @@
+"""The order of what a search returns: by score, and the latest first among equals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["EXCLUDED", "TIE", "best_rows"]
+
+EXCLUDED = float("-inf")
+"""The score of a row that is not a candidate."""
+
+TIE = 2e-6
+"""Scores this close are equal: the same two vectors give sums that differ in the last bits from one
+place in memory to another."""
+
+
+def best_rows(
+    scores: NDArray[np.float32], updated_at: NDArray[np.float64], limit: int, least: float
+) -> list[int]:
+    """Return the rows with the best scores, best first.
+
+    Rows whose scores are within `TIE` of the best among them come latest update first.
+
+    Args:
+        scores: Shape (rows,); `EXCLUDED` for rows that are not candidates.
+        updated_at: Shape (rows,), any unit.
+        limit: How many rows to return at most.
+        least: The lowest score to return; above `EXCLUDED`.
+    """
+    rows = (scores >= least).nonzero()[0]
+    if len(rows) > limit:
+        found = scores[rows]
+        last = float(np.partition(found, len(found) - limit)[len(found) - limit])
+        rows = rows[found >= last - TIE]
+    descending = -scores[rows]
+    order = descending.argsort(kind="stable")
+    descending = descending[order]
+    rows = rows[order]
+    start = 0
+    while start < min(limit, len(rows)):
+        end = int(descending.searchsorted(float(descending[start]) + TIE, side="right"))
+        tied = rows[start:end]
+        rows[start:end] = tied[(-updated_at[tied]).argsort(kind="stable")]
+        start = end
+    return _numbers(rows[:limit])
+
+
+def _numbers(rows: NDArray[np.integer[Any]]) -> list[int]:
+    return cast("list[int]", rows.tolist())

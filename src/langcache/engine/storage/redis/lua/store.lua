@@ -1,0 +1,38 @@
+-- ARGV: prefix, id, scope, dimensions, epoch, now, expected seq or '', milliseconds to live or '',
+-- then fields and values. Returns {'stored'}, {'changed'} when the entry is not the expected one,
+-- {'dimensions', what the scope has}, or {'again'} when there is more to prune first.
+local id, scope, dimensions = ARGV[2], ARGV[3], ARGV[4]
+local now = tonumber(ARGV[6])
+local old = fields(id, 'seq', 'scope', 'expires', 'first')
+if old[1] and as_number(old[3]) <= now then old = {} end
+if ARGV[7] ~= '' and old[1] ~= ARGV[7] then return {'changed'} end
+prune(now, 64)
+if redis.call('EXISTS', members) == 0 or redis.call('HEXISTS', state, 'epoch') == 0 then
+  -- Set twice: out of memory, Redis refuses a script at its first write only, if that adds data.
+  redis.call('HSET', state, 'epoch', ARGV[5])
+  redis.call('UNLINK', state, members, removed, expiries)
+  redis.call('HSET', state, 'epoch', ARGV[5])
+end
+local known = redis.call('HGET', state, 'd' .. scope)
+if known and known ~= dimensions then
+  if prune(now, 500) == 500 then return {'again'} end
+  known = redis.call('HGET', state, 'd' .. scope)
+  if known and known ~= dimensions then return {'dimensions', known} end
+end
+local seq = next_seq()
+if old[2] and old[2] ~= scope then leave(old[2] .. id, seq) end
+local key, member = prefix .. id, scope .. id
+redis.call('UNLINK', key)
+local first = as_number(old[4]) > 0 and old[4] or seq
+redis.call('HSET', key, 'seq', seq, 'first', first, unpack(ARGV, 9))
+if ARGV[8] ~= '' then redis.call('PEXPIRE', key, ARGV[8]) end
+if redis.call('ZADD', members, seq, member) == 1 then
+  redis.call('HINCRBY', state, 'c' .. scope, 1)
+  redis.call('HSET', state, 'd' .. scope, dimensions)
+end
+redis.call('ZREM', removed, member)
+local expires = redis.call('HGET', key, 'expires')
+if tonumber(expires) < 1e15 then redis.call('ZADD', expiries, expires, member)
+else redis.call('ZREM', expiries, member) end
+tidy()
+return {'stored'}
