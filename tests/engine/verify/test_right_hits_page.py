@@ -12,7 +12,9 @@ import pytest
 from langcache.engine.verify import AUTO_RULES, RULES, PairModelVerifier
 
 PAGE = (Path(__file__).parents[3] / "docs/right-hits.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^```python\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", PAGE, re.MULTILINE | re.DOTALL)
+EXAMPLES = re.findall(
+    r"^```python\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", PAGE, re.MULTILINE | re.DOTALL
+)
 
 
 @pytest.mark.parametrize(("code", "expected"), EXAMPLES)
@@ -24,7 +26,9 @@ def test_an_example_prints_what_the_page_says(code, expected):
 
 
 def test_the_table_of_rules_is_complete():
-    rows = re.findall(r"^\| `([a-z ]+)` \| ([a-z ]+) \| [\d, ]+ \| [\d, ]+ \|(.*)\|$", PAGE, re.MULTILINE)
+    rows = re.findall(
+        r"^\| `([a-z ]+)` \| ([a-z ]+) \| [\d, ]+ \| [\d, ]+ \|(.*)\|$", PAGE, re.MULTILINE
+    )
     assert [(name, reason) for name, reason, _ in rows] == [
         (rule.name, rule.reason) for rule in RULES.values()
     ]

@@ -294,14 +294,15 @@ class QueryEngine:
         seen = self._known(dimensions)
         if seen is None or seen.entries < _LARGE_INDEX:
             return False
-        size, until = self._sizes.get(scope.token, (0, 0.0))
+        token = scope_token(scope)
+        size, until = self._sizes.get(token, (0, 0.0))
         if until < time.monotonic():
             state = self._keys.of(scope.namespace).state
-            size = int((yield from self._connection.send(b"HGET", state, b"c" + scope.token)) or 0)
+            size = int((yield from self._connection.send(b"HGET", state, b"c" + token)) or 0)
             with self._lock:
                 if len(self._sizes) >= _MOST_SCOPES:
                     self._sizes.clear()
-                self._sizes[scope.token] = (size, time.monotonic() + _TRUSTED_SECONDS)
+                self._sizes[token] = (size, time.monotonic() + _TRUSTED_SECONDS)
         return size >= _LARGE_SHARE * seen.entries
 
     def exact(
@@ -443,7 +444,8 @@ class QueryEngine:
         own = [as_bytes(each) for each in members if as_bytes(each).startswith(scope_token(scope))]
         commands = [(b"HGET", keys.entry_prefix + each[TOKEN_LENGTH:], b"scope") for each in own]
         tokens = yield from self._connection.attempt_all(commands)
-        return {each for each, token in zip(own, tokens, strict=True) if token == scope_token(scope)}
+        wanted = scope_token(scope)
+        return {each for each, token in zip(own, tokens, strict=True) if token == wanted}
 
     def _note_covered(self, scope: Scope) -> None:
         with self._lock:
