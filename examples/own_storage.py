@@ -1,8 +1,8 @@
-"""A storage backend of one's own: what has to be written, and how it is tested and used.
+"""A storage backend of your own: what to write, and how to test and use it.
 
-Keeps entries in a plain dict and compares vectors one by one, so it is slow, and right. The seven
-methods are all that a backend must have; it is faster when it overrides others, such as
-`search_top`, with what its database can do.
+It keeps entries in a dict and compares vectors one by one, so it is slow but correct. A backend
+must have these seven methods. It gets faster if it overrides others, such as `search_top`, with
+what its database can do.
 
     uv run examples/own_storage.py
 """
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langcache.engine import CacheEntry, SearchResult, SemanticCache, StorageBackend
+from langcache.engine.storage import Scope
 from langcache.engine.storage.base import check_embedding, check_entry, least_cosine, similarity_of
 from langcache.engine.testing import check_storage
 
@@ -32,7 +33,7 @@ class DictStorage(StorageBackend):
         check_entry(entry)
         with self._lock:
             for other in self._live(entry.namespace):
-                if scope(other) == scope(entry):
+                if other.scope == entry.scope:
                     check_embedding(entry.embedding, len(other.embedding))
             self._entries[entry.namespace, entry.id] = copy.deepcopy(entry)
 
@@ -46,14 +47,14 @@ class DictStorage(StorageBackend):
     ) -> SearchResult | None:
         check_embedding(embedding)
         least = least_cosine(threshold)
-        wanted = (namespace, embedding_model_id, context_hash)
-        candidates = [entry for entry in self.entries(namespace) if scope(entry) == wanted]
+        scope = Scope(namespace, embedding_model_id, context_hash)
+        candidates = [entry for entry in self.entries(namespace) if entry.scope == scope]
         if not candidates:
             return None
         check_embedding(embedding, len(candidates[0].embedding))
         cosines = [float(entry.embedding.dot(embedding)) for entry in candidates]
         best = max(cosines)
-        # Rounding must not decide between entries that are equally good: the latest does.
+        # Rounding must not decide between equally good entries: the latest wins.
         scored = zip(candidates, cosines, strict=True)
         equals = [entry for entry, cosine in scored if cosine >= best - 2e-6]
         latest = max(equals, key=lambda entry: entry.updated_at)
@@ -88,11 +89,6 @@ class DictStorage(StorageBackend):
             for entry in self._entries.values()
             if entry.namespace == namespace and (entry.expires_at is None or entry.expires_at > now)
         ]
-
-
-def scope(entry: CacheEntry) -> tuple[str, str, str]:
-    """Only entries of the scope that is searched are candidates."""
-    return entry.namespace, entry.embedding_model_id, entry.context_hash
 
 
 def main() -> None:

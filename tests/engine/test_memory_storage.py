@@ -62,7 +62,7 @@ def tuning(request):
 def test_the_index_gives_back_the_memory_of_what_was_removed():
     vectors = VectorIndex(DIMENSIONS, tuning=TUNING)
     for number in range(23):
-        vectors.append(VECTORS[number])
+        vectors.extend(VECTORS[number : number + 1])
     vectors.remove(np.arange(0, 22))
     assert sum(len(block.vectors) for block in vectors._blocks._blocks) <= 5
     np.testing.assert_array_equal(vectors.vectors(), VECTORS[22:23])

@@ -1,4 +1,4 @@
-"""What every storage backend must do, as tests to run on one of your own.
+"""The conformance tests of storage backends, to run on one of your own.
 
 With pytest, in a test module:
 
@@ -53,12 +53,11 @@ def check_storage(make: Callable[[Callable[[], float]], StorageBackend]) -> None
     """Run every test of `StorageConformance`, one after the other, until one fails.
 
     Args:
-        make: Takes a clock and returns an empty storage that goes by it. It is called for each
-            test anew.
+        make: Takes a clock and returns an empty storage that uses it. It is called for each test.
 
     Raises:
         AssertionError: The storage breaks a rule. The traceback names the test, which is the rule.
-            What the storage itself raises comes through.
+            Errors of the storage itself are not caught.
     """
 
     class Conformance(StorageConformance):
@@ -114,7 +113,7 @@ class _AsyncCaller(_Caller):
 def _rule(
     check: Callable[[Any, Any, ManualClock], None],
 ) -> Callable[[StorageConformance], None]:
-    """Make a test of a rule: it runs on an empty storage, by its methods and by their twins."""
+    """Make a test of a rule; it runs on an empty storage, with its methods and with their twins."""
 
     def test(self: StorageConformance) -> None:
         for caller in (_Caller, _AsyncCaller):
@@ -208,14 +207,14 @@ def _ids(found: Iterable[CacheEntry | Match]) -> list[str]:
 
 
 class StorageConformance:
-    """The rules of `StorageBackend`, one test each; subclass it and say how to make a storage.
+    """The rules of `StorageBackend`, one test each; subclass it and implement `make`.
 
-    Each test runs twice: by the methods and by their asynchronous twins. A storage is closed at
-    the end of its test.
+    Each test runs twice: with the methods and with their asynchronous twins. The storage is closed
+    at the end of each test.
     """
 
     def make(self, clock: Callable[[], float]) -> StorageBackend:
-        """Return a new, empty storage that goes by this clock."""
+        """Return a new, empty storage that uses this clock."""
         raise NotImplementedError
 
     # What comes back

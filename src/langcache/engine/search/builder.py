@@ -25,7 +25,7 @@ class Buildable(Protocol):
 
 
 class IndexBuilder:
-    """Builds the inverted files of a storage's indexes, in a thread that lives while there is work.
+    """Builds the inverted files of a storage's indexes, in a thread that runs while there is work.
 
     Args:
         lock: Held by the storage around every call to an index.
@@ -44,7 +44,7 @@ class IndexBuilder:
             return
         if index not in self._indexes:
             self._indexes.append(index)
-        # In a forked process the thread of its parent is not alive.
+        # A forked process does not have the thread of its parent.
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(
                 target=_build, args=(weakref.ref(self),), name="langcache-index", daemon=True
@@ -52,7 +52,7 @@ class IndexBuilder:
             try:
                 self._thread.start()
             except RuntimeError:
-                # The process ends, or may not have more threads. Search stays exact.
+                # The process is ending, or has too many threads. Search stays exact.
                 self._thread = None
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ class IndexBuilder:
         with self._lock:
             index = self._indexes[0] if self._indexes else None
             if index is None:
-                # Under the lock, so that nobody relies on a thread that is about to end.
+                # Under the lock, so that `request` starts another thread.
                 self._thread = None
         if index is None:
             self._work = None
@@ -81,7 +81,7 @@ class IndexBuilder:
         except StopIteration:
             self._work = None
             with self._lock:
-                # It may have grown much meanwhile, and nobody asks for what is being done.
+                # If it has grown a lot meanwhile, it stays in the queue.
                 if self._indexes and not index.wants_lists:
                     self._indexes.popleft()
         except Exception:
@@ -96,7 +96,10 @@ class IndexBuilder:
 
 
 def _build(builder: weakref.ref[IndexBuilder]) -> None:
-    """Work as long as there is work and a builder; keep neither alive between two steps."""
+    """Do the work of a builder until it is done or the builder is gone.
+
+    Between two steps, nothing here keeps the builder alive.
+    """
     while True:
         with _building:
             present = None if _ended else builder()
@@ -105,8 +108,9 @@ def _build(builder: weakref.ref[IndexBuilder]) -> None:
             del present
 
 
-# Held during a step: one thread of the process builds at a time, and none when it forks or ends,
-# as a child would find the locks taken, and a thread that is in native code at the end could crash.
+# Held during a step, so only one thread of the process builds at a time. No step runs while the
+# process forks, because the child would find locks taken, or while it ends, because a thread that
+# is in native code then could crash.
 _building = threading.Lock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(

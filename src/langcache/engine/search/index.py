@@ -84,10 +84,6 @@ class VectorIndex:
 
     # Writing
 
-    def append(self, vector: Vectors) -> None:
-        """Add a vector of shape (dimensions,) as the last row; it is copied."""
-        self.extend(vector[np.newaxis])
-
     def extend(self, vectors: Vectors) -> None:
         """Add vectors of shape (rows, dimensions) as the last rows; they are copied."""
         first = self._blocks.size

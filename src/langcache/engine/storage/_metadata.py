@@ -1,4 +1,4 @@
-"""Metadata as the storages that write it down keep it: JSON that comes back equal."""
+"""Metadata as JSON that comes back equal, for the storages that write it to a file or server."""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from langcache.engine.storage._scope import Record, ScopeTable, Traits
 from langcache.engine.storage.base import check_embedding
 
@@ -61,7 +63,7 @@ class Namespace:
             self.records[record.id] = record
             return None
         target = table or self.begin_table(scope, len(vector))
-        target.append(record, traits, vector)
+        target.extend([(record, traits)], vector[np.newaxis])
         self.records[record.id] = record
         if old:
             self._remove_rows(old.table, [old.row])

@@ -160,16 +160,13 @@ class ScopeTable:
 
     # Writing
 
-    def append(self, record: Record, traits: Traits, vector: Vectors) -> None:
-        """Add a record."""
-        self.index.append(vector)
-        self._append(record, traits)
-
     def extend(self, rows: Sequence[tuple[Record, Traits]], vectors: Vectors) -> None:
-        """Add records."""
+        """Add records; their vectors are copied."""
         self.index.extend(vectors)
         for record, traits in rows:
-            self._append(record, traits)
+            self._reserve(len(traits.keys))
+            self.records.append(record)
+            self._write(len(self.records) - 1, record, traits)
 
     def replace(self, row: int, record: Record, traits: Traits, vector: Vectors) -> None:
         """Put another record in a row."""
@@ -194,11 +191,6 @@ class ScopeTable:
         self.index.clear()
         self.records = []
         self.next_expiry = math.inf
-
-    def _append(self, record: Record, traits: Traits) -> None:
-        self._reserve(len(traits.keys))
-        self.records.append(record)
-        self._write(len(self.records) - 1, record, traits)
 
     def _reserve(self, width: int) -> None:
         """Make room for so many keys, and for one more row if there is none."""

@@ -21,17 +21,17 @@ _BATCH = 256
 class StorageBackend(ABC):
     """Keeps entries and finds them again.
 
-    A new backend implements the seven abstract methods; the others work on top of them, and a
-    backend overrides those that it can do faster. Every method has an asynchronous twin with an
-    `a` before its name, which runs the method in a thread; a backend with asynchronous I/O of its
-    own overrides the twins. All methods may be called from several threads at once.
+    A new backend implements the seven abstract methods. The others use these; a backend overrides
+    those that it can do faster. Every method has an asynchronous twin, with an `a` before its name,
+    which runs the method in a thread; a backend with asynchronous I/O overrides the twins. All
+    methods may be called from several threads at once.
 
-    A search has a scope: a namespace, an embedding model's id and a context hash, all of which
-    must be equal to the entry's. An entry whose `expires_at` is not after the present moment is
-    never returned and never counted.
+    A search has a scope: a namespace, an embedding model's id and a context hash. Only entries of
+    the same scope are candidates. An entry that has expired, which it has from the moment
+    `expires_at` on, is never returned and never counted.
 
-    A similarity is (1 + cosine) / 2, in [0, 1]. It reaches a threshold that it falls short of by
-    no more than 1e-6, so that rounding cannot make an identical vector miss the threshold 1.
+    A similarity is (1 + cosine) / 2, in [0, 1]. A similarity that is below a threshold by 1e-6 or
+    less still reaches it, so that rounding cannot make an identical vector miss the threshold 1.
     Similarities within 1e-6 of each other are equal.
     """
 
@@ -87,7 +87,7 @@ class StorageBackend(ABC):
 
     @abstractmethod
     def delete(self, namespace: str, entry_ids: Collection[str]) -> int:
-        """Remove entries by their ids and return how many there were; other ids do no harm."""
+        """Remove entries by their ids and return how many there were; unknown ids are ignored."""
 
     @abstractmethod
     def invalidate_namespace(self, namespace: str) -> int:
@@ -103,9 +103,9 @@ class StorageBackend(ABC):
 
     @abstractmethod
     def entries(self, namespace: str) -> Iterator[CacheEntry]:
-        """Iterate over the entries a namespace has at the time of the call, first stored first.
+        """Iterate over the entries of a namespace at the time of the call, first stored first.
 
-        Changes made during the iteration do not show in it.
+        The iteration does not show later changes.
         """
 
     def search_top(
@@ -128,8 +128,8 @@ class StorageBackend(ABC):
             context_hash: The scope's context hash.
             threshold: The least similarity, in [0, 1].
             limit: How many entries to return at most; 1 or more.
-            attributes: Attributes that an entry must have, with these values. An entry may have
-                others besides. None and the empty mapping demand nothing.
+            attributes: Attributes that an entry must have, with these values; it may have others.
+                None and the empty mapping require nothing.
 
         Returns:
             At most `limit` matches, best first; the most recently updated first among equals.
@@ -250,22 +250,22 @@ class StorageBackend(ABC):
     ) -> CacheEntry | None:
         """Replace an entry by what a function makes of it.
 
-        As it stands here, an edit may undo what another thread or process does to the entry
-        between the reading and the storing. A backend that can prevent that overrides it;
-        `SemanticCache` lets the calls of one process take turns for one that does not.
+        This implementation may undo a change that another thread or process makes between reading
+        and storing. A backend that can prevent that overrides it. For one that does not,
+        `SemanticCache` makes one edit after the other, within its process.
 
         Args:
             namespace: The namespace.
             entry_id: The entry's id.
             change: Takes the entry and returns the one to store, with the same id and namespace;
-                or the same object when there is nothing to do. It is quick, and may be called
-                more than once.
+                or the same object if there is nothing to change. It must be quick, and may be
+                called more than once.
 
         Returns:
             The entry as it is now, or None when there is no entry of this id.
 
         Raises:
-            ValueError: The changed entry is not one that `store` takes. Nothing has changed then.
+            ValueError: The changed entry is not one that `store` takes. Nothing has changed.
         """
         entry = self.get(namespace, entry_id)
         if entry is None:
@@ -292,10 +292,9 @@ class StorageBackend(ABC):
     def records(self, collection: str) -> dict[str, str]:
         """Return the records of a collection: the texts that were set, by their keys.
 
-        Records are what a cache or a server keeps beside its entries: which fields it declares,
-        say. A backend has no use for them itself, and `clear` and `invalidate_namespace` leave
-        them. As they stand here, they are kept as long as the object; a backend that outlives the
-        process overrides `records` and `set_record`.
+        Records are what a cache or a server keeps beside its entries, such as the fields it
+        declares. `clear` and `invalidate_namespace` do not remove them. This implementation keeps
+        them in memory; a backend that outlives the process overrides `records` and `set_record`.
         """
         return dict(self._records.get(collection, {}))
 
@@ -454,7 +453,7 @@ class StorageBackend(ABC):
         await asyncio.to_thread(self.close)
 
 
-# The rules all backends share, for those who write one.
+# The rules that all backends share, for authors of backends.
 
 
 def similarity_of(cosine: float) -> float:
@@ -534,8 +533,8 @@ def check_embedding(embedding: NDArray[np.float32], dimensions: int | None = Non
         raise ValueError(f"embedding: must have shape (dimensions,), got {embedding.shape}")
     if dimensions is not None and len(embedding) != dimensions:
         raise ValueError(f"embedding: must have {dimensions} dimensions, got {len(embedding)}")
-    # Overflow and invalid numbers end up as an infinite or undefined length: `vdot` does not warn
-    # of them, as `dot` does, and to silence that takes longer than the product.
+    # Overflow and invalid numbers make the length infinite or undefined. `vdot` does not warn of
+    # them, unlike `dot`, and silencing a warning takes longer than the product.
     squared_length = float(np.vdot(embedding, embedding))
     if not abs(squared_length - 1.0) <= _LENGTH_TOLERANCE:
         length = math.sqrt(squared_length)

@@ -1,4 +1,4 @@
-"""Storage backends by name, for whoever takes them from settings."""
+"""Storage backends by name, as settings give them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def is_storage_name(name: str) -> bool:
 
 
 def create_storage(name: str, *, clock: Callable[[], float] = time.time) -> StorageBackend:
-    """Return the storage backend that a name stands for.
+    """Return the storage backend of a name.
 
     Args:
         name: "memory"; "sqlite:PATH"; or the URL of a Redis, as `RedisStorage` takes it.
@@ -45,8 +45,8 @@ def create_storage(name: str, *, clock: Callable[[], float] = time.time) -> Stor
     Raises:
         ImportError: It needs a package that is not installed.
         StorageError: The file of an `SQLiteStorage` is refused, or cannot be opened.
-        ValueError: The name is none of these. The message does not repeat it, as it may have a
-            password.
+        ValueError: The name is none of these. The message does not repeat the name, which may
+            contain a password.
     """
     if is_redis_url(name):
         from langcache.engine.storage.redis import RedisStorage  # needs the extra

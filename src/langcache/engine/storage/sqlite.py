@@ -54,7 +54,7 @@ CREATE TABLE records (
     PRIMARY KEY (collection, key)
 ) WITHOUT ROWID
 """
-# An entry that is replaced keeps its row, and so its place in the order of `entries`.
+# A replaced entry keeps its row, and so its position in the order of `entries`.
 _STORE = """
 INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (namespace, id) DO UPDATE SET
@@ -83,28 +83,28 @@ class SQLiteStorage(InMemoryStorage):
     """Entries in memory, each change written through to a file, which is read when it is opened.
 
     Searching is as fast as in `InMemoryStorage` and takes as much memory. A change is in the file
-    when the method that makes it returns: no crash of the process loses it, `kill -9` included. A
-    power cut may lose the last changes, but never the file's soundness; with `fsync` it loses
-    nothing, at the price of a few milliseconds for each change instead of a tenth of one.
+    when the method that makes it returns: no crash of the process loses it, not even `kill -9`. A
+    power cut may lose the last changes, but does not damage the file. With `fsync` it loses
+    nothing; each change then takes a few milliseconds instead of a tenth of one.
 
-    The file belongs to one storage at a time. Another one, in this process or another, is refused
-    as long as the first is not closed, and so is a process forked from this one. A file that is
-    damaged, was made by something else, or by a later version of this library, is refused and
-    left as it is. Beside the file there is one of the same name with "-wal" after it, which is
-    part of it, until the storage is closed. The file does not shrink, but the room of what is
-    removed is used again.
+    Only one storage can use the file at a time. As long as it is open, any other storage, in this
+    process or another, is refused, and so is a process forked from this one. A file that is
+    damaged, or was made by another program or a later version of this library, is refused and not
+    changed. While the storage is open, a second file, whose name ends in "-wal", is part of the
+    first. The file does not shrink, but the space of removed entries is used again.
 
-    Metadata must be made of what JSON knows, and comes back equal.
+    Metadata must be JSON: it comes back equal.
 
     Args:
-        path: The file. It is made when it does not exist; its directory is not.
+        path: The file. It is created if it does not exist; its directory is not.
         clock: Returns the present moment, in seconds since the epoch.
         fsync: Whether each change waits until it is on the disk.
         exact: As for `InMemoryStorage`.
         tuning: As for `InMemoryStorage`.
 
     Raises:
-        StorageError: The file is refused, as said above, or cannot be opened or written.
+        StorageError: The file is refused for one of the reasons above, or cannot be opened or
+            written.
     """
 
     def __init__(
@@ -120,8 +120,8 @@ class SQLiteStorage(InMemoryStorage):
         self._path = Path(path).absolute()
         self._process = os.getpid()
         self._closed = False
-        # Held by whoever changes anything, from the first look at the memory until it agrees with
-        # the file again. Searches do not take it, so they never wait for the disk.
+        # Every change holds this lock until memory and file agree again. Searches do not take it,
+        # so they never wait for the disk.
         self._file_lock = threading.Lock()
         self._check_header()
         self._file = self._connect("")
@@ -153,10 +153,10 @@ class SQLiteStorage(InMemoryStorage):
         """Keep an entry; one of the same id in the same namespace is replaced.
 
         Raises:
-            ValueError: As for any storage; or the metadata is not JSON, or `created_at` not a
-                number. Nothing has changed then.
+            ValueError: As for any storage; or the metadata is not JSON, or `created_at` is not a
+                number. Nothing has changed.
             StorageError: The file cannot be written, or the storage is closed. Nothing has
-                changed then.
+                changed.
         """
         with self._file_lock:
             self._store(entry)
@@ -179,10 +179,10 @@ class SQLiteStorage(InMemoryStorage):
         row = _row(entry)
         has_room = self._has_room(entry)
         with self._transaction() as (file, now):
-            # What remains of a scope when it gets other dimensions must not be loaded again.
+            # Entries of other dimensions must not be loaded again.
             limit = _RECLAIM_BATCH if has_room else _NO_LIMIT
             file.execute(_DELETE_EXPIRED, (now, limit))
-            # One that has expired is not replaced: the new entry is a new one, so the last.
+            # An expired entry is not replaced: the new entry comes last in the order.
             file.execute(f"{_DELETE} AND expires_at <= ?", (*row[:2], now))
             file.execute(_STORE, row)
         super().store(entry)
@@ -240,9 +240,9 @@ class SQLiteStorage(InMemoryStorage):
 
     @override
     def close(self) -> None:
-        """Release the file, after folding what is beside it into it.
+        """Close the file and remove the one beside it.
 
-        Every other method raises `StorageError` from then on; to close again does nothing.
+        Every other method then raises `StorageError`. Closing again does nothing.
         """
         with self._file_lock:
             if self._closed or os.getpid() != self._process:
@@ -259,7 +259,7 @@ class SQLiteStorage(InMemoryStorage):
 
     @contextmanager
     def _transaction(self) -> Generator[tuple[sqlite3.Connection, float]]:
-        """Yield the connection and the present moment; all is written at the end, or nothing."""
+        """Yield the connection and the present moment; at the end, write everything or nothing."""
         self._check_usable()
         if os.getpid() != self._process:
             raise self._error("belongs to the process that this one was forked from")
@@ -269,11 +269,11 @@ class SQLiteStorage(InMemoryStorage):
                 yield self._file, self._clock()
                 self._file.execute("COMMIT")
             finally:
-                # Some errors end the transaction by themselves.
+                # Some errors have ended the transaction already.
                 if self._file.in_transaction:
                     self._file.execute("ROLLBACK")
         except sqlite3.Error as error:
-            # Python 3.10 has no code for it.
+            # Python 3.10 gives no error code.
             kind = StorageFullError if "full" in str(error) else StorageError
             raise self._error(f"cannot be written, nothing has changed ({error})", kind) from error
 
@@ -293,18 +293,18 @@ class SQLiteStorage(InMemoryStorage):
             raise self._error(f"cannot be opened ({error})") from error
 
     def _check_header(self) -> None:
-        """Refuse the file of another program or version, without a lock or a change to anything.
+        """Refuse the file of another program or version, without locking or changing anything.
 
-        SQLite itself reads the header: were the file opened and closed in another way, this
-        process would lose the locks it may have on it. The header says the truth even when there
-        is a write-ahead log, because what is read here is written before there is one.
+        SQLite itself reads the header: if this process opened and closed the file in another way,
+        it would lose the locks it may have on it. The header is right even if there is a
+        write-ahead log, because it is written before there is one.
         """
         if not self._path.exists():
             return
         try:
             with closing(self._connect("?mode=ro&immutable=1")) as file:
-                # Makes SQLite read the header of a file that is shorter than it says, as the death
-                # of a process leaves it: the rest is in the write-ahead log.
+                # Makes SQLite read the header of a file that is shorter than the header says. A
+                # process that died leaves such a file: the rest is in the write-ahead log.
                 file.execute("PRAGMA writable_schema = ON")
                 self._check_format(file)
         except sqlite3.OperationalError as error:
@@ -313,7 +313,7 @@ class SQLiteStorage(InMemoryStorage):
             raise self._error("not a storage file, or a damaged one, left as it is") from error
 
     def _check_format(self, file: sqlite3.Connection) -> bool:
-        """Return whether there is a table of entries; refuse a file that has anything else."""
+        """Return whether the file has a table of entries; refuse it if it has anything else."""
         application, version, objects = (
             cast("int", file.execute(query).fetchone()[0])
             for query in (
@@ -334,9 +334,9 @@ class SQLiteStorage(InMemoryStorage):
         return True
 
     def _open(self, fsync: bool) -> None:
-        """Lock the file until it is closed, make the table if it is new, and load the entries."""
+        """Lock the file until it is closed, create its tables if it is new, and load the entries."""
         file = self._file
-        # Said before the first look at the file, it also does without shared memory.
+        # If set before the first read, SQLite also does without shared memory.
         file.execute("PRAGMA locking_mode = EXCLUSIVE")
         file.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         file.execute("BEGIN EXCLUSIVE")

@@ -1,4 +1,4 @@
-"""Changes to a storage backend that do not interfere with each other."""
+"""Atomic changes to a storage backend, so that no edit undoes another change."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Writes(Protocol):
 
 
 def atomic_writes(storage: StorageBackend) -> Writes:
-    """Return what to change a backend by, so that no edit undoes another change.
+    """Return an object that changes a backend so that no edit undoes another change.
 
-    It is the backend itself when that has an `edit` of its own. Else it is one object for all in
-    this process who ask for the same backend, which makes one change after the other.
+    This is the backend itself if it overrides `edit`. Otherwise it is an object that makes one
+    change after the other; there is one for each backend in the process.
     """
     if type(storage).edit is not StorageBackend.edit:
         return storage
@@ -72,8 +72,8 @@ class _Serialised:
         with self._turn:
             return self._storage.invalidate_namespace(namespace)
 
-    # In a thread, because a turn is waited for. So the backend's own twins are not used here: one
-    # with asynchronous I/O has an `edit` of its own.
+    # In a thread, because it waits for its turn. The backend's own twins are not needed: a backend
+    # with asynchronous I/O overrides `edit`.
 
     async def astore(self, entry: CacheEntry) -> None:
         await asyncio.to_thread(self.store, entry)
@@ -88,7 +88,7 @@ class _Serialised:
         return await asyncio.to_thread(self.invalidate_namespace, namespace)
 
 
-# By id, as a backend need not be hashable. A writer keeps its backend, so an id here is never that
-# of another backend.
+# By id, because a backend need not be hashable. A writer keeps its backend alive, so no other
+# backend gets the same id.
 _writers: WeakValueDictionary[int, _Serialised] = WeakValueDictionary()
 _writers_lock = threading.Lock()

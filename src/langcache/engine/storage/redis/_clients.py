@@ -1,4 +1,4 @@
-"""Clients of redis-py, made of a URL."""
+"""Clients of redis-py, created from a URL."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _Sentinel, _AsyncSentinel = cast("Any", Sentinel), cast("Any", AsyncSentinel)
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """What the URL of several servers says."""
+    """The parts of a URL of several servers."""
 
     hosts: list[tuple[str, int]]
     service: str
@@ -39,11 +39,11 @@ class _Group:
 
 
 def check_url(url: object) -> str:
-    """Return a URL that clients can be made of.
+    """Return a URL after checking that clients can be created from it.
 
     Raises:
         TypeError: It is not a str.
-        ValueError: It is not such a URL. The message does not repeat it, as it may have a password.
+        ValueError: It is no such URL. The message does not repeat it: it may contain a password.
     """
     if not isinstance(url, str):
         raise TypeError(f"url: must be a str, got {type(url).__name__}")
@@ -98,13 +98,13 @@ def make_async_client(url: str, connection_kwargs: Mapping[str, Any], timeout: f
 
 
 def close(client: Any) -> None:
-    """Close a synchronous client that was made here."""
+    """Close a synchronous client that was created here."""
     for each in (client, *_sentinels(client)):
         each.close()
 
 
 async def aclose(client: Any) -> None:
-    """Close an asynchronous client that was made here."""
+    """Close an asynchronous client that was created here."""
     for each in (client, *_sentinels(client)):
         await each.aclose()
 
@@ -116,7 +116,7 @@ def _sentinels(client: Any) -> list[Any]:
 
 
 def _kwargs(timeout: float) -> dict[str, Any]:
-    # No retries of the client's own: they would wait several times as long.
+    # The client itself must not retry: it would wait several times as long.
     return {
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,

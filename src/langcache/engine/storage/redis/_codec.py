@@ -42,7 +42,7 @@ _LATEST = 1e15
 
 
 class DamagedError(Exception):
-    """The fields of a hash are not those of an entry, or not all of it."""
+    """The fields of a hash are not those of an entry, or some are missing."""
 
 
 class Stored(NamedTuple):
@@ -59,7 +59,7 @@ def scope_token(scope: Scope) -> bytes:
 
 
 def prompt_token(prompt: str) -> bytes:
-    """Return the token that prompts have in common which differ in case only."""
+    """Return the token of a prompt; prompts that differ in case only have the same."""
     return token(prompt.casefold())
 
 
@@ -140,10 +140,10 @@ OUTLINE = (b"seq", b"scope", b"model", b"context", b"exact", b"times", b"attribu
 
 
 def outline_of(namespace: str, entry_id: str, values: list[bytes | None]) -> CacheEntry:
-    """Return what a search must know of an entry.
+    """Return the outline of an entry: what a search needs of it.
 
-    The prompt is its token, so exact prompts can be compared by it. The response is the number of
-    the change that stored the entry, see `seq_of`.
+    In place of the prompt it has the prompt's token, by which prompts can be compared; in place of
+    the response, the number of the change that stored the entry, see `seq_of`.
 
     Raises:
         DamagedError: A field is missing or malformed.

@@ -1,4 +1,4 @@
-"""Sending commands to Redis, synchronously or asynchronously, and what can go wrong with it."""
+"""The connection to Redis: commands, synchronous or asynchronous, and their errors."""
 
 from __future__ import annotations
 
@@ -49,23 +49,23 @@ _LONGEST_REASON = 200
 
 
 class Connection:
-    """The clients of a storage, made on first use when they are not given.
+    """The clients of a storage, created on first use unless they are passed in.
 
     Every method that sends something has an asynchronous twin. They raise `StorageError` for
-    whatever goes wrong between here and Redis; a command whose connection turns out to be broken
-    is sent once more, as all that is sent here may be sent twice.
+    everything that goes wrong between here and Redis. If a connection turns out to be broken, its
+    command is sent once more: all commands that are sent here may be sent twice.
 
     Args:
         client: An asynchronous client, or None.
         sync_client: A synchronous client, or None.
-        url: What to make clients of that are not given, or None.
-        connection_kwargs: Arguments for the clients made of the URL.
+        url: The URL to create the missing clients from, or None.
+        connection_kwargs: Arguments for these clients.
         timeout: How long to wait for an answer, in seconds.
 
     Raises:
         TypeError: The URL is not a str.
         ValueError: The URL is not one of Redis; there are a URL and a client, or neither; or
-            arguments for clients that are not made here.
+            arguments for clients that are not created here.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Connection:
         if (url is None) == (client is None and sync_client is None):
             raise ValueError("Redis: either a URL or a client must be given")
         if url is None and connection_kwargs:
-            raise ValueError("connection_kwargs: is for clients that are made of a URL")
+            raise ValueError("connection_kwargs: must be left out unless a URL is given")
         self._client = client
         self._sync_client = sync_client
         self._url = None if url is None else check_url(url)
@@ -87,7 +87,7 @@ class Connection:
         self._timeout = timeout
         self._closed = False
         self.breaks = 0
-        """A number that changes when a connection breaks: the server may have been started anew."""
+        """A number that changes when a connection breaks: the server may have been restarted."""
         self._lock = threading.Lock()
         self._made: Any = None
         self._made_async: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
@@ -140,7 +140,7 @@ class Connection:
         return reply
 
     def scan(self, pattern: bytes) -> Scan:
-        """Return the keys that match a pattern, to be asked for in batches."""
+        """Return the keys that match a pattern; they are read in batches."""
         return Scan(self, pattern)
 
     def _send(self, command: tuple[bytes, ...]) -> Any:
@@ -200,7 +200,7 @@ class Connection:
             raise storage_error(error) from error
 
     def _with_client(self, send: Callable[[Any], Any]) -> Any:
-        """Send by the client, and once more if its connection turns out to be broken."""
+        """Send with the client, and once more if its connection turns out to be broken."""
         client = self.sync_client()
         started = time.monotonic()
         try:
@@ -215,7 +215,7 @@ class Connection:
         client = self.async_client()
         started = time.monotonic()
         try:
-            # A client that was given may have no time-out of its own.
+            # The user's own client may have no timeout.
             return await asyncio.wait_for(send(client), self._timeout)
         except _BREAKS as error:
             self.breaks += 1
@@ -225,7 +225,7 @@ class Connection:
             return await asyncio.wait_for(send(client), left)
 
     def _may_repeat(self, error: Exception, started: float) -> bool:
-        """Return whether a connection broke, not the pool or the time ran out."""
+        """Return whether a connection broke, rather than the pool or the time being exhausted."""
         broke = isinstance(error, RedisConnectionError) and "Too many" not in str(error)
         return broke and time.monotonic() - started < self._timeout / 2
 
@@ -264,7 +264,7 @@ class Connection:
             raise StorageError("Redis: the storage is closed")
 
     def close(self) -> None:
-        """Close the synchronous client that was made here."""
+        """Close the synchronous client that was created here."""
         with self._lock:
             self._closed = True
             client, self._made = self._made, None
@@ -272,7 +272,7 @@ class Connection:
             close(client)
 
     async def aclose(self) -> None:
-        """Close the clients that were made here: the synchronous one, and that of this loop."""
+        """Close the clients that were created here: the synchronous one and this loop's."""
         self.close()
         client = self._made_async.pop(asyncio.get_running_loop(), None)
         if client is not None:
@@ -319,14 +319,14 @@ class Scan:
 
 
 def storage_error(error: BaseException) -> StorageError:
-    """Return what to raise for a failure; its message has no text of an entry and no password."""
+    """Return the error to raise; its message contains no text of an entry and no password."""
     reason = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, (asyncio.TimeoutError, RedisTimeoutError)):
         reason = "no answer in time"
     elif isinstance(error, AskError) or reason.startswith("MOVED "):
         reason = "this is a node of a cluster, which takes a URL or a client for clusters"
     elif isinstance(error, ResponseError):
-        # Redis repeats what it does not understand.
+        # Redis repeats arguments that it does not understand.
         reason = reason.split(", with args", maxsplit=1)[0]
     if isinstance(error, OutOfMemoryError) or "OOM" in reason or "maxmemory" in reason:
         return StorageFullError("Redis: out of memory, nothing has changed")
@@ -334,7 +334,7 @@ def storage_error(error: BaseException) -> StorageError:
 
 
 def pairs(reply: Any) -> dict[bytes, Any]:
-    """Return a reply of names and values as a dict, whatever the protocol made of it."""
+    """Return a reply of names and values as a dict, in either protocol."""
     if isinstance(reply, dict):
         items = cast("dict[bytes | str, Any]", reply).items()
     else:
@@ -349,7 +349,7 @@ def as_bytes(text: bytes | str) -> bytes:
 
 
 def _arguments(command: tuple[bytes, ...]) -> tuple[bytes | str, ...]:
-    # The client looks up how to route a command by its name as a str.
+    # The client needs the name as a str to route the command.
     return (command[0].decode(), *command[1:])
 
 

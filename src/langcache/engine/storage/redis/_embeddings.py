@@ -116,7 +116,7 @@ class RedisEmbeddings:
         return len(sizes), sum(sizes.values())
 
     def close(self) -> Steps[None]:
-        """Close the clients that were made here."""
+        """Close the clients that were created here."""
         yield from call(self._connection.close, self._connection.aclose)
 
     def _is_ours(self, place: bytes) -> bool:

@@ -64,11 +64,11 @@ class Keys:
 
     def of(self, namespace: str) -> NamespaceKeys:
         """Return the keys of a namespace."""
-        # Never empty, as Redis ignores an empty hash tag; no quoted text is a lone "%".
+        # Redis ignores an empty hash tag. No quoted text is a lone "%".
         return self.of_tag(quote_from_bytes(encoded(namespace), safe="").encode() or b"%")
 
     def of_tag(self, hash_tag: bytes) -> NamespaceKeys:
-        """Return the keys of the namespace that has a given hash tag."""
+        """Return the keys of the namespace with a hash tag."""
         tag = b":{" + hash_tag + b"}"
         state, members, removed, expiries, entry = (
             self._prefix + b":" + kind + tag for kind in (b"n", b"o", b"t", b"x", b"e")
@@ -101,22 +101,22 @@ def literal(text: bytes) -> bytes:
 
 
 def hash_tag(key: bytes) -> bytes:
-    """Return the part of a namespace's key that decides on its slot."""
+    """Return the part of a namespace's key that determines its slot."""
     return key[key.index(b"{") + 1 : key.index(b"}")]
 
 
 def vector_field(dimensions: int) -> bytes:
     """Return the name of the field for vectors of so many dimensions.
 
-    They have a name for each width, so that the index of one never meets a vector of another.
+    Each width has a name of its own, so that an index contains vectors of one width only.
     """
     return b"v%d" % dimensions
 
 
 def token(*texts: str) -> bytes:
-    """Return what stands for some texts: a letter and 31 hexadecimal digits, of their SHA-256.
+    """Return a token for some texts: a letter and 31 hexadecimal digits of their SHA-256.
 
-    The query engine splits, folds and parses the texts of tags. It does nothing to these.
+    The query engine splits, folds and parses the texts of tags, but not these tokens.
     """
     hashed = hashlib.sha256()
     for text in texts:

@@ -1,8 +1,8 @@
 """Searching without a query engine: a copy of a namespace's vectors in this process.
 
-Before each search the copy is brought up to date, by one short question when nothing has changed:
-what every other process has stored or removed by then is seen. So the copy is never what is
-answered from, only what is scored: the entries found are read from Redis.
+Before each search, the copy is brought up to date with what all processes have stored or removed.
+If nothing has changed, that takes one short command. The copy serves only to find entries: the
+entries themselves are read from Redis.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class _Changes(NamedTuple):
 
 
 class Mirror:
-    """What a search must know of the entries of a namespace, in the memory of this process.
+    """A copy, in this process, of what a search needs of the entries of a namespace.
 
     Args:
         namespace: The namespace.
@@ -74,34 +74,34 @@ class Mirror:
         self._epoch = _NO_EPOCH
         self._since = 0
         self._version = 0
-        # Who takes over many changes now, and until when the others wait for that.
+        # Who loads many changes now, and until when the others wait for it.
         self._loader: object = None
         self._loaded_by = 0.0
         self.bytes = _EMPTY_BYTES
         """About how much memory it takes."""
         self.counted_bytes = 0
-        """What of it has been counted, by whoever keeps several of these."""
+        """How much of it the owner of several copies has counted."""
 
     def __len__(self) -> int:
         return len(self._known)
 
     def close(self) -> None:
-        """Release what the copy holds; whoever is searching it may go on."""
+        """Stop the background work. Searches that are running may finish."""
         self.entries.close()
 
     def hide(self, member: bytes, seq: int) -> None:
-        """Stop to find an entry that turned out to be damaged, until it is stored anew."""
+        """Skip an entry that turned out to be damaged, until it is stored again."""
         with self._lock:
             if self._known.get(member) == seq:
                 self._drop_row(member)
 
     def forget(self) -> None:
-        """Begin anew, as the server has turned out not to have what was learnt from it."""
+        """Drop everything, because the server has lost what was read from it."""
         with self._lock:
             self._clear(_NO_EPOCH)
 
     def refresh(self, connection: Connection) -> Steps[None]:
-        """Learn what has changed since the last time."""
+        """Load what has changed since the last time."""
         myself = object()
         relists = 0
         listed: set[bytes] | None = None
@@ -119,7 +119,7 @@ class Mirror:
                 self._ends_loading(myself)
                 return
             if changes.epoch != epoch or changes.seq < since:
-                # Another beginning, or a server that has lost its last changes.
+                # The namespace was begun anew, or the server has lost its last changes.
                 with self._lock:
                     if self._epoch == epoch:
                         self._clear(changes.epoch)
@@ -139,7 +139,7 @@ class Mirror:
             self._ends_loading(myself)
             if in_order or relists == _MOST_RELISTS:
                 return
-            # Some removals are forgotten already: compare with all members.
+            # The server has forgotten some removals: compare with all members.
             relists += 1
             listed, start = set[bytes](), 0
 
@@ -148,9 +148,9 @@ class Mirror:
             return self._loader is not who and time.monotonic() < self._loaded_by
 
     def _begins_loading(self, who: object) -> bool:
-        """Return whether it falls to one to take over many changes; the others need not as well.
+        """Return whether the caller is the one to load many changes; the others wait for it.
 
-        It is for a while only, as whoever does it may be cancelled.
+        They wait for a limited time, because the caller may be cancelled.
         """
         now = time.monotonic()
         with self._lock:
@@ -203,7 +203,7 @@ class Mirror:
         complete: bool,
         listed: set[bytes] | None,
     ) -> bool:
-        """Take over what was learnt, and return whether nothing speaks against its completeness.
+        """Apply what was loaded, and return whether the copy seems to be complete.
 
         Args:
             changes: What has changed.
@@ -240,7 +240,7 @@ class Mirror:
             elif listed is None:
                 self._since = max(self._since, *changes.stored.values())
             self._warn_of_size()
-            # Where others have taken over newer changes meanwhile, the numbers differ by right.
+            # If others have applied newer changes meanwhile, the numbers may differ.
             return not undisturbed or len(self._known) == changes.size
 
     def _put(self, member: bytes, seq: int, values: list[Any]) -> None:

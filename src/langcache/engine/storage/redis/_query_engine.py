@@ -181,7 +181,7 @@ class QueryEngine:
                 yield from self._create(name, dimensions)
 
     def prepare(self, dimensions: int) -> Steps[bool]:
-        """Make the index if there is none, and return whether it has all entries already.
+        """Create the index if there is none, and return whether it has all entries.
 
         Raises:
             StorageError: There is another index of the name, or no query engine though it is
@@ -222,7 +222,7 @@ class QueryEngine:
                 return self._do_without(refusal)
             self._decide("query-engine")
         complete = not _is_indexing(info)
-        # Mostly it takes some milliseconds only, less than to compare the vectors here instead.
+        # Usually this takes a few milliseconds, less than comparing the vectors here.
         wait = 0.0 if dimensions in self._seen else _WAIT_SECONDS
         give_up_at = time.monotonic() + wait
         while not complete and time.monotonic() < give_up_at:
@@ -235,7 +235,7 @@ class QueryEngine:
         return complete
 
     def _refusal(self, dimensions: int) -> Steps[ResponseError | None]:
-        """Return why the engine cannot do all that is needed, as some have a part of it only.
+        """Return why the engine lacks something that is needed, or None.
 
         Options that it does not understand are left out from then on.
         """
@@ -361,8 +361,8 @@ class QueryEngine:
         return b"@scope:{%b}%b @expires:[(%b +inf]" % (scope_token(scope), tags, now)
 
     def _command(self, dimensions: int, *query: bytes) -> tuple[bytes, ...]:
-        # Without a time of ours, the engine may return after half a second what it has found by
-        # then. At this one nobody waits for the answer any more.
+        # By default, the engine may return after half a second what it has found so far. After this
+        # time nobody waits for the answer.
         milliseconds = b"%d" % max(1, round(1000 * self._timeout))
         index = self._keys.index(dimensions)
         return (b"FT.SEARCH", index, *query, b"TIMEOUT", milliseconds, b"DIALECT", b"2")
@@ -406,8 +406,8 @@ class QueryEngine:
             started = time.monotonic()
             reply = yield from self._connection.send(*command)
         if time.monotonic() - started >= self._timeout:
-            # A client that was given may wait for longer. By RESP2 the engine does not say whether
-            # it has stopped.
+            # The user's own client may wait longer. With RESP2 the engine does not report whether
+            # it has stopped early.
             raise StorageError("Redis: no answer in time")
         return reply
 

@@ -82,60 +82,61 @@ _NO_EXPECTATION = b""
 
 
 class RedisStorage(StorageBackend):
-    """Entries in Redis, or Valkey: many processes and machines share them.
+    """Entries in Redis or Valkey, shared by many processes and machines.
 
-    An entry that a process has stored is found by all others from that moment on. It is a hash, and
-    every change is one script, so that nobody sees half of it. All keys of a namespace share a
-    hash tag, so a namespace lives on one node of a cluster.
+    As soon as a process has stored an entry, all others find it. An entry is a hash. Every change
+    is one script, so nobody sees half of it. All keys of a namespace share a hash tag, so a
+    namespace is on one node of a cluster.
 
-    There are two ways of searching, and the entries are the same for both:
+    There are two search modes, and the entries are the same for both:
 
-    - "query-engine": Redis 8, or one with the search module, keeps an index of the vectors (cosine,
-      float32) and finds the nearest in one round trip. It is an HNSW graph or, for small caches, a
-      flat list that is compared as a whole. Where only a small part of the entries is in a scope,
-      the engine compares all of these in either case.
-      At most 10,000 entries are returned, and among more than 2,000 that are equally similar the
-      most recently updated may be missed. A server that was started again indexes all entries
-      anew; until it has, they are compared as below, or a search of more than 50,000 is an error.
-      A process that had no connection open then may find less for up to five seconds.
+    - "query-engine": Redis 8, or Redis with the search module, keeps an index of the vectors
+      (cosine, float32) and finds the nearest in one round trip. The index is an HNSW graph or, for
+      small caches, a flat list that is compared as a whole. If only a small part of the entries is
+      in a scope, the engine compares all of these in either case.
+      A search returns at most 10,000 entries, and among more than 2,000 equally similar ones it may
+      miss the most recently updated. After a restart, the server indexes all entries again. Until
+      it has, searches work as in the other mode, and a search of more than 50,000 entries is an
+      error. A process that had no connection open at the restart may find less for up to five
+      seconds.
     - "plain": any Redis or Valkey from 6.2 on. Each process keeps a copy of the vectors of the
-      namespaces it searches, asks before each search what has changed, and reads the entries it
-      found. It finds what `InMemoryStorage` would, and is meant for up to 50,000 entries in a
-      namespace; above, there is a warning in the log. Past 1 GiB of copies, those that have not
-      been searched for longest are dropped.
+      namespaces it searches. Before each search it asks what has changed, and it reads the entries
+      it found. It finds what `InMemoryStorage` would. It is meant for up to 50,000 entries in a
+      namespace; with more, it logs a warning. If the copies take more than 1 GiB, the least
+      recently searched are dropped.
 
-    Redis itself removes expired entries when the clock is `time.time`; they are never returned
-    in any case. What refers to them is removed little by little by what is stored next, and so is
-    what refers to entries that Redis has evicted, which `namespace_size` counts until then.
+    With the clock `time.time`, Redis itself removes expired entries; they are never returned in any
+    case. Later calls of `store` remove, little by little, what refers to expired entries and to
+    entries that Redis has evicted. Until then, `namespace_size` counts the evicted ones.
 
-    A user of Redis with restricted rights needs, on keys under the prefix, the commands of the
+    A Redis user with restricted rights needs, on keys under the prefix, the commands of the
     categories read, write, scripting and connection, and TIME; for the query engine also FT.INFO,
     FT.CREATE, FT.SEARCH and, with `overwrite`, FT.DROPINDEX.
 
-    Metadata must be made of what JSON knows, and comes back equal. A key under the prefix that
-    holds something else than an entry, or a damaged one, is skipped with a warning in the log.
+    Metadata must be JSON: it comes back equal. A key under the prefix that holds no entry, or a
+    damaged one, is skipped with a warning in the log.
 
-    Every method raises `StorageError` when Redis cannot be reached, refuses, or does not answer in
-    time, and `StorageFullError` when its memory is full; a change may have been made or not then.
+    Every method raises `StorageError` if Redis cannot be reached, refuses, or does not answer in
+    time, and `StorageFullError` if its memory is full. The change may then have been made or not.
 
     Args:
-        client: A client of `redis.asyncio`, for the methods that begin with `a`. Without one (and
-            without a URL) those run the synchronous ones in a thread.
-        sync_client: A client of `redis`, for the others. Without one (and without a URL) those
-            raise a RuntimeError. A client that is given is used as it is, and never closed: its
-            own time-outs and pool apply. It must not be one of several databases in a cluster.
+        client: A client of `redis.asyncio`, for the asynchronous methods. Without one (and without
+            a URL) they run the synchronous methods in a thread.
+        sync_client: A client of `redis`, for the synchronous methods. Without one (and without a
+            URL) they raise a RuntimeError. A client that you pass is used with its own timeouts and
+            pool, and never closed. It must not be one of several databases in a cluster.
         url: Instead of clients: `redis://[USER:PASSWORD@]HOST[:PORT][/DB]`, `rediss://...` for TLS,
             `unix://PATH`, `redis+sentinel://HOST:PORT,HOST:PORT/SERVICE[?db=DB]`, or
-            `redis+cluster://HOST:PORT,HOST:PORT`; the last two also with `rediss+`. Clients are
-            made when they are first used, an asynchronous one for each event loop, with at most
+            `redis+cluster://HOST:PORT,HOST:PORT`; the last two also with `rediss+`. The
+            clients are created on first use, an asynchronous one for each event loop, with at most
             64 connections each; `close` and `aclose` close them.
-        connection_kwargs: More arguments for the clients that are made of the URL.
-        prefix: What all keys begin with; without braces.
-        search: "query-engine", "plain", or "auto" to take the query engine where there is one.
-        index_algorithm: "hnsw", or "flat" for an index that always finds the nearest; a search of
-            it takes time in proportion to the entries under the prefix, so it is for some 10,000.
+        connection_kwargs: More arguments for the clients created from the URL.
+        prefix: The beginning of all keys; without braces.
+        search: "query-engine", "plain", or "auto" to use the query engine if there is one.
+        index_algorithm: "hnsw", or "flat" for an index that always finds the nearest. Searching it
+            takes time in proportion to the entries under the prefix, so it suits some 10,000.
         timeout: How long to wait for a connection and for each answer, in seconds.
-        overwrite: Whether to replace a search index of the same name that is made otherwise.
+        overwrite: Whether to replace a search index of the same name that is set up differently.
         clock: Returns the present moment, in seconds since the epoch.
 
     Raises:
@@ -186,16 +187,16 @@ class RedisStorage(StorageBackend):
 
     @property
     def search_mode(self) -> Mode | None:
-        """How searches are done: "query-engine" or "plain"; None as long as that is not known.
+        """The search mode: "query-engine" or "plain"; None as long as it is not known.
 
-        It is found out by `prepare`, or by the first search that has something to look through.
+        `prepare` finds it out, or the first search of a scope that has entries.
         """
         return self._engine.mode
 
     def prepare(self, dimensions: int) -> Mode:
-        """Find out how searches are done, and make the index for them if it takes one.
+        """Find out the search mode, and create the index if there has to be one.
 
-        Nobody has to call it: the first search does the same.
+        You need not call it: the first search does the same.
 
         Args:
             dimensions: The width of the vectors.
@@ -204,8 +205,8 @@ class RedisStorage(StorageBackend):
             "query-engine" or "plain".
 
         Raises:
-            StorageError: There is an index of this name that is made otherwise, or there is no
-                query engine and `search` demands it.
+            StorageError: There is an index of this name that is set up differently, or there is no
+                query engine and `search` requires one.
         """
         return self._connection.run(self._prepare(dimensions))
 
@@ -233,7 +234,7 @@ class RedisStorage(StorageBackend):
         await self._connection.arun(self._store(entry))
 
     def _store(self, entry: CacheEntry, expected: bytes = _NO_EXPECTATION) -> Steps[bool]:
-        """Store an entry; if `expected` is given, only in place of what that change has stored."""
+        """Store an entry; if `expected` is given, only if that change stored the present one."""
         check_entry(entry)
         fields = fields_of(entry)
         keys = self._keys.of(entry.namespace)
@@ -264,7 +265,7 @@ class RedisStorage(StorageBackend):
                 return reply[0] == b"stored"
 
     def _milliseconds(self, expires_at: float | None, now: float) -> bytes:
-        """Return for how long Redis itself is to keep an entry."""
+        """Return after how many milliseconds Redis itself is to remove an entry; "" for never."""
         if not self._expires_by_itself or expires_at is None:
             return b""
         left = (expires_at - now) * 1000
@@ -387,9 +388,9 @@ class RedisStorage(StorageBackend):
         attributes: Mapping[str, str] | None,
         wanted_from: float = 0.0,
     ) -> Steps[list[tuple[CacheEntry, float]]]:
-        """Return entries and similarities, which are `threshold` or more.
+        """Return entries and similarities of `threshold` or more.
 
-        When no similarity reaches `wanted_from`, nobody wants the entries, so they may be outlines.
+        If no similarity reaches `wanted_from`, the entries may be outlines: nobody needs more.
         """
         check_embedding(embedding)
         dimensions = len(embedding)
@@ -461,7 +462,7 @@ class RedisStorage(StorageBackend):
         yield from self._check_small(scope.namespace)
 
         def look(mirror: Mirror) -> list[Match]:
-            # The copy has a token where the prompt was.
+            # The copy has a token in place of the prompt.
             outlines = mirror.entries.find_exact(
                 prompt_token(prompt).decode(), *scope, limit=limit, attributes=attributes
             )
@@ -474,7 +475,7 @@ class RedisStorage(StorageBackend):
     def _verified(
         self, scope: Scope, look: Callable[[Mirror], list[Match]], wanted_from: float = 0.0
     ) -> Steps[list[tuple[CacheEntry, float]]]:
-        """Search a copy, and read what is found there; again if it is not what was expected."""
+        """Search a copy and read what it finds; search again if Redis has something else."""
         mirror = self._mirror(scope.namespace)
         tries = 0
         while True:
@@ -495,7 +496,7 @@ class RedisStorage(StorageBackend):
                 if actual is None:
                     mirror.hide(member, expected)
                 elif actual.seq < expected:
-                    # Numbers only grow: this is lost in a failover.
+                    # Numbers only grow, so a failover has lost this one.
                     mirror.forget()
                 elif actual.seq == expected and not _is_over(actual.entry, now):
                     good.append((actual.entry, match.similarity))
@@ -512,7 +513,7 @@ class RedisStorage(StorageBackend):
             return mirror
 
     def _make_room(self, namespace: str, mirror: Mirror) -> None:
-        """Forget the copies that have not been searched for longest, but not the one in use."""
+        """Drop the least recently searched copies, but not the one in use."""
         with self._lock:
             if self._mirrors.get(namespace) is not mirror:
                 return
@@ -533,13 +534,13 @@ class RedisStorage(StorageBackend):
         return None if found is None else int(found)
 
     def _has_entries(self, scope: Scope, embedding: NDArray[np.float32]) -> Steps[bool]:
-        """Return whether a scope has entries, after checking that they are as wide as a vector."""
+        """Return whether a scope has entries; check that they have a vector's dimensions."""
         dimensions = yield from self._dimensions(scope)
         check_embedding(embedding, dimensions)
         return dimensions is not None
 
     def _check_small(self, namespace: str) -> Steps[None]:
-        """Refuse to copy a large namespace only because its index is not complete yet."""
+        """Refuse to copy a large namespace while its index is incomplete."""
         if self._engine.mode == "plain":
             return
         size = yield from self._namespace_size(namespace)
@@ -599,8 +600,8 @@ class RedisStorage(StorageBackend):
     def entries(self, namespace: str) -> Iterator[CacheEntry]:
         """Iterate over the entries a namespace has at the time of the call, first stored first.
 
-        The call reads all of them, in batches. Each entry is whole; one that is changed during the
-        call may come as it was or as it is, and one that is removed meanwhile may be missing.
+        The call reads all of them, in batches. Each entry is whole. An entry that changes during
+        the call may come in its old or its new state, or be missing if it was removed.
         """
         return iter(self._connection.run(self._entries(namespace)))
 
@@ -704,7 +705,7 @@ class RedisStorage(StorageBackend):
         return await self._connection.arun(self._delete_matching(self._keys.of(namespace), {}))
 
     def _delete_matching(self, keys: NamespaceKeys, attributes: Mapping[str, str]) -> Steps[int]:
-        """Remove entries that have attributes, in batches; none that is stored after the start."""
+        """Remove entries that have attributes, in batches, except those stored after the start."""
         tokens = attribute_tokens(attributes)
         until = (yield from self._connection.send(b"HGET", keys.state, b"seq")) or b"0"
         count, since = 0, b"0"
@@ -736,7 +737,7 @@ class RedisStorage(StorageBackend):
         while batch := (yield from scan.batch()):
             for state in batch:
                 yield from self._delete_matching(self._keys.of_tag(hash_tag(state)), {})
-        # What is left belongs to namespaces whose state Redis has evicted.
+        # The rest belongs to namespaces whose state Redis has evicted.
         scan = self._connection.scan(self._keys.entries_pattern())
         while batch := (yield from scan.batch()):
             by_tag: dict[bytes, list[bytes]] = {}
@@ -791,17 +792,17 @@ class RedisStorage(StorageBackend):
 
     @override
     def close(self) -> None:
-        """Close the synchronous client that was made of the URL.
+        """Close the synchronous client that was created from the URL.
 
-        An asynchronous one can only be closed in its event loop, by `aclose`. Every other method
-        raises `StorageError` from then on, if there was a URL.
+        Only `aclose` can close an asynchronous one, in its event loop. If there was a URL, every
+        other method then raises `StorageError`.
         """
         self._forget()
         self._connection.close()
 
     @override
     async def aclose(self) -> None:
-        """Close the clients that were made of the URL: the synchronous, and this event loop's."""
+        """Close the clients created from the URL: the synchronous one and this event loop's."""
         self._forget()
         await self._connection.aclose()
 
