@@ -83,6 +83,15 @@ def test_pairs_are_compared_by_the_embedder(run, pairs):
     assert {each["kind"] for each in evaluation["kinds"]} == {"paraphrase", "unrelated"}
 
 
+def test_a_verifier_can_turn_candidates_down(run, tmp_path):
+    path = tmp_path / "orders.csv"
+    path.write_text("prompt1,prompt2,same\nWhere is order 12345?,Where is order 12346?,0\n")
+    without = json.loads(run("evaluate", path, "--json").stdout)["evaluation"]
+    verified = json.loads(run("evaluate", path, "--verifier", "rules", "--json").stdout)
+    assert (without["wrong_hits"], without["rejected"]) == (1, 0)
+    assert (verified["evaluation"]["wrong_hits"], verified["evaluation"]["rejected"]) == (0, 1)
+
+
 @pytest.mark.parametrize("command", ["tune", "evaluate"])
 def test_the_report_is_written_as_a_page(run, lookups, tmp_path, command):
     run(command, lookups, "--html", tmp_path / "report.html")

@@ -13,6 +13,8 @@ from langcache.cli.lookups import (
     EmbedderOption,
     File,
     Html,
+    VerifierName,
+    VerifierOption,
     labelled_lookups,
     write_report,
 )
@@ -34,6 +36,7 @@ def evaluate(
     ] = None,
     content: ContentOption = Content.AUTO,
     embedder: EmbedderOption = "minilm",
+    verifier: VerifierOption = VerifierName.NONE,
     html: Html = None,
     as_json: AsJson = False,
 ) -> None:
@@ -55,7 +58,7 @@ def evaluate(
         raise typer.BadParameter(f"must be in [0, 1], got {threshold}", param_hint="--threshold")
     if max_wrong is not None and not 0 <= max_wrong <= 1:
         raise typer.BadParameter(f"must be in [0, 1], got {max_wrong}", param_hint="--max-wrong")
-    labelled, lookups = labelled_lookups(file, content, embedder)
+    labelled, lookups = labelled_lookups(file, content, embedder, verifier)
 
     from langcache.engine.tuning import Report
     from langcache.engine.tuning import evaluate as evaluated

@@ -20,6 +20,8 @@ __all__ = [
     "EmbedderOption",
     "File",
     "Html",
+    "VerifierName",
+    "VerifierOption",
     "labelled_lookups",
     "write_report",
 ]
@@ -32,6 +34,15 @@ class Content(str, Enum):
     PAIRS = "pairs"
     CACHE = "cache"
     LOOKUPS = "lookups"
+
+
+class VerifierName(str, Enum):
+    """A verifier."""
+
+    NONE = "none"
+    RULES = "rules"
+    MODEL = "model"
+    AUTO = "auto"
 
 
 File: TypeAlias = Annotated[
@@ -54,6 +65,13 @@ EmbedderOption: TypeAlias = Annotated[
         "sentence-transformers:NAME. Recorded lookups have their own.",
     ),
 ]
+VerifierOption: TypeAlias = Annotated[
+    VerifierName,
+    typer.Option(
+        "--verifier",
+        help="What may turn candidates down. Recorded lookups have their own verdicts.",
+    ),
+]
 Html: TypeAlias = Annotated[
     Path | None,
     typer.Option("--html", metavar="PATH", help="Write the report as one HTML page, with plots."),
@@ -64,7 +82,7 @@ AsJson: TypeAlias = Annotated[
 
 
 def labelled_lookups(
-    path: Path, content: Content, embedder: str
+    path: Path, content: Content, embedder: str, verifier: VerifierName
 ) -> tuple[LabelledFile, list[RecordedLookup]]:
     """Read a file and return it with its lookups.
 
@@ -87,7 +105,8 @@ def labelled_lookups(
         return file, file.lookups
     try:
         with Console(stderr=True).status(f"Comparing the prompts of {len(file):,} rows"):
-            return file, lookups_of(file, create_embedder(embedder))
+            name = None if verifier is VerifierName.NONE else verifier.value
+            return file, lookups_of(file, create_embedder(embedder), name)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     except (EmbedderError, ImportError) as error:

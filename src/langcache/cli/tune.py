@@ -13,6 +13,8 @@ from langcache.cli.lookups import (
     EmbedderOption,
     File,
     Html,
+    VerifierName,
+    VerifierOption,
     labelled_lookups,
     write_report,
 )
@@ -35,6 +37,7 @@ def tune(
     ] = 0.95,
     content: ContentOption = Content.AUTO,
     embedder: EmbedderOption = "minilm",
+    verifier: VerifierOption = VerifierName.NONE,
     html: Html = None,
     as_json: AsJson = False,
 ) -> None:
@@ -49,14 +52,14 @@ def tune(
     2 if an argument is wrong, the file cannot be used or the embedder fails.
 
     Examples:
-        langcache tune pairs.csv --max-wrong 0.02
+        langcache tune pairs.csv --max-wrong 0.02 --verifier auto
 
         langcache tune shadow.jsonl --max-wrong 0.05 --html report.html
     """
     for name, value in (("--max-wrong", max_wrong), ("--confidence", confidence)):
         if not 0 < value < 1:
             raise typer.BadParameter(f"must be between 0 and 1, got {value}", param_hint=name)
-    labelled, lookups = labelled_lookups(file, content, embedder)
+    labelled, lookups = labelled_lookups(file, content, embedder, verifier)
 
     from langcache.engine.tuning import Report, evaluate
     from langcache.engine.tuning import tune as tuned

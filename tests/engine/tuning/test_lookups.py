@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from langcache.engine import SemanticCache
 from langcache.engine.tuning import LookupLog, RecordedLookup, read_labelled
 
 SHADOW = RecordedLookup(
@@ -20,8 +21,8 @@ SHADOW = RecordedLookup(
     probability=0.12,
     reason="the numbers differ",
     prompt="Where is order 12345?",
-    candidate="Where is order 12346?",
-    candidate_response="It is on its way.",
+    cached_prompt="Where is order 12346?",
+    cached_response="It is on its way.",
     response="It was delivered.",
     recorded_at=1_700_000_000.0,
 )
@@ -37,8 +38,8 @@ def test_what_is_written_is_read_again(tmp_path):
     path = tmp_path / "shadow.jsonl"
     labelled = RecordedLookup(similarity=1, label="wrong", answerable=True, kind="negation")
     with LookupLog(path) as log:
-        assert log.write(SHADOW)
-        assert log.write(labelled)
+        log.write(SHADOW)
+        log.write(labelled)
     assert read_labelled(path).lookups == [SHADOW, labelled]
 
 
@@ -51,15 +52,39 @@ def test_a_line_has_a_place_for_the_label(tmp_path):
     assert "kind" not in row
 
 
+def test_a_cache_in_shadow_mode_writes_to_a_log(tmp_path):
+    path = tmp_path / "shadow.jsonl"
+    with LookupLog(path) as log:
+        cache = SemanticCache(
+            distance_threshold=0.4, shadow=True, on_shadow=log.write, clock=lambda: 5.0
+        )
+        cache.store("What is the capital of France?", "Paris")
+        assert cache.check("the capital city of France?") == []
+        cache.store("the capital city of France?", "It is Paris.")
+        cache.disconnect()
+    (lookup,) = read_labelled(path).lookups
+    assert lookup.label is None
+    assert lookup.accepted
+    assert lookup.similarity > 0.8
+    assert (lookup.prompt, lookup.cached_prompt) == (
+        "the capital city of France?",
+        "What is the capital of France?",
+    )
+    assert (lookup.cached_response, lookup.response) == ("Paris", "It is Paris.")
+    assert lookup.recorded_at == 5.0
+
+
 def test_a_full_file_drops_lookups_and_counts_them(tmp_path):
     path = tmp_path / "shadow.jsonl"
     line = len(json.dumps(SHADOW.to_row(), separators=(",", ":"))) + 1
     with LookupLog(path, max_bytes=2 * line + 5) as log:
-        assert [log.write(SHADOW) for _ in range(4)] == [True, True, False, False]
+        for _ in range(4):
+            log.write(SHADOW)
         assert log.dropped == 2
     assert path.stat().st_size == 2 * line
     with LookupLog(path, max_bytes=2 * line + 5) as log:
-        assert not log.write(SHADOW)
+        log.write(SHADOW)
+        assert log.dropped == 1
     assert len(read_labelled(path).lookups) == 2
 
 
@@ -90,7 +115,7 @@ def test_threads_write_whole_lines(tmp_path):
 def test_what_is_written_after_closing_is_dropped(tmp_path):
     log = LookupLog(tmp_path / "shadow.jsonl")
     log.close()
-    assert not log.write(SHADOW)
+    log.write(SHADOW)
     log.close()
     assert log.dropped == 1
 
@@ -155,8 +180,8 @@ texts = st.text(min_size=1)
         reason=st.text(),
         answerable=st.none() | st.booleans(),
         prompt=st.none() | texts,
-        candidate=st.none() | texts,
-        candidate_response=st.none() | texts,
+        cached_prompt=st.none() | texts,
+        cached_response=st.none() | texts,
         response=st.none() | texts,
         recorded_at=st.none() | st.floats(0, 1e12),
     )

@@ -25,7 +25,7 @@ def sample(scopes=("a", "b")):
             probability=i / 1000,
             reason="numbers differ",
             prompt=f"prompt {i}",
-            candidate=f"cached {i}",
+            cached_prompt=f"cached {i}",
         )
         for i in range(1000)
     ]
@@ -134,7 +134,7 @@ def test_everything_on_the_page_is_escaped():
     lookups = [
         RecordedLookup(
             similarity=0.9, label=label, scope=scope, kind=NASTY + label, reason=NASTY,
-            prompt=NASTY, candidate=NASTY, probability=0.5,
+            prompt=NASTY, cached_prompt=NASTY, probability=0.5,
         )
         for label in ("right", "wrong") for scope in (NASTY, "b")
     ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from langcache.engine import FunctionEmbedder
+from langcache.engine import FunctionEmbedder, MiniLMEmbedder
 from langcache.engine.tuning import (
     CacheRow,
     LabelledPair,
@@ -15,6 +15,7 @@ from langcache.engine.tuning import (
     lookups_of_pairs,
     read_labelled,
 )
+from langcache.engine.verify import Verdict
 
 
 # Each text is an angle in degrees, and the cosine of two texts that of the angle between them.
@@ -26,15 +27,10 @@ def _angles(texts):
 EMBEDDER = FunctionEmbedder(_angles, model_id="angles", dimensions=2)
 
 
-class Verdict:
-    def __init__(self, accepted, probability=None, reason=""):
-        self.accepted = accepted
-        self.probability = probability
-        self.reason = reason
-
-
 class Refusing:
     """Turns down some candidates, and remembers what it was asked."""
+
+    model_id = "refusing"
 
     def __init__(self, refused):
         self.refused = refused
@@ -47,6 +43,9 @@ class Refusing:
             for text in candidates
         ]
 
+    async def averify(self, prompt, candidates):
+        return self.verify(prompt, candidates)
+
 
 def test_a_pair_becomes_a_lookup_with_its_similarity():
     pairs = [
@@ -58,7 +57,7 @@ def test_a_pair_becomes_a_lookup_with_its_similarity():
     assert first.similarity == pytest.approx(0.75)
     assert first == RecordedLookup(
         similarity=first.similarity, label="right", kind="k", scope="s", answerable=True,
-        prompt="0", candidate="60",
+        reason=first.reason, prompt="0", cached_prompt="60",
     )  # fmt: skip
     assert second.similarity == pytest.approx(0, abs=1e-6)
     assert second.label == "wrong"
@@ -102,7 +101,7 @@ ROWS = [
 
 def test_a_lookup_finds_the_nearest_cached_prompt():
     lookups = lookups_of_cache(ROWS, EMBEDDER)
-    assert [(each.prompt, each.candidate, each.label) for each in lookups] == [
+    assert [(each.prompt, each.cached_prompt, each.label) for each in lookups] == [
         ("2", "0", "right"),
         ("5", "6", "wrong"),
         ("88", "90", "wrong"),
@@ -116,7 +115,7 @@ def test_with_a_verifier_it_finds_the_nearest_that_is_accepted():
     verifier = Refusing({"6", "90"})
     lookups = lookups_of_cache(ROWS, EMBEDDER, verifier, candidates=2)
     assert verifier.asked == [("2", ["0", "6"]), ("5", ["6", "0"]), ("88", ["90", "6"])]
-    assert [(each.candidate, each.accepted, each.label) for each in lookups] == [
+    assert [(each.cached_prompt, each.accepted, each.label) for each in lookups] == [
         ("0", True, "right"),
         ("0", True, "right"),
         ("90", False, "wrong"),
@@ -126,7 +125,7 @@ def test_with_a_verifier_it_finds_the_nearest_that_is_accepted():
 def test_when_all_are_turned_down_the_nearest_is_reported():
     verifier = Refusing({"0", "6", "90"})
     lookups = lookups_of_cache(ROWS, EMBEDDER, verifier)
-    assert [(each.candidate, each.accepted) for each in lookups] == [
+    assert [(each.cached_prompt, each.accepted) for each in lookups] == [
         ("0", False),
         ("6", False),
         ("90", False),
@@ -160,3 +159,25 @@ def test_the_lookups_of_a_file_come_from_whatever_it_holds(tmp_path, name, text,
     (tmp_path / name).write_text(text)
     lookups = lookups_of(read_labelled(tmp_path / name), EMBEDDER)
     assert [each.similarity for each in lookups] == pytest.approx(expected)
+
+
+def test_a_verifier_can_be_named():
+    pairs = [
+        LabelledPair("Where is order 12345?", "Where is order 12346?", same=False),
+        LabelledPair("Where is order 12345?", "Where is my order 12345?", same=True),
+    ]
+    embedder = FunctionEmbedder(lambda texts: np.ones((len(texts), 2)), model_id="1", dimensions=2)
+    wrong, right = lookups_of_pairs(pairs, embedder, "rules")
+    assert (wrong.accepted, right.accepted) == (False, True)
+    assert wrong.reason
+    with pytest.raises(ValueError, match=r"^verifier: must be "):
+        lookups_of_pairs(pairs, embedder, "nothing")
+
+
+def test_what_the_embedder_cannot_tell_apart_is_turned_down_without_a_verifier():
+    pairs = [
+        LabelledPair("What does \U0001f600 mean?", "What does \U0001f621 mean?", same=False),
+        LabelledPair("What does \U0001f600 mean?", "What does \U0001f600 mean?", same=True),
+    ]
+    different, equal = lookups_of_pairs(pairs, MiniLMEmbedder())
+    assert (different.accepted, equal.accepted) == (False, True)

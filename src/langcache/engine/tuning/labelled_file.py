@@ -27,8 +27,8 @@ _BAD_ROWS_KEPT = 100
 
 _CONTENTS = ("pairs", "cache", "lookups")
 # Names of the two prompts and of the label, the first of each being our own.
-_FIRST = ("prompt1", "text1", "question1", "prompt", "asked")
-_SECOND = ("prompt2", "text2", "question2", "candidate", "cached")
+_FIRST = ("prompt1", "text1", "question1", "prompt")
+_SECOND = ("prompt2", "text2", "question2", "cached_prompt", "candidate")
 _SAME = ("same", "label", "is_duplicate")
 _BAD_BYTES = re.compile("[\udc80-\udcff]")
 
@@ -52,14 +52,14 @@ class LabelledPair:
 
     Attributes:
         prompt: The prompt that is looked up.
-        candidate: The prompt that is cached.
+        cached_prompt: The prompt that is cached.
         same: Whether the cached answer is right for `prompt`.
         kind: What sort of pair it is, for the table by kind.
         scope: What it belongs to; see `RecordedLookup`.
     """
 
     prompt: str = field(repr=False)
-    candidate: str = field(repr=False)
+    cached_prompt: str = field(repr=False)
     same: bool
     kind: str = ""
     scope: str = ""
@@ -235,7 +235,7 @@ def _pairs(row: Mapping[str, Any]) -> list[LabelledPair]:
     return [
         LabelledPair(
             prompt=_prompt(first, row[first]),
-            candidate=_prompt(second, row[second]),
+            cached_prompt=_prompt(second, row[second]),
             same=parsed_label(same, row[same]) == "right",
             kind=checked_text("kind", row.get("kind", "")),
             scope=scope,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from langcache.engine._checks import kind as kind_of
+from langcache.engine.shadow import ShadowLookup
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +29,7 @@ _LABELS: dict[str, Label] = {
     "wrong": "wrong", "0": "wrong", "false": "wrong", "no": "wrong", "different": "wrong",
 }  # fmt: skip
 _TEXTS = ("scope", "kind", "reason")
-_OPTIONAL_TEXTS = ("prompt", "candidate", "candidate_response", "response")
+_OPTIONAL_TEXTS = ("prompt", "cached_prompt", "cached_response", "response")
 _SHOWN = 20
 
 
@@ -51,9 +52,9 @@ class RecordedLookup:
         reason: Why the verifier decided so.
         answerable: Whether the cache held any right answer; None means the same as `label`.
         prompt: The prompt that was looked up.
-        candidate: The cached prompt that was found.
-        candidate_response: The response the cache would have served.
-        response: The real answer, beside it.
+        cached_prompt: The cached prompt that was found.
+        cached_response: The response that the cache served, or would have served.
+        response: The real response, from a shadow run.
         recorded_at: When it was recorded, in seconds since the epoch.
 
     Raises:
@@ -70,8 +71,8 @@ class RecordedLookup:
     reason: str = ""
     answerable: bool | None = None
     prompt: str | None = field(default=None, repr=False)
-    candidate: str | None = field(default=None, repr=False)
-    candidate_response: str | None = field(default=None, repr=False)
+    cached_prompt: str | None = field(default=None, repr=False)
+    cached_response: str | None = field(default=None, repr=False)
     response: str | None = field(default=None, repr=False)
     recorded_at: float | None = None
 
@@ -127,6 +128,23 @@ class RecordedLookup:
                 values[name] = parsed_label(name, values[name]) == "right"
         return cls(**values)
 
+    @classmethod
+    def from_shadow(cls, lookup: ShadowLookup, *, scope: str = "", kind: str = "") -> Self:
+        """Return what a cache in shadow mode passed to its `on_shadow`, without a label."""
+        return cls(
+            similarity=min(1.0, max(0.0, float(lookup.similarity))),
+            accepted=lookup.verdict.accepted,
+            scope=scope,
+            kind=kind,
+            probability=lookup.verdict.probability,
+            reason=lookup.verdict.reason,
+            prompt=lookup.prompt,
+            cached_prompt=lookup.cached_prompt,
+            cached_response=lookup.cached_response,
+            response=lookup.response,
+            recorded_at=lookup.recorded_at,
+        )
+
     def to_row(self) -> dict[str, Any]:
         """Return the JSON object that `from_row` reads; absent values are left out.
 
@@ -152,7 +170,7 @@ class LookupLog:
         max_bytes: How large the file may grow, 1 or more.
 
     Attributes:
-        dropped: How many lookups were not written because the file was full.
+        dropped: How many lookups were not written because the file was full or closed.
 
     Raises:
         OSError: The file cannot be opened.
@@ -177,23 +195,23 @@ class LookupLog:
             # A process that was killed while writing leaves a part of a line.
             self._size += self._file.write(b"\n")
 
-    def write(self, lookup: RecordedLookup) -> bool:
-        """Append a lookup as one line.
+    def write(self, lookup: RecordedLookup | ShadowLookup) -> None:
+        """Append a lookup as one line, or drop it when the file is full or closed.
 
-        Returns:
-            False when the file is full or closed, and the lookup was dropped.
+        It may be the `on_shadow` of a `SemanticCache`.
 
         Raises:
             OSError: The line cannot be written.
         """
+        if isinstance(lookup, ShadowLookup):
+            lookup = RecordedLookup.from_shadow(lookup)
         line = json.dumps(lookup.to_row(), separators=(",", ":")).encode("ascii") + b"\n"
         with self._lock:
             if self._file.closed or self._size + len(line) > self._max_bytes:
                 self.dropped += 1
-                return False
-            self._size += len(line)
-            self._file.write(line)
-            return True
+            else:
+                self._size += len(line)
+                self._file.write(line)
 
     def close(self) -> None:
         """Close the file. What is written afterwards is dropped."""

@@ -260,7 +260,7 @@ def _lookup_rows(lookups: Iterable[RecordedLookup]) -> list[list[str]]:
             f"{each.similarity:.4f}",
             each.kind,
             each.prompt or "",
-            each.candidate or "",
+            each.cached_prompt or "",
             _verdict(each),
         ]
         for each in lookups

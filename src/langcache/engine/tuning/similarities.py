@@ -2,45 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from langcache.engine.judge import SPARE_CANDIDATES
 from langcache.engine.tuning.lookups import RecordedLookup
+from langcache.engine.verify import IdentityVerifier, VerifierChain, create_verifier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
     from langcache.engine.embedders.base import Embedder
     from langcache.engine.tuning.labelled_file import CacheRow, LabelledFile, LabelledPair
     from langcache.engine.tuning.lookups import Label
+    from langcache.engine.verify import Verifier
 
 __all__ = ["lookups_of", "lookups_of_cache", "lookups_of_pairs"]
 
 _TEXTS_AT_ONCE = 256
 
 
-class _Verdict(Protocol):
-    @property
-    def accepted(self) -> bool: ...
-    @property
-    def probability(self) -> float | None: ...
-    @property
-    def reason(self) -> str: ...
-
-
-class Verifier(Protocol):
-    """What is asked of a verifier here: `langcache.engine.verify.Verifier` without its twin."""
-
-    def verify(self, prompt: str, candidates: Sequence[str]) -> Sequence[_Verdict]:
-        """Return a verdict for each candidate, in their order."""
-        ...
-
-
 def lookups_of(
-    file: LabelledFile, embedder: Embedder, verifier: Verifier | None = None
+    file: LabelledFile, embedder: Embedder, verifier: Verifier | str | None = None
 ) -> list[RecordedLookup]:
     """Return the lookups of a file, whatever it holds.
 
@@ -50,7 +36,9 @@ def lookups_of(
     Args:
         file: What `read_labelled` read.
         embedder: What the similarities come from.
-        verifier: What may turn candidates down; None for nothing.
+        verifier: What may turn candidates down: an object, a string for `create_verifier`, or None.
+            What the embedder cannot tell apart is turned down in any case, as in the caches; see
+            `IdentityVerifier`.
     """
     if file.content == "pairs":
         return lookups_of_pairs(file.pairs, embedder, verifier)
@@ -60,30 +48,31 @@ def lookups_of(
 
 
 def lookups_of_pairs(
-    pairs: Iterable[LabelledPair], embedder: Embedder, verifier: Verifier | None = None
+    pairs: Iterable[LabelledPair], embedder: Embedder, verifier: Verifier | str | None = None
 ) -> list[RecordedLookup]:
     """Return one lookup for each pair, as if only its candidate were cached.
 
     Args:
         pairs: Labelled pairs of prompts.
         embedder: What the similarities come from.
-        verifier: What may turn candidates down; None for nothing.
+        verifier: What may turn candidates down: an object, a string for `create_verifier`, or None.
+            What the embedder cannot tell apart is turned down in any case, as in the caches; see
+            `IdentityVerifier`.
     """
     pairs = list(pairs)
+    chain = _chain(embedder, verifier)
     places = {
         text: place
         for place, text in enumerate(
-            dict.fromkeys(text for pair in pairs for text in (pair.prompt, pair.candidate))
+            dict.fromkeys(text for pair in pairs for text in (pair.prompt, pair.cached_prompt))
         )
     }
     vectors = _embedded(list(places), embedder)
     lookups: list[RecordedLookup] = []
     for pair in pairs:
-        prompt, candidate = vectors[places[pair.prompt]], vectors[places[pair.candidate]]
+        prompt, candidate = vectors[places[pair.prompt]], vectors[places[pair.cached_prompt]]
         similarity = _similarity(float(np.dot(prompt.astype(np.float64), candidate)))
-        verdict = _UNVERIFIED
-        if verifier is not None:
-            verdict = verifier.verify(pair.prompt, [pair.candidate])[0]
+        (verdict,) = chain.verify(pair.prompt, [pair.cached_prompt], similarities=[similarity])
         lookups.append(
             RecordedLookup(
                 similarity=similarity,
@@ -95,7 +84,7 @@ def lookups_of_pairs(
                 reason=verdict.reason,
                 answerable=pair.same,
                 prompt=pair.prompt,
-                candidate=pair.candidate,
+                cached_prompt=pair.cached_prompt,
             )
         )
     return lookups
@@ -104,20 +93,22 @@ def lookups_of_pairs(
 def lookups_of_cache(
     rows: Iterable[CacheRow],
     embedder: Embedder,
-    verifier: Verifier | None = None,
+    verifier: Verifier | str | None = None,
     *,
-    candidates: int = 5,
+    candidates: int = 1 + SPARE_CANDIDATES,
 ) -> list[RecordedLookup]:
     """Return the lookups of all prompts that are not cached, in a cache of those that are.
 
-    Without a verifier a lookup finds the nearest cached prompt. With one it finds the nearest of
-    those that the verifier accepts, or the nearest of all, turned down, when it accepts none.
+    A lookup finds the nearest of the cached prompts that are not turned down, or the nearest of
+    all, turned down, when there is none.
 
     Args:
         rows: The prompts of the cache and of the lookups.
         embedder: What the similarities come from.
-        verifier: What may turn candidates down; None for nothing.
-        candidates: How many of the nearest cached prompts the verifier is shown, 1 or more.
+        verifier: What may turn candidates down: an object, a string for `create_verifier`, or None.
+            What the embedder cannot tell apart is turned down in any case, as in the caches; see
+            `IdentityVerifier`.
+        candidates: How many of the nearest cached prompts are looked at, 1 or more.
 
     Raises:
         ValueError: There is no cached prompt, or `candidates` is below 1.
@@ -130,23 +121,24 @@ def lookups_of_cache(
     if not cached:
         raise ValueError("rows: must have a row of kind cache")
     vectors = _embedded([row.text for row in cached], embedder)
-    shown = 1 if verifier is None else min(candidates, len(cached))
+    chain = _chain(embedder, verifier)
     lookups: list[RecordedLookup] = []
     for start in range(0, len(asked), _TEXTS_AT_ONCE):
         part = asked[start : start + _TEXTS_AT_ONCE]
         cosines: NDArray[np.float32] = np.inner(embedder.embed([row.text for row in part]), vectors)
         for row, products in zip(part, cosines, strict=True):
-            nearest = _nearest(products, shown)
-            verdicts: Sequence[_Verdict] = [_UNVERIFIED]
-            if verifier is not None:
-                verdicts = verifier.verify(row.text, [cached[place].text for place in nearest])
+            nearest = _nearest(products, candidates)
+            similarities = [_similarity(float(products[place])) for place in nearest]
+            verdicts = chain.verify(
+                row.text, [cached[place].text for place in nearest], similarities=similarities
+            )
             chosen = next((at for at, verdict in enumerate(verdicts) if verdict.accepted), 0)
             found = cached[nearest[chosen]]
             answerable = row.kind == "paraphrase"
             label: Label = "right" if answerable and found.group == row.group else "wrong"
             lookups.append(
                 RecordedLookup(
-                    similarity=_similarity(float(products[nearest[chosen]])),
+                    similarity=similarities[chosen],
                     label=label,
                     accepted=verdicts[chosen].accepted,
                     kind=row.kind,
@@ -154,19 +146,17 @@ def lookups_of_cache(
                     reason=verdicts[chosen].reason,
                     answerable=answerable,
                     prompt=row.text,
-                    candidate=found.text,
+                    cached_prompt=found.text,
                 )
             )
     return lookups
 
 
-class _Unverified(NamedTuple):
-    accepted: bool = True
-    probability: float | None = None
-    reason: str = ""
-
-
-_UNVERIFIED = _Unverified()
+def _chain(embedder: Embedder, verifier: Verifier | str | None) -> VerifierChain:
+    """Return what a cache asks about its candidates."""
+    made = create_verifier(verifier)
+    identity = IdentityVerifier(embedder)
+    return VerifierChain([identity] if made is None else [identity, made])
 
 
 def _embedded(texts: list[str], embedder: Embedder) -> NDArray[np.float32]:
