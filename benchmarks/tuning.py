@@ -28,7 +28,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=200, help="runs for each setting")
     runs = parser.parse_args().runs
     print(
-        "| | 2 %, 2,000 labels: above | near | one test | 10 %, 300 labels: above | near | one test |"
+        "| | 2 %, 2,000 labels: above | near | one test "
+        "| 10 %, 300 labels: above | near | one test |"
     )
     print("|---|---|---|---|---|---|---|")
     for name, population in {**REALISTIC, **ADVERSARIAL}.items():

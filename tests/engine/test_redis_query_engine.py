@@ -432,6 +432,42 @@ def test_while_the_index_is_built_the_entries_are_compared_here(make, engine):
     assert engine.commands[-1] == "FT.SEARCH"
 
 
+def test_while_a_large_index_is_built_what_it_has_is_found(make, engine, caplog, monkeypatch):
+    monkeypatch.setattr("langcache.engine.storage.redis.backend.PLAIN_LIMIT", 1)
+    storage = make()
+    for number in range(3):
+        storage.store(entry(str(number)))
+    answer = engine.answer
+
+    def build(command, arguments):
+        engine.indexing = command == "FT.INFO"
+        return answer(command, arguments)
+
+    engine.answer = build
+    for _ in range(2):
+        assert storage.search(EAST, *SCOPE, 0.9).entry is not None
+        assert storage.find_exact("prompt 1", *SCOPE)[0].id == "1"
+    assert caplog.text.count("being built") == 1
+    assert storage.find_exact("another", *SCOPE) == []
+
+
+def test_a_large_scope_without_memory_for_an_index_is_an_error(make, engine, monkeypatch):
+    monkeypatch.setattr("langcache.engine.storage.redis.backend.PLAIN_LIMIT", 1)
+    answer = engine.answer
+
+    def refuse(command, arguments):
+        if command == "FT.CREATE":
+            raise redis.ResponseError("OOM command not allowed when used memory > 'maxmemory'.")
+        return answer(command, arguments)
+
+    engine.answer = refuse
+    storage = make()
+    for number in range(3):
+        storage.store(entry(str(number)))
+    with pytest.raises(StorageError, match="no index of 3 entries yet"):
+        storage.search(EAST, *SCOPE, 0.9)
+
+
 def test_an_index_that_is_gone_is_made_anew(make, engine):
     storage = make()
     storage.store(entry())

@@ -334,7 +334,7 @@ class SQLiteStorage(InMemoryStorage):
         return True
 
     def _open(self, fsync: bool) -> None:
-        """Lock the file until it is closed, create its tables if it is new, and load the entries."""
+        """Lock the file until it is closed, create tables in a new one, and load the entries."""
         file = self._file
         # If set before the first read, SQLite also does without shared memory.
         file.execute("PRAGMA locking_mode = EXCLUSIVE")

@@ -260,8 +260,10 @@ class QueryEngine:
         limit: int,
         least: float,
         attributes: Mapping[str, str] | None,
+        *,
+        partial: bool = False,
     ) -> Steps[list[tuple[CacheEntry, float]] | None]:
-        """Return entries and cosines, in the order of `search_top`; None as `exact` does.
+        """Return entries and cosines, in the order of `search_top`; the rest is as for `exact`.
 
         Cosines are `least` or more.
         """
@@ -273,7 +275,7 @@ class QueryEngine:
             options = options[:-1]
         while True:
             query = self._nearest_query(scope, embedding, neighbours, attributes, options)
-            found = yield from self._search(len(embedding), scope, query)
+            found = yield from self._search(len(embedding), scope, query, partial)
             if found is None:
                 return None
             entries = self._entries(found, scope, attributes)
@@ -312,14 +314,17 @@ class QueryEngine:
         prompt: str,
         limit: int,
         attributes: Mapping[str, str] | None,
+        *,
+        partial: bool = False,
     ) -> Steps[list[CacheEntry] | None]:
         """Return the entries of a prompt, latest first, by an index that was ready.
 
-        None says that it has been lost since, and is not complete again.
+        None says that it has been lost since, and is not complete again. With `partial`, the
+        entries are those that an index has so far which is being built.
         """
         count = min(_MOST_RESULTS, limit + _LEAST_NEIGHBOURS)
         query = self._exact_query(scope, prompt, count, attributes)
-        found = yield from self._search(dimensions, scope, query)
+        found = yield from self._search(dimensions, scope, query, partial)
         if found is None:
             return None
         entries = self._entries(found, scope, attributes)
@@ -368,9 +373,16 @@ class QueryEngine:
         return (b"FT.SEARCH", index, *query, b"TIMEOUT", milliseconds, b"DIALECT", b"2")
 
     def _search(
-        self, dimensions: int, scope: Scope, query: tuple[bytes, ...]
+        self, dimensions: int, scope: Scope, query: tuple[bytes, ...], partial: bool
     ) -> Steps[list[tuple[bytes, dict[bytes, bytes]]] | None]:
-        """Return keys and fields of what a query finds; None if the index is not complete."""
+        """Return keys and fields of what a query finds; None if the index is not complete.
+
+        That it is not may be known, by `partial`.
+        """
+        if partial:
+            self._warn("the search index of Redis is being built: searches find a part only")
+            reply = yield from self._connection.send(*self._command(dimensions, *query))
+            return self._documents(reply)
         found = self._documents((yield from self._reply(dimensions, query)))
         if any(fields for _, fields in found or ()):
             self._note_covered(scope)

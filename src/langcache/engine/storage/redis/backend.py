@@ -96,9 +96,9 @@ class RedisStorage(StorageBackend):
       in a scope, the engine compares all of these in either case.
       A search returns at most 10,000 entries, and among more than 2,000 equally similar ones it may
       miss the most recently updated. After a restart, the server indexes all entries again. Until
-      it has, searches work as in the other mode, and a search of more than 50,000 entries is an
-      error. A process that had no connection open at the restart may find less for up to five
-      seconds.
+      it has, searches work as in the other mode; a search of more than 50,000 entries finds what is
+      in the index by then, and logs a warning. A process that had no connection open at the restart
+      may find less for up to five seconds.
     - "plain": any Redis or Valkey from 6.2 on. Each process keeps a copy of the vectors of the
       namespaces it searches. Before each search it asks what has changed, and it reads the entries
       it found. It finds what `InMemoryStorage` would. It is meant for up to 50,000 entries in a
@@ -407,7 +407,11 @@ class RedisStorage(StorageBackend):
                 if not nearest:
                     yield from self._has_entries(scope, embedding)
                 return [(entry, similarity_of(cosine)) for entry, cosine in nearest]
-        yield from self._check_small(scope.namespace)
+        if (yield from self._is_building(scope.namespace)):
+            nearest = yield from self._engine.nearest(
+                scope, embedding, limit, least_cosine(threshold), attributes, partial=True
+            )
+            return [(entry, similarity_of(cosine)) for entry, cosine in nearest or ()]
 
         def look(mirror: Mirror) -> list[Match]:
             return mirror.entries.search_top(
@@ -449,17 +453,21 @@ class RedisStorage(StorageBackend):
     ) -> Steps[list[CacheEntry]]:
         check_limit(limit)
         dimensions = self._engine.any_ready()
+        by_engine = dimensions is not None
         if dimensions is None and self._engine.mode != "plain":
-            width = yield from self._dimensions(scope)
-            if width is None:
+            dimensions = yield from self._dimensions(scope)
+            if dimensions is None:
                 return []
-            if (yield from self._engine.prepare(width)):
-                dimensions = width
-        if dimensions is not None:
+            by_engine = yield from self._engine.prepare(dimensions)
+        if dimensions is not None and by_engine:
             found = yield from self._engine.exact(dimensions, scope, prompt, limit, attributes)
             if found is not None:
                 return found
-        yield from self._check_small(scope.namespace)
+        if dimensions is not None and (yield from self._is_building(scope.namespace)):
+            found = yield from self._engine.exact(
+                dimensions, scope, prompt, limit, attributes, partial=True
+            )
+            return found or []
 
         def look(mirror: Mirror) -> list[Match]:
             # The copy has a token in place of the prompt.
@@ -539,15 +547,20 @@ class RedisStorage(StorageBackend):
         check_embedding(embedding, dimensions)
         return dimensions is not None
 
-    def _check_small(self, namespace: str) -> Steps[None]:
-        """Refuse to copy a large namespace while its index is incomplete."""
+    def _is_building(self, namespace: str) -> Steps[bool]:
+        """Return whether a namespace is too large to copy while its index is not complete yet.
+
+        Raises:
+            StorageError: It is, and there is no index.
+        """
         if self._engine.mode == "plain":
-            return
+            return False
         size = yield from self._namespace_size(namespace)
-        if size > PLAIN_LIMIT:
-            raise StorageError(
-                f"Redis: the index of {size} entries is being built; try again later"
-            )
+        if size <= PLAIN_LIMIT:
+            return False
+        if self._engine.mode is None:
+            raise StorageError(f"Redis: there is no index of {size} entries yet; try again later")
+        return True
 
     # Reading.
 
