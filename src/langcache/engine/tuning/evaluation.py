@@ -100,8 +100,9 @@ class Evaluation:
         wrong_rate: The share of wrong ones among the hits.
         upper_bound: The exact upper bound of the wrong rate at 95 %, if the threshold was not
             chosen with these labels.
-        area: The area under precision over hit ratio (P-CHR), from 0 to 1. Hit ratios that no
-            threshold reaches add nothing.
+        area: The area under precision over hit ratio (P-CHR), in [0, 1]: the mean precision over
+            all hit ratios from 0 to 1, where lookups that were turned down come last, as wrong
+            hits.
         curve: Points of that curve, from high thresholds to low ones: 200 at most.
         calibration: The verifier's probabilities in ten bins, empty ones left out.
         calibration_error: The mean difference between a probability and the share of right ones in
@@ -213,7 +214,11 @@ def _curve(
     last = np.flatnonzero(np.append(np.diff(similarities) != 0, len(similarities) > 0))
     hits = last + 1
     precisions = right[last] / hits
-    area = float(np.sum(np.diff(hits, prepend=0) * precisions)) / len(labelled)
+    # What was turned down follows, as if it were wrong.
+    beyond = np.arange(len(accepted) + 1, len(labelled) + 1)
+    rights = int(right[-1]) if len(right) else 0
+    total = np.sum(np.diff(hits, prepend=0) * precisions) + np.sum(rights / beyond)
+    area = float(total) / len(labelled)
     # Evenly spaced, with both ends.
     shown = np.unique(np.linspace(0, len(last) - 1, min(len(last), _CURVE_POINTS)).astype(np.int64))
     points = tuple(
