@@ -1,7 +1,6 @@
 """A LangCache server for tests, contract tests and self-hosting.
 
-Every name is loaded when it is first used: the pytest plugin is imported in every run of pytest,
-and must cost next to nothing there.
+Names are loaded when they are first used, because every run of pytest imports the pytest plugin.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Serving an application in a thread of its own, on a socket or within the process."""
+"""An application served in a background thread, on a socket or within the process."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
     from langcache_mockserver.http.application import Application
 
-_IN_PROCESS_URL = "http://langcache.invalid"  # leads nowhere without our transports (RFC 6761)
-_GRACE_SECONDS = 3  # what requests under way within the process get to finish
+_IN_PROCESS_URL = "http://langcache.invalid"  # a name that never resolves (RFC 6761)
+_GRACE_SECONDS = 3  # for in-process requests under way when it stops
 
 
 class Background:
-    """An application that is served in a thread of its own.
+    """An application served in a background thread.
 
     Args:
         app: The application.
-        listener: The socket that accepts connections, closed in the end; None for none.
+        listener: The socket that accepts connections, closed at the end; None for none.
         host: The host that the socket was made for.
 
     Attributes:
         app: The application.
-        url: Its base URL. Without a socket, it is only good for the transports of this process.
+        url: Its base URL. Without a socket, only the in-process transports can use it.
     """
 
     def __init__(self, app: Application, listener: socket.socket | None, host: str) -> None:
@@ -46,19 +46,19 @@ class Background:
         self._thread = threading.Thread(target=self._run, name="langcache-mockserver", daemon=True)
 
     def start(self) -> None:
-        """Start to serve; requests can be made when this returns.
+        """Start to serve; requests are possible when this returns.
 
         Raises:
-            RuntimeError: It didn't start; the log says why.
+            RuntimeError: The server did not start; the log has the reason.
         """
         self._thread.start()
         self._settled.wait()
         if self._loop is None:
             self._thread.join()
-            raise RuntimeError("the server didn't start; the log says why")
+            raise RuntimeError("the server did not start; the log has the reason")
 
     def stop(self) -> None:
-        """Stop, after the requests under way."""
+        """Stop after the requests under way."""
         with self._lock:
             calls = self._calls.copy()
         wait(calls, timeout=_GRACE_SECONDS)
@@ -69,15 +69,15 @@ class Background:
         self._thread.join()
 
     def submit(self, coroutine: Coroutine[Any, Any, None]) -> Future[None]:
-        """Run a coroutine in the loop of the application, from any other thread.
+        """Run a coroutine in the application's event loop, from another thread.
 
         Raises:
-            RuntimeError: The application isn't served any more.
+            RuntimeError: The application is not served any more.
         """
         if self._loop is None:
             coroutine.close()
-            raise RuntimeError("the server isn't running")
-        with self._lock:  # so that `stop` knows of every call that has begun
+            raise RuntimeError("the server is not running")
+        with self._lock:  # so that `stop` knows every call that has begun
             try:
                 call = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
             except RuntimeError:
@@ -88,12 +88,12 @@ class Background:
         return call
 
     def abandon(self, call: Future[None]) -> None:
-        """Let `stop` not wait for a call, of `submit`, whose result nobody waits for."""
+        """Tell `stop` not to wait for a call of `submit`."""
         with self._lock:
             self._calls.discard(call)
 
     def call_soon(self, function: Callable[[], object]) -> None:
-        """Call a function in the loop of the application, if that is served."""
+        """Call a function in the application's event loop, if it is served."""
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 self._loop.call_soon_threadsafe(function)

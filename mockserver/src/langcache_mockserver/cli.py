@@ -32,34 +32,34 @@ _HELP = {
     "host": "name or address to listen on",
     "port": "port to listen on; 0 takes any free one",
     "storage": f"where entries are kept: {STORAGES}",
-    "workers": "how many processes serve; more than 1 need a storage that they can share",
-    "default_threshold": "least similarity of a semantic match where a search names none, 0 to 1",
-    "strict": "whether only declared caches and keys with grants can be used: on, off",
+    "workers": "number of server processes; more than 1 need a storage that they can share",
+    "default_threshold": "default similarity threshold of semantic searches, 0 to 1",
+    "strict": "accept only declared caches and keys with grants: on, off",
     "config": "configuration file (YAML) that declares caches and keys; turns strict on",
-    "limits": f"which limits of the API hold: {LIMITS_FORMS}",
-    "admin_token": "bearer token of the control plane; better given as a variable",
-    "max_body_bytes": "largest request body accepted, in bytes",
-    "test_controls": "whether there are test controls under /_mock/: on, off, or auto, which is "
-    "for requests from this machine to a loopback address",
-    "record": "file to record the answers of the upstream in",
-    "replay": "file to answer from, recorded before",
-    "upstream": "base URL of the LangCache to record",
-    "upstream_key": "key to ask the upstream with; by default that of each request",
-    "max_concurrency": "how many requests may be under way at once; more are refused with 429",
-    "body_timeout_seconds": "how long the body of a request may take to arrive",
-    "shutdown_seconds": "how long requests under way may take to finish on shutdown",
-    "embedding_cache": "how many prompts' vectors to remember, of some 2 kB each",
-    "cors_origins": "origins of web pages that may call the server, with commas; * for all",
-    "metrics": "whether /metrics tells Prometheus what happens, without a key: on, off",
-    "access_log": "whether to log a line for each request: off, text, json",
-    "otel": "whether to trace requests with OpenTelemetry: off, on",
-    "log_level": f"least level to log, on standard error: {', '.join(LOG_LEVELS)}",
+    "limits": f"limits of the API to enforce: {LIMITS_FORMS}",
+    "admin_token": "bearer token of the control plane; better set as an environment variable",
+    "max_body_bytes": "largest request body to accept, in bytes",
+    "test_controls": "test controls under /_mock/: on, off, or auto, which is on for "
+    "requests from this machine to a loopback address",
+    "record": "file to record the responses of the upstream in",
+    "replay": "recorded file to take responses from",
+    "upstream": "base URL of the LangCache service to record",
+    "upstream_key": "API key for the upstream; by default that of each request",
+    "max_concurrency": "largest number of requests at once; further ones get a 429",
+    "body_timeout_seconds": "time limit for the arrival of a request body",
+    "shutdown_seconds": "time limit for requests under way on shutdown",
+    "embedding_cache": "number of prompts whose vectors stay in memory, about 2 kB each",
+    "cors_origins": "origins of web pages that may call the server, separated by commas; * for all",
+    "metrics": "serve metrics for Prometheus at /metrics, without a key: on, off",
+    "access_log": "log one line per request: off, text, json",
+    "otel": "trace requests with OpenTelemetry: off, on",
+    "log_level": f"lowest level to log, on standard error: {', '.join(LOG_LEVELS)}",
 }
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """End the program with one line, without the usage that argparse puts before it."""
+        """Print one line and exit, without the usage that argparse prints first."""
         self.exit(2, f"{self.prog}: error: {message}\n")
 
 
@@ -70,10 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The command line's arguments; by default those of the process.
 
     Returns:
-        The exit status 1, where the address can't be listened on or the storage not be opened. A
-        signal ends the process with status 0, bad arguments or a bad configuration with 2.
+        The exit status: 1 if the server cannot listen or cannot open the storage, 2 if the
+        configuration is invalid. Invalid arguments exit with status 2, a signal with 0.
     """
-    # uvicorn hands a signal on to these handlers when it has shut down.
+    # uvicorn passes a signal on to these handlers after its shutdown.
     signal.signal(signal.SIGINT, _leave)
     signal.signal(signal.SIGTERM, _leave)
     settings = read_settings(arguments, os.environ)
@@ -84,14 +84,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for problem in error.problems:
             sys.stderr.write(f"{_PROGRAM}: error: {problem}\n")
         return 2
-    # Whatever process serves, the token is the same.
+    # The token is the same in all processes.
     settings = replace(settings, admin_token=configuration.admin_token)
 
     try:
         listener = listen(settings.host, settings.port)
     except OSError as error:
         where = f"{settings.host} port {settings.port}"
-        sys.stderr.write(f"{_PROGRAM}: error: can't listen on {where}: {error.strerror}\n")
+        sys.stderr.write(f"{_PROGRAM}: error: cannot listen on {where}: {error.strerror}\n")
         return 1
     ready = f"{_PROGRAM} ready on {url_of(listener, settings.host)}"
 
@@ -108,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         listener.close()
         sys.stderr.write(f"{_PROGRAM}: error: {error}\n")
         return 1
-    gc.freeze()  # what there is by now stays, so no request needs to wait while it is looked over
+    gc.freeze()  # what exists by now stays, so garbage collection need not look at it again
     Server(app, say_ready, shutdown_seconds=settings.shutdown_seconds).run([listener])
     return 0
 
@@ -116,8 +116,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def read_settings(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Settings:
     """Make the settings from arguments and, for what they leave out, environment variables.
 
-    An empty variable counts as none. A bad value ends the process with status 2 and one line that
-    names the option or variable, its rule and the value.
+    An empty variable counts as missing. An invalid value ends the process with status 2 and one
+    line that names the option or variable, its rule and the value.
 
     Args:
         arguments: The arguments of the command line; None for those of the process.

@@ -1,4 +1,4 @@
-"""The configuration file: YAML that declares caches and keys, with errors that name the line."""
+"""The configuration file: YAML that declares caches and keys. Errors name the line."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
     from langcache_mockserver.settings import Settings
 
 CONFIGURATION_SCHEMA = Path(__file__).with_name("configuration.schema.json")
-"""The file with the JSON Schema of a configuration."""
+"""The JSON Schema of a configuration, a file."""
 
 FieldPath: TypeAlias = "Sequence[str | int]"
 
 
 class ConfigurationError(ValueError):
-    """A configuration that can't be read or breaks rules.
+    """A configuration that cannot be read or is invalid.
 
     Attributes:
-        problems: What is wrong, one line each: the place (`FILE:LINE`), the field, the rule and
-            the value's size.
+        problems: The errors, one line each: the place (`FILE:LINE`), the field, the rule and the
+            value's size.
     """
 
     def __init__(self, problems: Iterable[str]) -> None:
@@ -53,15 +53,15 @@ class ConfigurationError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """What a server allows to whom.
+    """The declared caches and keys of a server, and the rules that hold.
 
     Attributes:
-        strict: Whether the service's rules hold: only declared caches, only keys with grants.
-        caches: The caches that are declared.
-        keys: The keys that are known.
-        admin_token: The bearer token of the control plane; a secret.
-        generated: Whether that token was made up just now, so that somebody has to be told.
-        relaxed: The names of the limits that do not hold, of `limits.LIMITS`.
+        strict: Whether the service's own rules hold: only declared caches, only keys with grants.
+        caches: The declared caches.
+        keys: The declared keys.
+        admin_token: The bearer token of the control plane. A secret: `repr` does not show it.
+        generated: Whether that token was generated, so that nobody knows it yet.
+        relaxed: The names of the limits that are not enforced, of `limits.LIMITS`.
     """
 
     strict: bool
@@ -76,11 +76,11 @@ def configuration_of(settings: Settings, given: Mapping[str, Any] | None = None)
     """Return the configuration of a server.
 
     Args:
-        settings: How it runs. Its limits and its admin token win over those of the configuration.
-        given: What the file would say, in place of the file that the settings name.
+        settings: The settings. Their limits and admin token override those of the file.
+        given: The content, in place of the file of the settings.
 
     Raises:
-        ConfigurationError: It can't be read or breaks rules.
+        ConfigurationError: The configuration cannot be read or is invalid.
     """
     if given is None and not settings.config:
         content: Mapping[str, Any] = {}
@@ -102,7 +102,7 @@ def configuration_of(settings: Settings, given: Mapping[str, Any] | None = None)
 
 
 def _relaxed(content: object) -> frozenset[str]:
-    """Return the limits that a configuration lifts; none, where it breaks the rules."""
+    """Return the limits that a configuration relaxes; none if it is invalid."""
     limits = cast("dict[str, object]", content).get("limits") if isinstance(content, dict) else None
     if limits == "relaxed":
         return frozenset(LIMITS)
@@ -160,7 +160,7 @@ def _check(
 
 
 def _is_bare(error: ValidationError) -> bool:
-    """Return whether YAML took for a number or a truth value what must be a string."""
+    """Return whether YAML read a number or a boolean where a string is required."""
     kind = error.kind
     return (
         kind.name == "type" and "string" in kind.value and isinstance(error.instance, float | int)
@@ -168,22 +168,22 @@ def _is_bare(error: ValidationError) -> bool:
 
 
 def _contradictions(content: Mapping[str, Any]) -> Iterator[tuple[FieldPath, str]]:
-    """Find what a schema can't."""
+    """Find errors that a schema cannot find."""
     caches = {ANY_CACHE}
     for index, cache in enumerate(content.get("caches", ())):
         if cache["id"] in caches:
-            yield ["caches", index, "id"], "must differ from the ids of the caches before it"
+            yield ["caches", index, "id"], "must differ from the ids of earlier caches"
         caches.add(cache["id"])
     digests: set[str] = set()
     for index, key in enumerate(content.get("keys", ())):
         digest = _digest(key)
         if digest in digests:
-            yield ["keys", index], "must have a token that differs from those before it"
+            yield ["keys", index], "must have another token than earlier keys"
         digests.add(digest)
         for grant_index, grant in enumerate(key["grants"]):
             if grant["cache"] not in caches:
                 path = ["keys", index, "grants", grant_index, "cache"]
-                yield path, f"must be the id of one of the caches above, or {ANY_CACHE}"
+                yield path, f"must be the id of a declared cache, or {ANY_CACHE}"
 
 
 def _nowhere(_path: FieldPath) -> str:
@@ -191,7 +191,7 @@ def _nowhere(_path: FieldPath) -> str:
 
 
 def _read(file: Path) -> tuple[Mapping[str, Any], Callable[[FieldPath], str]]:
-    """Return what a file says, and what tells the place of a field."""
+    """Return the content of a file, and a function that returns the place of a field."""
     import yaml
 
     try:
@@ -199,12 +199,14 @@ def _read(file: Path) -> tuple[Mapping[str, Any], Callable[[FieldPath], str]]:
         root = loader.get_single_node()
         content: Any = None if root is None else _plain(root, loader)
     except OSError as error:
-        raise ConfigurationError([f"{file}: can't be read: {error.strerror}"]) from None
+        raise ConfigurationError([f"{file}: cannot be read: {error.strerror}"]) from None
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigurationError([f"{file}{line}: must be plain YAML: {error.problem}"]) from None
     except yaml.YAMLError:
-        raise ConfigurationError([f"{file}: must be YAML: it isn't text"]) from None
+        raise ConfigurationError(
+            [f"{file}: must be YAML, got something that is not text"]
+        ) from None
     except RecursionError:
         raise ConfigurationError([f"{file}: must not be nested so deeply"]) from None
 
@@ -215,7 +217,7 @@ def _read(file: Path) -> tuple[Mapping[str, Any], Callable[[FieldPath], str]]:
 
 
 def _plain(node: yaml.Node, loader: yaml.SafeLoader) -> Any:
-    """Return what a node stands for: what JSON has, and nothing that may mean two things."""
+    """Return the value of a node: a JSON value, and nothing ambiguous."""
     from yaml import MappingNode, ScalarNode, SequenceNode
     from yaml.constructor import ConstructorError
 
@@ -241,7 +243,7 @@ def _plain(node: yaml.Node, loader: yaml.SafeLoader) -> Any:
 
 
 def _line(root: yaml.Node | None, path: FieldPath) -> int:
-    """Return the line, counted from 1, of a field or of the nearest one that has it."""
+    """Return the line, counted from 1, of a field or of its nearest parent."""
     from yaml import MappingNode
 
     if root is None:

@@ -39,10 +39,10 @@ class MockServer:
         client = LangCache(server.url, api_key="any", cache_id="any")
     ```
 
-    The server accepts connections when the `with` block begins, and has let go of its port when
-    the block ends. Every block starts with empty caches, unless it is given a storage.
+    The server accepts connections from the beginning of the `with` block to its end. Every block
+    starts with empty caches, unless you pass a storage.
 
-    A client can also reach it without a socket:
+    A client can also reach the server without a socket:
 
     ```python
     with MockServer(listen=False) as server:
@@ -52,27 +52,27 @@ class MockServer:
     ```
 
     Args:
-        listen: Whether to accept connections. If not, host and port don't count.
+        listen: Whether to accept connections. If not, host and port have no effect.
         host: The name or address to listen on.
-        port: The TCP port to listen on; 0 takes any free one.
-        default_threshold: The least similarity, `(1 + cosine) / 2`, of a semantic match where a
-            search names none.
-        max_body_bytes: The largest request body accepted, in bytes.
-        embedder: Turns prompts into vectors; by default the MiniLM that the servers of a process
+        port: The TCP port to listen on; 0 for any free one.
+        default_threshold: The similarity threshold, `(1 + cosine) / 2`, of semantic searches that
+            do not set one.
+        max_body_bytes: The largest request body to accept, in bytes.
+        embedder: Embeds prompts; by default the MiniLM embedder that the servers of a process
             share.
-        storage: Keeps the entries: a setting, in the forms of `Settings.storage`; or an object,
-            which must live by the same clock and stays open when the server stops.
-        clock: Gives the time in seconds since the epoch, for the TTL of entries; by default a
-            `Clock`, which is there as `clock`, or the system's where `storage` is an object.
-        test_controls: Whether there are test controls, as `Settings.test_controls` has it.
-        strict: Whether only declared caches, keys with grants and declared attributes will do.
-        config: The path of a configuration file, or what it would say; turns the strict rules on.
-        limits: Which limits of the published API hold, in the forms of `Settings.limits`.
-        admin_token: The bearer token of the control plane; by default one is made.
+        storage: Keeps the entries: a string, in the forms of `Settings.storage`; or an object,
+            which must use the same clock and is yours to close.
+        clock: Returns the time in seconds since the epoch, for the TTL of entries; by default a
+            `Clock`, available as `clock`, or the system's clock if `storage` is an object.
+        test_controls: Whether there are test controls; see `Settings.test_controls`.
+        strict: Whether only declared caches, keys with grants and declared attributes are accepted.
+        config: The path of a configuration file, or its content; turns the strict rules on.
+        limits: The limits of the published API to enforce, in the forms of `Settings.limits`.
+        admin_token: The bearer token of the control plane; by default a generated one.
 
     Raises:
-        ConfigurationError: The configuration can't be read or breaks rules.
-        SettingsError: An option breaks its rule.
+        ConfigurationError: The configuration cannot be read or is invalid.
+        SettingsError: An option is invalid.
     """
 
     def __init__(
@@ -117,44 +117,44 @@ class MockServer:
         """The base URL of the server.
 
         Raises:
-            RuntimeError: The server isn't running.
+            RuntimeError: The server is not running.
         """
         return self._running.url
 
     @property
     def faults(self) -> Faults:
-        """What is to go wrong: `server.faults.add(operation="search", status=503, times=2)`.
+        """The faults to inject: `server.faults.add(operation="search", status=503, times=2)`.
 
         Raises:
-            RuntimeError: The server isn't running, or has no test controls.
+            RuntimeError: The server is not running, or has no test controls.
         """
         return self._controls.faults
 
     @property
     def journal(self) -> Journal:
-        """What has been asked: `server.journal.count(operation="set")`.
+        """The requests so far: `server.journal.count(operation="set")`.
 
         Raises:
-            RuntimeError: The server isn't running, or has no test controls.
+            RuntimeError: The server is not running, or has no test controls.
         """
         return self._controls.journal
 
     @property
     def clock(self) -> Clock:
-        """The time: `server.clock.advance(60)`.
+        """The clock: `server.clock.advance(60)`.
 
         Raises:
-            RuntimeError: The server isn't running, has no test controls, or was given a clock that
-                is not a `Clock`, or a storage without one.
+            RuntimeError: The server is not running or has no test controls; or you passed a storage
+                or a clock that is not a `Clock`.
         """
         return self._controls.clock
 
     @property
     def recording(self) -> Recording:
-        """What another LangCache has answered: `server.recording.replay("answers.jsonl")`.
+        """Recorded responses of another LangCache: `server.recording.replay("answers.jsonl")`.
 
         Raises:
-            RuntimeError: The server isn't running, or has no test controls.
+            RuntimeError: The server is not running, or has no test controls.
         """
         return self._controls.recording
 
@@ -163,22 +163,22 @@ class MockServer:
 
         Args:
             entries: The entries, with members as in the API.
-            cache_id: The cache of those that name none as `cacheId`.
+            cache_id: The cache of entries without `cacheId`.
 
         Returns:
             Their ids.
 
         Raises:
-            RuntimeError: The server isn't running, or has no test controls.
+            RuntimeError: The server is not running, or has no test controls.
             ValueError: An entry has no cache. Nothing has changed then.
         """
         return self._controls.state.seed(entries, cache_id)
 
     def reset(self, cache_id: str | None = None) -> None:
-        """Remove the entries of one cache; or bring everything back to how it began.
+        """Remove the entries of one cache; or bring everything back to its initial state.
 
         Raises:
-            RuntimeError: The server isn't running, or has no test controls.
+            RuntimeError: The server is not running, or has no test controls.
         """
         if cache_id is None:
             self._controls.reset()
@@ -186,37 +186,37 @@ class MockServer:
             self._controls.state.reset(cache_id)
 
     def dump(self, *, vectors: bool = True) -> Dump:
-        """Return the whole state, as JSON has it: entries, declared caches, keys, clock.
+        """Return the whole state, as JSON values: entries, declared caches, keys, clock.
 
         Args:
-            vectors: Whether to include the vectors. Without them, loading embeds again.
+            vectors: Whether to include the vectors. Without them, `load` embeds the prompts again.
 
         Raises:
-            RuntimeError: The server isn't running, or has no test controls.
+            RuntimeError: The server is not running, or has no test controls.
         """
         return self._controls.dump(vectors=vectors)
 
     def load(self, dump: Dump) -> None:
-        """Replace the whole state by that of a dump; the clock only where it stood still.
+        """Replace the whole state by that of a dump; the clock only if it was frozen.
 
         Raises:
-            RuntimeError: The server isn't running, or has no test controls; or the clock of the
-                dump stood still, and that of this server can't be controlled.
-            ValueError: The dump can't be loaded. Nothing has changed then.
+            RuntimeError: The server is not running, or has no test controls; or the clock of the
+                dump was frozen, and that of this server cannot be controlled.
+            ValueError: The dump is invalid. Nothing has changed then.
         """
         self._controls.load(dump)
 
     def client(self) -> httpx.Client:
         """Return an HTTP client that reaches the server without a socket, for blocking calls.
 
-        It holds nothing that must be closed, and may be used from any thread. A connection that a
-        fault resets is an `httpx.ReadError`, and a truncated answer an `httpx.RemoteProtocolError`,
-        as they are over a network; read timeouts hold, too.
+        It need not be closed, and any thread may use it. A connection that a fault resets raises
+        `httpx.ReadError`, and a truncated response `httpx.RemoteProtocolError`, as over a network.
+        Read timeouts work, too.
 
         Raises:
-            RuntimeError: The server isn't running.
+            RuntimeError: The server is not running.
         """
-        import httpx  # not at the top: the command line has no use for it
+        import httpx  # here, because the command line does not need it
 
         from langcache_mockserver.transports import Transport
 
@@ -226,10 +226,10 @@ class MockServer:
         )
 
     def async_client(self) -> httpx.AsyncClient:
-        """Return an HTTP client as `client` does, for async calls in any loop of asyncio or trio.
+        """Return an HTTP client like `client`, for async calls in any event loop (asyncio, trio).
 
         Raises:
-            RuntimeError: The server isn't running.
+            RuntimeError: The server is not running.
         """
         import httpx
 
@@ -249,11 +249,11 @@ class MockServer:
         """Start the server; it accepts connections when this returns.
 
         Raises:
-            OSError: The address can't be listened on.
-            RuntimeError: The server is running already, or didn't start; the log says why.
+            OSError: The server cannot listen on the address.
+            RuntimeError: The server is running already, or did not start; the log has the reason.
         """
         if self._background is not None:
-            raise RuntimeError("the server is running already")
+            raise RuntimeError("the server is already running")
         app = create_app(
             self._settings,
             embedder=self._embedder,
@@ -283,7 +283,7 @@ class MockServer:
     @property
     def _running(self) -> Background:
         if self._background is None:
-            raise RuntimeError("the server isn't running: use it in a with statement")
+            raise RuntimeError("the server is not running: use it in a with statement")
         return self._background
 
     @property
@@ -291,7 +291,7 @@ class MockServer:
         controls = service_in(self._running.app).controls
         if controls is None:
             raise RuntimeError(
-                "the server has no test controls: test_controls is off, or auto "
-                "and the host not a loopback address"
+                "the server has no test controls: test_controls is off, or it is auto "
+                "and the host is not a loopback address"
             )
         return controls

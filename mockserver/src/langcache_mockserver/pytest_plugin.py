@@ -1,7 +1,6 @@
 """The pytest plugin: a LangCache server for the tests of a project, and clients of it.
 
-Pytest imports this module in every run, so what takes time to import is imported where a fixture
-needs it.
+Every run of pytest imports this module, so slow imports are inside the fixtures that need them.
 """
 
 from __future__ import annotations
@@ -65,7 +64,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
-    """After each test, take back what it did to the server besides its own cache."""
+    """After each test, undo what it did to the server outside of its own cache."""
     try:
         return (yield)
     finally:
@@ -84,8 +83,8 @@ def langcache_server(
 ) -> Generator[MockServer | RemoteServer]:
     """A LangCache server, shared by the tests of a process (under pytest-xdist: of a worker).
 
-    It listens on a free port of this machine, and has faults, clock and journal as attributes. With
-    `--langcache-url` it is the server there, of which only the URL is known.
+    It listens on a free port of this machine, and has the attributes `faults`, `clock` and
+    `journal`. With `--langcache-url` it is the server at that URL, which has only `url`.
     """
     url = _setting(pytestconfig, "url")
     if url:
@@ -96,7 +95,7 @@ def langcache_server(
     storage = str(_setting(pytestconfig, "storage") or "memory")
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     if worker and storage.startswith("sqlite:"):
-        storage += f".{worker}"  # a file is for one process
+        storage += f".{worker}"  # a file belongs to one process
     config = None
     if _setting(pytestconfig, "strict"):
         grants = [{"cache": "*", "actions": ["full"]}]
@@ -113,7 +112,7 @@ def langcache_server(
 def langcache_cache_id(
     langcache_server: MockServer | RemoteServer, pytestconfig: pytest.Config
 ) -> Generator[str]:
-    """The id of an empty cache that is this test's alone, in any worker and any run."""
+    """The id of an empty cache that no other test uses, in any worker and any run."""
     if not isinstance(langcache_server, RemoteServer) and _setting(pytestconfig, "strict"):
         yield from _declared_cache(langcache_server, pytestconfig.getini("langcache_attributes"))
         return
@@ -123,7 +122,7 @@ def langcache_cache_id(
         with _client(langcache_server, cache_id) as client:
             client.flush()
     else:
-        langcache_server.reset(cache_id)  # not by a client, whom the test's faults would strike
+        langcache_server.reset(cache_id)  # not with a client, which the test's faults would hit
 
 
 @pytest.fixture
@@ -152,7 +151,7 @@ def langcache_faults(langcache_server: MockServer | RemoteServer) -> Faults:
 
 @pytest.fixture
 def langcache_clock(langcache_server: MockServer | RemoteServer) -> Clock:
-    """The clock of the server; it shows the system's time before and after a test."""
+    """The clock of the server; before and after a test it shows the system's time."""
     return _own(langcache_server).clock
 
 
@@ -202,5 +201,5 @@ def _remote_key() -> str:
 
 def _own(server: MockServer | RemoteServer) -> MockServer:
     if isinstance(server, RemoteServer):
-        pytest.skip("needs a server in this process, which --langcache-url is not")
+        pytest.skip("needs a server in this process, not one at --langcache-url")
     return server

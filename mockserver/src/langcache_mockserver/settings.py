@@ -1,4 +1,4 @@
-"""The settings of a server: one typed object, made once at the edge."""
+"""The settings of a server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from langcache_mockserver.http.limits import LIMITS_FORMS, is_limits
 from langcache_mockserver.http.request import is_loopback
 
 STORAGES = "memory, sqlite:PATH, redis://HOST[:PORT][/DB]"
-"""The forms that the setting `storage` has, for messages."""
+"""The forms of the setting `storage`, for messages."""
 
 LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
 
@@ -37,8 +37,8 @@ class SettingsError(ValueError):
     """A setting that breaks its rule.
 
     Attributes:
-        setting: The name of the setting, as :class:`Settings` has it.
-        problem: The rule and the value that breaks it, in words.
+        setting: The name of the setting in `Settings`.
+        problem: The rule, and the value that breaks it.
     """
 
     def __init__(self, setting: str, rule: str, value: object) -> None:
@@ -53,41 +53,42 @@ class Settings:
 
     Attributes:
         host: The name or address to listen on.
-        port: The TCP port to listen on, 0 to 65535; 0 takes any free one.
-        storage: Where entries are kept. `memory`: in the process, gone when it ends.
-            `sqlite:PATH`: in memory and in a file, which is made when it does not exist.
-        workers: How many processes serve, 1 or more; more than one need a storage that processes
-            can share.
-        default_threshold: The least similarity, `(1 + cosine) / 2` and so 0 to 1, of a semantic
-            match where a search names none.
-        strict: Whether the service's rules hold: only declared caches and attributes, only keys
+        port: The TCP port to listen on, 0 to 65535; 0 for any free one.
+        storage: Where entries are kept. `memory`: in the process, lost when it ends.
+            `sqlite:PATH`: in memory and in a file, which is created if it does not exist.
+            `redis://HOST[:PORT][/DB]`: in Redis.
+        workers: The number of server processes, 1 or more. More than one need a storage that
+            processes can share.
+        default_threshold: The similarity threshold, `(1 + cosine) / 2`, of semantic searches that
+            do not set one; 0 to 1.
+        strict: Whether the service's own rules hold: only declared caches and attributes, only keys
             with grants. A configuration file turns them on, too.
         config: The path of a configuration file (YAML), or "" for none.
-        limits: Which limits of the published API hold: `published` (all), `relaxed` (none), or
-            the names of those to relax, separated by commas; "" for what the configuration file
-            says, or all.
-        admin_token: The bearer token of the control plane; "" for what the configuration file
-            says, or a token that is made at the start. A secret: `repr` doesn't show it.
-        max_body_bytes: The largest request body accepted, in bytes; at least 1.
+        limits: The limits of the published API to enforce: `published` (all), `relaxed` (none), or
+            the names of those to relax, separated by commas; "" for those of the configuration
+            file, or all.
+        admin_token: The bearer token of the control plane; "" for that of the configuration file,
+            or a generated one. A secret: `repr` does not show it.
+        max_body_bytes: The largest request body to accept, in bytes; at least 1.
         test_controls: Whether there are test controls under `/_mock/`: `on`; `off`; or `auto`, for
             requests from this machine to a single process that listens on a loopback address.
-        record: The file (JSON Lines) to record the answers of `upstream` in, or "" for none.
-        replay: The file to answer from, or "" for none.
-        upstream: The base URL of the LangCache to record.
-        upstream_key: The key to ask it with; "" for that of each request. A secret: `repr` doesn't
-            show it.
-        max_concurrency: How many requests may be under way at once, at least 1; more of them are
-            refused with 429.
-        body_timeout_seconds: How long the body of a request may take to arrive, at least 1; then
-            its connection is closed.
-        shutdown_seconds: How long requests under way may take to finish on shutdown, 0 or more.
-        embedding_cache: How many prompts' vectors to remember, 0 or more; each takes about 2 kB.
+        record: The file (JSON Lines) to record the responses of `upstream` in, or "" for none.
+        replay: The recorded file to take responses from, or "" for none.
+        upstream: The base URL of the LangCache service to record.
+        upstream_key: The API key for `upstream`; "" for that of each request. A secret: `repr` does
+            not show it.
+        max_concurrency: The largest number of requests at once, at least 1; further ones get a 429.
+        body_timeout_seconds: The time limit for the arrival of a request body, at least 1; then the
+            connection is closed.
+        shutdown_seconds: The time limit for requests under way on shutdown, 0 or more.
+        embedding_cache: The number of prompts whose vectors stay in memory, 0 or more; each takes
+            about 2 kB.
         cors_origins: The origins of web pages that may call the server, separated by commas, such
             as `https://app.example`; `*` for all, empty for none.
-        metrics: `on` to answer `/metrics`, without a key, or `off`.
-        access_log: `off`, or `text` or `json` to log a line for each request.
+        metrics: `on` to serve `/metrics`, without a key, or `off`.
+        access_log: `text` or `json` to log one line per request, or `off`.
         otel: `on` to trace requests with OpenTelemetry, which must be installed, or `off`.
-        log_level: The least level that the program logs: critical, error, warning, info or debug.
+        log_level: The lowest level to log: critical, error, warning, info or debug.
 
     Raises:
         SettingsError: A value breaks its rule.
@@ -129,14 +130,14 @@ class Settings:
         if self.workers < 1:
             raise SettingsError("workers", "must be at least 1", self.workers)
         if self.workers > 1 and not is_redis_url(self.storage):
-            rule = "must be 1 on a storage that each process has for itself (memory, sqlite)"
+            rule = "must be 1 with a storage that processes cannot share (memory, sqlite)"
             raise SettingsError("workers", rule, self.workers)
         if not 0 <= self.default_threshold <= 1:
             raise SettingsError("default_threshold", "must be from 0 to 1", self.default_threshold)
         if self.limits and not is_limits(self.limits):
             raise SettingsError("limits", f"must be {LIMITS_FORMS}", self.limits)
         if not re.fullmatch(r"[!-~]*", self.admin_token):
-            rule = "must have visible ASCII characters only"
+            rule = "must be visible ASCII characters"
             raise SettingsError("admin_token", rule, f"{len(self.admin_token)} characters")
         if self.max_body_bytes < 1:
             raise SettingsError("max_body_bytes", "must be at least 1", self.max_body_bytes)
@@ -145,12 +146,12 @@ class Settings:
 
     def _check_controls(self) -> None:
         if self.test_controls == "on" and self.workers > 1:
-            rule = "must not be on with several workers, each of which would have its own"
+            rule = "must not be on with several workers, as each would have its own"
             raise SettingsError("test_controls", rule, self.test_controls)
         if self.record and self.replay:
             raise SettingsError("replay", "must not be set with record", self.replay)
         if self.record and not re.match("https?://.", self.upstream):
-            rule = "must be a URL of http or https where something is recorded"
+            rule = "must be a URL (http or https) to record"
             raise SettingsError("upstream", rule, _without_password(self.upstream))
         if self.upstream and not self.record:
             raise SettingsError("record", "is required with upstream", self.record)
@@ -193,5 +194,5 @@ def has_test_controls(settings: Settings) -> bool:
 
 
 def _without_password(url: str) -> str:
-    """Return a URL, or what should be one, without what stands before its host."""
+    """Return a URL, or what should be one, without user and password."""
     return re.sub(r"//.*@", "//…@", url)

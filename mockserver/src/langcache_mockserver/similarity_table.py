@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_TOLERANCE = 1e-6  # how far below 0 rounding may bring an eigenvalue that is 0
+_TOLERANCE = 1e-6  # rounding may bring an eigenvalue of 0 this far below 0
 
 
 class SimilarityTable(FunctionEmbedder):
@@ -27,20 +27,19 @@ class SimilarityTable(FunctionEmbedder):
         ...
     ```
 
-    All other pairs of texts in the table have the similarity .5, which is what unrelated texts
-    have. A text that isn't in the table is unrelated to those that are, and nearly so to all
-    others: of two such texts, the similarity is .5 ± .022 (standard deviation), so among a thousand
-    of them hardly any pair reaches .63. A text always has the same vector, and only the very same
-    text has the similarity 1 to it.
+    All other pairs of texts in the table have the similarity .5, like unrelated texts. A text that
+    is not in the table is unrelated to those that are. Two texts that are not in the table have the
+    similarity .5 ± .022 (standard deviation), so among a thousand of them hardly any pair reaches
+    .63. A text always has the same vector, and only the same text has the similarity 1 to it.
 
     Args:
-        similarities: For pairs of texts, in either order, the similarity (1 + cosine) / 2, from 0
-            to 1.
+        similarities: The similarity (1 + cosine) / 2, from 0 to 1, of each pair of texts, in either
+            order.
 
     Raises:
         ValueError: A similarity is out of range or given twice, a text is paired with itself, or no
-            vectors have these similarities: where a is near b and b near c, a can't be unrelated
-            to c, so the pair of a and c must be in the table, too.
+            vectors have these similarities: if a is near b and b is near c, a cannot be unrelated
+            to c, so the table must have the pair of a and c, too.
     """
 
     def __init__(self, similarities: Mapping[tuple[str, str], float]) -> None:

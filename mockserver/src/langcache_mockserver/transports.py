@@ -1,4 +1,4 @@
-"""HTTP clients of a server in the same process, which need no socket."""
+"""httpx transports to a server in the same process, without a socket."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Transport(httpx.BaseTransport):
     """Sends the requests of an `httpx.Client` to an application in the same process.
 
-    The application runs in its own event loop, so it must not be called from that thread. The read
-    timeout of a request bounds the wait for each piece of its answer, as it does over a network.
+    The application runs in its own event loop; do not call it from that thread. The read timeout of
+    a request limits the wait for each part of its response, as over a network.
 
     Args:
         background: The application.
@@ -63,8 +63,8 @@ class Transport(httpx.BaseTransport):
 class AsyncTransport(httpx.AsyncBaseTransport):
     """Sends the requests of an `httpx.AsyncClient` to an application in the same process.
 
-    It works in any event loop of asyncio or trio, and in several at once: the application runs in
-    its own, in another thread. Timeouts are as in `Transport`.
+    It works in any event loop of asyncio or trio, and in several at once, because the application
+    runs in its own loop in another thread. Timeouts work as in `Transport`.
 
     Args:
         background: The application.
@@ -100,14 +100,14 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
 
 class _Exchange:
-    """One request, as the application sees it; it begins at once.
+    """One request to the application; it begins at once.
 
     Args:
         background: The application.
         request: The request.
         body: Its body.
-        put: Takes the ASGI messages of the answer, or why there is none, in the thread of the
-            application.
+        put: Takes the ASGI messages of the response, or the error if there is none, in the thread
+            of the application.
     """
 
     def __init__(
@@ -127,11 +127,11 @@ class _Exchange:
         try:
             self._future = background.submit(self._run())
         except RuntimeError:
-            raise httpx.ConnectError("the server isn't running", request=request) from None
+            raise httpx.ConnectError("the server is not running", request=request) from None
         self._future.add_done_callback(self._end)
 
     def leave(self) -> None:
-        """Tell the application that nobody waits for the answer any more; harmless afterwards."""
+        """Tell the application that the client has left; harmless after the end."""
         if not self._is_over:
             self._background.abandon(self._future)
             self._background.call_soon(self._left.set)
@@ -142,7 +142,7 @@ class _Exchange:
 
     def _end(self, _future: object) -> None:
         self._is_over = True
-        # If nobody waits for it, the answer was complete.
+        # After a complete response nobody reads this.
         self._put(httpx.RemoteProtocolError("the server ended without a complete response"))
 
     async def _receive(self) -> Message:
@@ -177,7 +177,7 @@ class _Inbox:
 
     def put(self, message: Message | Exception) -> None:
         self._messages.append(message)
-        # The task's loop may be closed; trio's error for that is a RuntimeError, too.
+        # The loop may be closed; trio's error for that is a RuntimeError, too.
         with contextlib.suppress(RuntimeError):
             self._soon(self._wake)
 
@@ -192,7 +192,7 @@ class _Inbox:
 
 
 def _call_soon() -> Callable[[Callable[[], None]], object]:
-    """Return what calls a function in the running event loop, from any thread, without waiting."""
+    """Return a function that schedules calls in the running event loop from any thread."""
     try:
         return asyncio.get_running_loop().call_soon_threadsafe
     except RuntimeError:

@@ -24,8 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The command line's arguments; by default those of the process.
 
     Returns:
-        The exit status: 0 where no rule is broken, 1 where some are, 2 where the service can't be
-        used or the report not be written.
+        The exit status: 0 if no rule is broken, 1 if some are, 2 if the service cannot be used or
+        the report cannot be written.
     """
     parser = _parser()
     given = parser.parse_args(arguments)
@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="langcache_mockserver.contract",
         description="Check whether a LangCache keeps the contract, and say where it departs.",
         epilog="It stores entries of its own in the cache and deletes them again. Exit status: "
-        "0 no departure, 1 departures, 2 the service can't be used.",
+        "0 no departure, 1 departures, 2 the service cannot be used.",
         allow_abbrev=False,
     )
     parser.add_argument("--url", required=True, help="base URL of the service")

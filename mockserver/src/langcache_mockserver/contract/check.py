@@ -1,4 +1,4 @@
-"""Checking the rules, one after the other."""
+"""The check of all rules, one by one."""
 
 from __future__ import annotations
 
@@ -57,19 +57,20 @@ def check_contract(
         other_cache_id: A second cache that the key may use, to see that caches are apart.
         forbidden_cache_id: A cache that exists and that the key has no grant for.
         strict: Whether the service must refuse what a development server lets pass: caches, keys
-            and attributes that nobody declared. Otherwise that is worth a note only.
+            and attributes that are not declared. Otherwise accepting them is only a note.
         allow_destructive: Whether all entries of the cache may be deleted, to check `flush` and
             `deleteQuery` without attributes.
         wait: Whether to wait for entries to expire, about two seconds.
-        timeout: How long to wait for an answer, in seconds.
-        sleep: Waits for so many seconds; to be replaced where the service lives by a clock that
-            can be set.
+        timeout: How long to wait for a response, in seconds.
+        sleep: Waits for a number of seconds; pass another function if the service's clock can be
+            set.
 
     Returns:
-        What came out, rule by rule.
+        The findings, rule by rule.
 
     Raises:
-        UnusableError: The service can't be reached, the cache isn't there or the key is refused.
+        UnusableError: The service cannot be reached, the cache does not exist, or the key is
+            refused.
     """
     target = Target(
         url=url,
@@ -94,12 +95,12 @@ def check_contract(
 def check_rule(
     rule: Rule, target: Target, *, sleep: Callable[[float], object] = time.sleep
 ) -> Finding:
-    """Check one rule, and that all the answers seen on the way are such as the document describes.
+    """Check one rule, and that all responses on the way match the document.
 
     Args:
         rule: The rule.
         target: The LangCache, and what may be done there.
-        sleep: Waits for so many seconds.
+        sleep: Waits for a number of seconds.
     """
     with _probing(target, sleep) as probe:
         finding = _check(probe, rule)
@@ -131,7 +132,7 @@ def _require_usable(probe: Probe) -> None:
         raise UnusableError("the key must have visible ASCII characters only, and some")
     prompt = probe.unique("Is anybody there, {}?")
     try:
-        # Either will do: a service may lack the one, or break the contract in the other.
+        # Either is enough: a service may lack the one, or break the contract in the other.
         answers = [
             probe.send("health"),
             probe.send("search", {"prompt": prompt}),
@@ -141,7 +142,7 @@ def _require_usable(probe: Probe) -> None:
     except NotCheckedError as error:
         raise UnusableError(str(error)) from error
     if not any(200 <= answer.status < 300 for answer in answers):
-        raise UnusableError(f"the cache can't be used with the key: {answers[-1].summary}")
+        raise UnusableError(f"the cache cannot be used with the key: {answers[-1].summary}")
 
 
 def _check(probe: Probe, rule: Rule) -> Finding:

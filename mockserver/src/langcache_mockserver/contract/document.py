@@ -1,4 +1,4 @@
-"""The contract's document: its operations, and whether an answer is one that they describe."""
+"""The contract's document: its operations, and a check of responses against them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jsonschema_rs import ValidationError
 
 _DOCUMENT: dict[str, Any] = json.loads(CONTRACT)
-_MAX_VIOLATIONS = 5  # of one body; more of them rarely say more
+_MAX_VIOLATIONS = 5  # of one body; more rarely help
 
 
 class Operation(NamedTuple):
@@ -24,8 +24,8 @@ class Operation(NamedTuple):
     Attributes:
         id: Its `operationId`.
         method: The HTTP method.
-        path: The path, with `{cacheId}` and `{entryId}` where it has them.
-        responses: What the document says of its answers, by status.
+        path: The path, with the parameters `{cacheId}` and `{entryId}`.
+        responses: The responses that the document describes, by status.
     """
 
     id: str
@@ -46,12 +46,12 @@ OPERATIONS: dict[str, Operation] = {
 
 
 def violations(operation: Operation, status: int, media_type: str, body: bytes) -> list[str]:
-    """Return in what an answer is none that the contract describes for an operation.
+    """Return how a response differs from those that the contract describes for an operation.
 
     Args:
-        operation: The operation that was asked for.
-        status: The HTTP status of the answer.
-        media_type: Its content type without parameters, in lower case; "" where it has none.
+        operation: The operation of the request.
+        status: The HTTP status of the response.
+        media_type: Its content type without parameters, in lower case; "" if it has none.
         body: Its body.
 
     Returns:

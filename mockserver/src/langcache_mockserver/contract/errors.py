@@ -7,8 +7,8 @@ class DepartureError(Exception):
     """A rule that does not hold.
 
     Args:
-        expected: What the contract says.
-        got: What was seen instead.
+        expected: What the contract demands.
+        got: What the service did instead.
     """
 
     def __init__(self, expected: str, got: str) -> None:
@@ -18,14 +18,14 @@ class DepartureError(Exception):
 
 
 class FailureError(DepartureError):
-    """A request that the service failed to answer, or answered with a 5xx: no rule allows that."""
+    """A request without a response, or with a 5xx, which no rule allows."""
 
 
 class NotCheckedError(Exception):
-    """A rule that can't be checked here; the text says why."""
+    """A rule that cannot be checked here; the text has the reason."""
 
 
 def require(holds: bool, expected: str, got: object) -> None:
-    """Say that a rule does not hold, unless it does."""
+    """Raise `DepartureError` unless a rule holds."""
     if not holds:
         raise DepartureError(expected, str(got))

@@ -1,4 +1,4 @@
-"""Requests to the LangCache under check, and a record of what they have left there."""
+"""Requests to the LangCache under check, and a record of the entries that they left there."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 SEMANTIC = ("semantic",)
 EXACT = ("exact",)
 EVERYTHING = 100
-"""So many results are all there are, in a cache that holds little more than what a rule stored."""
+"""A `maxResults` for all entries of a cache with few entries besides those of a rule."""
 
-_TTL_MILLIS = 600_000  # what a check that was killed leaves behind is gone after that
+_TTL_MILLIS = 600_000  # so that the entries of a killed check expire
 _ATTEMPTS = 4
 _LONGEST_WAIT_SECONDS = 30.0
 _SHOWN_CHARACTERS = 200
 
 
 class Answer(NamedTuple):
-    """An answer of the LangCache.
+    """A response of the LangCache.
 
     Attributes:
         status: The HTTP status.
-        body: The parsed body; None where there is none or it isn't JSON.
-        summary: Status and, of a problem, type and detail; to be shown.
+        body: The parsed body; None if there is none or it is not JSON.
+        summary: Status and, of a problem, type and detail; for messages.
     """
 
     status: int
@@ -47,7 +47,7 @@ class Answer(NamedTuple):
     summary: str
 
     def must_be(self, status: int) -> Answer:
-        """Return this answer, which must have this status."""
+        """Return this response, which must have this status."""
         if self.status >= 500:
             raise FailureError(str(status), self.summary)
         require(self.status == status, str(status), self.summary)
@@ -62,7 +62,7 @@ class Answer(NamedTuple):
         return value
 
     def must_be_problem(self, status: int, *kinds: str) -> Answer:
-        """Return this answer, which must be a problem of this status and of one of these types."""
+        """Return this response, which must be a problem of this status and one of these types."""
         self.must_be(status)
         expected = f"a problem of type {' or '.join(kinds)}"
         require(self.member("type", str) in kinds, expected, self.summary)
@@ -73,7 +73,7 @@ class Answer(NamedTuple):
 
 
 class Found(NamedTuple):
-    """An entry in the answer to a search; the members as the contract has them."""
+    """An entry in the response to a search, with the members of the contract."""
 
     id: str
     prompt: str
@@ -98,8 +98,8 @@ class Probe:
     Attributes:
         target: The LangCache, and what may be done there.
         sleep: Waits for some seconds.
-        seen: The operations that have been answered.
-        departures: What answers were none of those that the document describes, by operation.
+        seen: The operations that had a response.
+        departures: How responses differed from those that the document describes, by operation.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Probe:
         self._written: dict[tuple[str, str], None] = {}
 
     def unique(self, text: str) -> str:
-        """Fill the `{}` of a text with a word that nobody has used, so as to hit nobody's entry."""
+        """Fill the `{}` of a text with a unique word, so that it hits no existing entry."""
         return text.format(secrets.token_hex(4))
 
     def send(
@@ -126,19 +126,20 @@ class Probe:
         entry_id: str = "",
         authorization: str | None = "",
     ) -> Answer:
-        """Send a request and return the answer, whatever it is.
+        """Send a request and return the response, whatever it is.
 
         Args:
             operation: The contract's `operationId`.
             body: The body, to be sent as JSON; None is no body.
-            content: The body as it is to be sent, in place of one made of `body`.
+            content: The bytes of the body, in place of `body`.
             cache_id: The cache, if it is not the target's own.
-            entry_id: The entry, for the operation that has one.
-            authorization: The `Authorization` header; None is none, "" that of the target's key.
+            entry_id: The entry, for `deleteById`.
+            authorization: The `Authorization` header; None for none, "" for that of the target's
+                key.
 
         Raises:
-            FailureError: No answer came.
-            NotCheckedError: The rate limit is reached, and stays so; or a strategy is asked for
+            FailureError: There was no response.
+            NotCheckedError: The rate limit stays reached; or a strategy is asked for
                 that the cache does not have.
         """
         self._require_strategies(_members(body).get("searchStrategies"))
@@ -158,7 +159,7 @@ class Probe:
         return self._answer(response)
 
     def get(self, path: str) -> Answer:
-        """Send a GET to a path that is no operation's."""
+        """Send a GET to a path without an operation."""
         return self._answer(self._request("GET", path, None, ""))
 
     def store(
@@ -169,20 +170,20 @@ class Probe:
         *,
         ttl_millis: int | None = _TTL_MILLIS,
     ) -> str:
-        """Store an entry, which must succeed in one way or another, and return its id."""
+        """Store an entry, which must succeed with any 2xx, and return its id."""
         body: dict[str, object] = {"prompt": prompt, "response": response}
         if attributes is not None:
             body["attributes"] = attributes
         if ttl_millis is not None:
             body["ttlMillis"] = ttl_millis
         answer = self.set(body)
-        if answer.status != 200:  # it is one rule's affair that this isn't a 201
+        if answer.status != 200:  # only one rule checks that it is a 201
             answer.must_be(201)
         entry_id: str = answer.member("entryId", str)
         return entry_id
 
     def set(self, body: Mapping[str, object], **options: Any) -> Answer:
-        """Send a `set`; what it stores, if it does, is remembered."""
+        """Send a `set`, and remember the entry that it stores."""
         answer = self.send("set", body, **options)
         entry_id = _members(answer.body).get("entryId")
         if isinstance(entry_id, str) and entry_id:
@@ -211,7 +212,7 @@ class Probe:
         return found_in(self.send("search", body, cache_id=cache_id).must_be(200))
 
     def clean_up(self) -> None:
-        """Delete what has been written and not been deleted since; failures are passed over."""
+        """Delete the entries of the check that are still there; ignore failures."""
         while self._written:
             (cache_id, entry_id), _ = self._written.popitem()
             try:
@@ -264,12 +265,12 @@ class Probe:
 
 
 def _members(body: object) -> dict[str, Any]:
-    """Return the members of a body, none where it isn't an object."""
+    """Return the members of a body; none if it is not an object."""
     return cast("dict[str, Any]", body) if isinstance(body, dict) else {}
 
 
 def found_in(answer: Answer) -> list[Found]:
-    """Return the entries in the answer to a search."""
+    """Return the entries in the response to a search."""
     data: list[Any] = answer.member("data", list)
     try:
         return [

@@ -1,4 +1,4 @@
-"""What a check has found, for people and for machines."""
+"""The findings of a check, for people and for machines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import Enum
 
 
 class Outcome(str, Enum):
-    """What has come out of checking a rule.
+    """The outcome of checking a rule.
 
     Attributes:
         OK: It holds.
@@ -26,13 +26,13 @@ class Outcome(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What has come out of checking one rule.
+    """The finding of one rule.
 
     Attributes:
         rule: The rule's name, such as `search.max-results`.
         statement: What it says.
         outcome: Whether it holds.
-        expected: What the contract says in the case where it does not hold, else "".
+        expected: What the contract demands if the rule does not hold, else "".
         got: What was seen instead, else "".
         reason: Why it was not checked, else "".
     """
@@ -45,7 +45,7 @@ class Finding:
     reason: str = ""
 
     def __str__(self) -> str:
-        """Tell the finding in a few lines."""
+        """Return the finding in a few lines."""
         lines = [f"{self.outcome.value:<12} {self.rule}: {self.statement}"]
         if self.reason:
             lines.append(f"why: {self.reason}")
@@ -66,7 +66,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a check of a LangCache has found.
+    """The findings of a check of a LangCache.
 
     Attributes:
         url: The base URL of the service.
@@ -85,7 +85,7 @@ class Report:
 
     @property
     def notes(self) -> tuple[Finding, ...]:
-        """The rules that do not hold, but may well be none of the service's."""
+        """The rules that do not hold, but may not be rules of the service."""
         return self.of(Outcome.NOTE)
 
     @property
@@ -98,7 +98,7 @@ class Report:
         return tuple(finding for finding in self.findings if finding.outcome is outcome)
 
     def __str__(self) -> str:
-        """Tell the findings, and how many there are of each outcome."""
+        """Return the findings as text, with the number of each outcome."""
         counts = (f"{len(self.of(outcome))} {outcome.value}" for outcome in Outcome)
         return "\n".join(
             [

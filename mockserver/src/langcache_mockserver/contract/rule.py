@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class Certainty(Enum):
-    """How sure it is that every LangCache keeps a rule.
+    """How certain it is that every LangCache keeps a rule.
 
     Attributes:
-        CERTAIN: Not to keep it is a departure.
-        STRICT: Only a service that knows its caches, keys and attributes keeps it: a departure
-            where the target is strict, else a note.
-        UNCERTAIN: Written nowhere, or seen once only: not to keep it is worth a note.
+        CERTAIN: Breaking it is a departure.
+        STRICT: Only a service that knows its caches, keys and attributes keeps it. Breaking it is a
+            departure if the target is strict, else a note.
+        UNCERTAIN: It is not documented, or was seen only once. Breaking it is a note.
     """
 
     CERTAIN = "certain"
@@ -34,11 +34,11 @@ class Rule:
 
     Attributes:
         name: Its name, such as `search.max-results`.
-        statement: What it says, in one sentence.
-        check: Raises `DepartureError` where the rule does not hold, `NotCheckedError` where it
-            can't be checked.
-        certainty: What it means that it does not hold.
-        destructive: Whether checking it deletes entries that the check has not written.
+        statement: The rule in one sentence.
+        check: Raises `DepartureError` if the rule does not hold, `NotCheckedError` if it cannot be
+            checked.
+        certainty: How certain the rule is.
+        destructive: Whether its check deletes entries that the check did not write.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What the contract is checked on."""
+"""The LangCache to check, and what the check may do there."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 
 class UnusableError(Exception):
-    """A LangCache that can't be checked: it fails, has no such cache or refuses the key."""
+    """A LangCache that cannot be checked: it fails, lacks the cache or refuses the key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A LangCache, a cache of it, and what may be done there.
+    """A LangCache, one of its caches, and what the check may do there.
 
     Attributes:
         url: The base URL of the service; `/v1/...` is added to it.
@@ -24,10 +24,10 @@ class Target:
         other_cache_id: A second cache that the key may use, to see that caches are apart.
         forbidden_cache_id: A cache that exists and that the key has no grant for.
         strict: Whether the service must refuse what a development server lets pass: caches, keys
-            and attributes that nobody declared. Otherwise that is worth a note only.
+            and attributes that are not declared. Otherwise accepting them is only a note.
         allow_destructive: Whether rules may delete entries that the check has not written.
         wait: Whether rules may wait for entries to expire, about two seconds.
-        timeout: How long to wait for an answer, in seconds.
+        timeout: How long to wait for a response, in seconds.
     """
 
     url: str

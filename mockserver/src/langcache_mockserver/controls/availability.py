@@ -22,11 +22,11 @@ _FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real
 
 
 def is_local(scope: Scope) -> bool:
-    """Return whether a request comes from this machine, and not through a browser or a proxy.
+    """Return whether a request comes from this machine, and not through a proxy or another site.
 
-    A server that listens on a loopback address may still be reached by others through a reverse
-    proxy, or through a browser on this machine that a page tells to: under the page's own host
-    name, which then leads to this machine ("DNS rebinding"), or across origins.
+    Others can reach a server on a loopback address through a reverse proxy. A web page can make a
+    browser on this machine send requests to it: across origins, or under the page's own host name,
+    resolved to this machine ("DNS rebinding").
     """
     if IN_PROCESS in scope.get("extensions", {}):
         return True
@@ -37,28 +37,28 @@ def is_local(scope: Scope) -> bool:
     if client is not None and not is_loopback(client[0]):
         return False
     host = headers.get("host", "")
-    if not _names_no_stranger(host):
+    if not _is_own_host(host):
         return False
     origin = headers.get("origin")
     return origin is None or urlsplit(origin).netloc == host
 
 
 class LocalOnly:
-    """ASGI middleware that hides the test controls from requests that aren't local."""
+    """ASGI middleware that hides the test controls from requests that are not local."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Pass a request on, or answer as if the path didn't exist."""
+        """Pass a request on, or respond as if the path did not exist."""
         app = self._app
         if scope["type"] == "http" and scope["path"].startswith(PREFIX) and not is_local(scope):
             app = problem_response(not_found(), scope["path"])
         return app(scope, receive, send)
 
 
-def _names_no_stranger(host: str) -> bool:
-    """Return whether a Host header has an IP address or names this machine."""
+def _is_own_host(host: str) -> bool:
+    """Return whether a Host header has an IP address or is localhost."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
         return name == "localhost" or bool(ipaddress.ip_address(name))

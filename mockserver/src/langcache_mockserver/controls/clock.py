@@ -1,4 +1,4 @@
-"""The clock of a server, which tests can stop and set."""
+"""The clock of a server, which tests can freeze and set."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LAST_MOMENT = 253_402_300_799
-"""The last second of the year 9999, in seconds since the epoch: as far as the clock goes."""
+"""The latest time of the clock: the last second of the year 9999, in seconds since the epoch."""
 
 
 class ClockError(RuntimeError):
-    """The clock of the server can't be controlled."""
+    """The clock of the server cannot be controlled."""
 
 
 class Clock:
-    """Gives the time of a server: that of the system, until it is told otherwise.
+    """The time of a server: that of the system until you set or freeze it.
 
-    Entries expire by it. Timeouts, latencies and rate limits don't: they go by monotonic time.
-    A clock that is set back doesn't bring back what has expired in the meantime.
+    Entries expire by it. Timeouts, latencies and rate limits use monotonic time. Setting the clock
+    back does not restore what has expired in the meantime.
 
-    Safe to use from several threads at once. Call it to get the time in seconds since the epoch.
+    Thread-safe. Call it to get the time in seconds since the epoch.
 
     Args:
-        source: What gives the time to begin with, in seconds since the epoch.
+        source: Returns the system's time in seconds since the epoch.
     """
 
     def __init__(self, source: Callable[[], float] = time.time) -> None:
@@ -42,14 +42,14 @@ class Clock:
 
     @property
     def frozen(self) -> bool:
-        """Whether it stands still."""
+        """Whether it is frozen."""
         return self._frozen_at is not None
 
     def freeze(self, at: float | None = None) -> None:
-        """Stop the clock.
+        """Freeze the clock.
 
         Args:
-            at: The time to stand at, in seconds since the epoch; by default the present one.
+            at: The time to show, in seconds since the epoch; by default the current time.
 
         Raises:
             ValueError: The time is not from 0 to `LAST_MOMENT`.
@@ -67,10 +67,10 @@ class Clock:
             self._set(_check("at", at))
 
     def advance(self, seconds: float) -> None:
-        """Let time pass at once. A frozen clock stays frozen.
+        """Move the clock forward. A frozen clock stays frozen.
 
         Raises:
-            ValueError: The seconds are below 0, or lead beyond `LAST_MOMENT`.
+            ValueError: The seconds are below 0, or the new time is after `LAST_MOMENT`.
         """
         if not seconds >= 0:
             raise ValueError(f"seconds: must be at least 0, got {seconds}")
@@ -78,14 +78,14 @@ class Clock:
             self._set(_check("seconds", self() + seconds))
 
     def unfreeze(self) -> None:
-        """Let the clock go on from the time it stands at; one that isn't frozen goes on anyway."""
+        """Let a frozen clock go on from the time that it shows."""
         with self._lock:
             if self._frozen_at is not None:
                 self._offset = self._frozen_at - self._source()
                 self._frozen_at = None
 
     def reset(self) -> None:
-        """Go back to the time of the system, and with it."""
+        """Show the time of the system again."""
         with self._lock:
             self._offset, self._frozen_at = 0.0, None
 

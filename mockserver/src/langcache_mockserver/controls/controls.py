@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _CACHE = re.compile("/v1/caches/([^/]+)/")
 
 PREFIX = "/_mock/"
-"""What the paths of the test controls begin with."""
+"""The prefix of the test controls' paths."""
 
 
 @dataclass(slots=True)
@@ -51,17 +51,17 @@ class Controls:
     """The test controls of one server.
 
     Attributes:
-        faults: What is to go wrong.
-        journal: What has been asked.
-        recording: What another LangCache has answered.
-        state: What the server keeps.
-        interceptions: The exchanges under way that they may do something to.
+        faults: The faults to inject.
+        journal: The requests so far.
+        recording: Recorded responses of another LangCache.
+        state: Seeds, dumps and loads what the server keeps.
+        interceptions: The exchanges under way that faults may strike or whose bodies are kept.
 
     Args:
-        embedder: Turns prompts into vectors.
+        embedder: Embeds prompts.
         storage: Keeps the entries and records.
-        registry: Knows the declared caches and keys.
-        clock: Gives the server's time in seconds since the epoch.
+        registry: The declared caches and keys.
+        clock: Returns the server's time in seconds since the epoch.
     """
 
     def __init__(
@@ -83,26 +83,26 @@ class Controls:
         """The clock of the server.
 
         Raises:
-            ClockError: The server was given a clock, or a storage that may have its own.
+            ClockError: The server was made with another clock, or a storage that may have its own.
         """
         if not isinstance(self._clock, Clock):
             raise ClockError(
-                "the clock can't be controlled: the server was given a storage or a clock of its "
-                "own; give a langcache_mockserver.Clock to both"
+                "the clock cannot be controlled: the server was made with a storage or another "
+                "clock; pass a langcache_mockserver.Clock to both"
             )
         return self._clock
 
     def reset(self) -> None:
-        """Bring everything back to how it began; a recording goes on, a replay from its start.
+        """Bring everything back to its initial state; a recording goes on, a replay starts again.
 
-        That is: no entries, no caches and keys but those of the configuration, no faults, an empty
-        journal without bodies, and the time of the system.
+        The initial state has no entries, only the caches and keys of the configuration, no faults,
+        an empty journal without bodies, and the time of the system.
         """
         self.state.reset()
         self.reset_observation()
 
     def reset_observation(self) -> None:
-        """Do what `reset` does, but leave entries, caches and keys."""
+        """Reset everything but entries, caches and keys."""
         self.faults.clear()
         self.journal.clear()
         self.journal.bodies = False
@@ -114,9 +114,9 @@ class Controls:
         """Return the whole state: entries, records of the control plane, and the clock.
 
         Args:
-            cache_ids: Caches to include besides those that are known: of a storage that several
-                processes share, these are the declared ones.
-            vectors: Whether to include the vectors. Without them, loading embeds again.
+            cache_ids: Caches to include besides those that the server knows. If several processes
+                share the storage, it only knows the declared ones.
+            vectors: Whether to include the vectors. Without them, `load` embeds the prompts again.
         """
         dump = self.state.dump(cache_ids, vectors=vectors)
         if isinstance(self._clock, Clock):
@@ -124,14 +124,14 @@ class Controls:
         return dump
 
     def load(self, dump: Dump) -> int:
-        """Replace the whole state by a dump's; the clock only where it stood still.
+        """Replace the whole state by that of a dump; the clock only if it was frozen.
 
         Returns:
-            How many entries the dump has. Those that have expired by now are none any more.
+            The number of entries in the dump, including those that have expired since.
 
         Raises:
-            ClockError: The clock stood still, and that of this server can't be controlled.
-            ValueError: The dump can't be loaded. Nothing has changed then.
+            ClockError: The clock was frozen, and that of this server cannot be controlled.
+            ValueError: The dump is invalid. Nothing has changed then.
         """
         dumped = dump.get("clock")
         if not dumped or not dumped["frozen"]:
@@ -168,7 +168,7 @@ class Controls:
 
 
 def _cache_in(path: str) -> str:
-    """Return the id of the cache in a path of the data plane, or "" where it has none."""
+    """Return the id of the cache in a path of the data plane, or "" if it has none."""
     match = _CACHE.match(path)
     try:
         return decode_id(match[1], "cacheId") if match else ""

@@ -1,4 +1,4 @@
-"""What a fault does to an answer on its way to the client."""
+"""How a fault changes a response on its way to the client."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _WITHOUT_BODY = (204, 304)
 async def send_damaged(
     fault: Fault, start: Message, body: bytes, scope: Scope, receive: Receive, send: Send
 ) -> None:
-    """Send an answer as a fault wants it.
+    """Send a response as a fault demands.
 
-    An answer that may not have a body becomes a 200 where its body is to be broken.
+    A response without a body becomes a 200 if the fault breaks bodies.
 
     Args:
         fault: The fault.
-        start: The ASGI message that begins the answer.
+        start: The ASGI message that begins the response.
         body: The body.
-        scope: Of the request.
-        receive: Of the request.
-        send: Of the request.
+        scope: The ASGI scope of the request.
+        receive: The ASGI callable of the request.
+        send: The ASGI callable of the request.
     """
     if fault.damage == "reset":
         await _hang_up(scope, receive, reset=True)
@@ -41,7 +41,7 @@ async def send_damaged(
     if fault.damage == "malformed":
         body = body[: (len(body) + 1) // 2]
     if start["status"] not in _WITHOUT_BODY:
-        # The whole length, even of a body that is cut off afterwards.
+        # The length of the whole body, even if it is cut off afterwards.
         MutableHeaders(scope=start)["content-length"] = str(len(body))
     await send(start)
     if fault.damage == "truncated":
@@ -50,7 +50,7 @@ async def send_damaged(
         await _hang_up(scope, receive, reset=False)
         return
     if fault.drip_bytes:
-        # The head would wait for the first piece, otherwise.
+        # Otherwise the head would wait for the first piece.
         await send({"type": "http.response.body", "body": b"", "more_body": True})
     step = fault.drip_bytes or len(body) or 1
     for at in range(0, len(body), step):
@@ -62,11 +62,11 @@ async def send_damaged(
 
 
 async def _hang_up(scope: Scope, receive: Receive, *, reset: bool) -> None:
-    """End the connection, if the server can; else leave the answer incomplete."""
+    """End the connection if the server can; else leave the response incomplete."""
     hang_up = scope.get("extensions", {}).get(HANG_UP)
     if hang_up is None:
         return
     cast("HangUp", hang_up)(reset=reset)
-    # The server takes note of it in a turn of its own.
+    # The server notices it in a later turn of the event loop.
     while (await receive())["type"] != "http.disconnect":
         pass

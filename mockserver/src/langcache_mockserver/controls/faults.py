@@ -1,4 +1,4 @@
-"""Faults: which calls are to go wrong, and how."""
+"""Faults: requests that go wrong on purpose, and how."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Operation: TypeAlias = Literal[
 """The operations of the data plane, by the contract's `operationId`; `health` is a cache's."""
 
 Damage: TypeAlias = Literal["reset", "truncated", "malformed"]
-"""What can happen to an answer on its way:
+"""How a fault can break a response on its way:
 
-- `reset`: the connection is reset, nothing of the answer arrives;
+- `reset`: the connection is reset; nothing of the response arrives;
 - `truncated`: the connection is closed after half of the body, short of its Content-Length;
-- `malformed`: the body is cut in half and complete by its Content-Length, so it isn't JSON.
+- `malformed`: half of the body is sent as if it were all, so it is not JSON.
 """
 
 _CHOICES = {"operation": get_args(Operation), "damage": get_args(Damage)}
@@ -33,34 +33,34 @@ _MAX_SECONDS = 3600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Calls that are to go wrong, and how.
+    """Requests that go wrong on purpose, and how.
 
-    A call matches when operation, cache and key do; None matches all. `nth`, `probability` and
-    `times` then say which of the matching calls are struck.
+    A request matches if operation, cache and key match; None matches all. `nth`, `probability` and
+    `times` then decide which of the matching requests the fault strikes.
 
-    What happens to a call that is struck, in this order: it waits for `latency`; it is answered
-    with `status`, or else carried out; the answer goes through `damage` or `drip_bytes`. So a
-    connection that is reset without a status is one on which the acknowledgement got lost.
+    A struck request waits for `latency`. Then it gets a response with `status`, or is carried out.
+    Then `damage` or `drip_bytes` changes the response. So a connection that is reset without a
+    status is like one on which the acknowledgement got lost.
 
     Attributes:
         operation: The operation.
         cache_id: The id of the cache.
-        key: The API key. `Faults` doesn't keep it, but a part of its SHA-256.
-        nth: Strike the n-th matching call only, counted from 1.
-        probability: Strike a matching call with this probability, 0 to 1.
-        seed: Seeds the fault's own random numbers, so that a run can be repeated.
-        times: How many calls to strike before the fault removes itself; None for no end. A fault
-            with `nth` removes itself after the one.
-        status: The HTTP status to answer with, 400 to 599, with the contract's problem as the body.
+        key: The API key. `Faults` keeps only a part of its SHA-256.
+        nth: Strike only the n-th matching request, counted from 1.
+        probability: Strike a matching request with this probability, 0 to 1.
+        seed: The seed of the fault's own random numbers, so that a run can be repeated.
+        times: The number of requests to strike before the fault removes itself; None for no limit.
+            A fault with `nth` removes itself after that request.
+        status: The HTTP status of the response, 400 to 599; its body is the contract's problem.
         detail: The `detail` of that problem.
-        retry_after: The Retry-After header of that answer, in seconds.
-        latency: How long the answer waits, in seconds, up to 3600.
-        drip_bytes: Send the body in pieces of so many bytes.
-        drip_interval: How long to wait before each piece, in seconds, up to 3600.
-        damage: What happens to the answer on its way.
+        retry_after: The Retry-After header of that response, in seconds.
+        latency: How long the response waits, in seconds, up to 3600.
+        drip_bytes: Send the body in pieces of this many bytes.
+        drip_interval: The time before each piece, in seconds, up to 3600.
+        damage: How the response is broken on its way.
 
     Raises:
-        ValueError: A value breaks its rule, or there is no effect.
+        ValueError: A value is invalid, or the fault has no effect.
     """
 
     operation: Operation | None = None
@@ -100,7 +100,7 @@ class Fault:
 
 
 class FaultOptions(TypedDict, total=False):
-    """The arguments of `Fault`, which says what they mean."""
+    """The arguments of `Fault`; see there."""
 
     operation: Operation | None
     cache_id: str | None
@@ -119,14 +119,14 @@ class FaultOptions(TypedDict, total=False):
 
 
 class ActiveFault:
-    """A fault that is in force.
+    """A fault that is active.
 
     Attributes:
         id: Its name, such as `fault-1`.
-        fault: What it does, without the key.
+        fault: The fault, without the key.
         masked_key: A part of the SHA-256 of the key that it strikes, or None for all keys.
-        matched: How many calls have matched.
-        struck: How many of them it has struck.
+        matched: The number of requests that matched.
+        struck: The number of requests that it struck.
     """
 
     def __init__(self, id: str, fault: Fault) -> None:
@@ -139,12 +139,12 @@ class ActiveFault:
 
     @property
     def is_used_up(self) -> bool:
-        """Whether it has struck as often as it is to."""
+        """Whether it has struck as often as it should."""
         times = 1 if self.fault.nth is not None else self.fault.times
         return times is not None and self.struck >= times
 
     def strikes(self, operation: str, cache_id: str, key: str) -> bool:
-        """Count a call if it matches, and return whether it is to go wrong."""
+        """Count a request if it matches, and return whether the fault strikes it."""
         fault = self.fault
         if (
             fault.operation not in (None, operation)
@@ -164,8 +164,8 @@ class ActiveFault:
 class Faults:
     """The faults of a server, in the order in which they were added.
 
-    A call is struck by the first that strikes it; those after it don't count the call. Safe to use
-    from several threads at once.
+    At most one fault strikes a request: the first that matches. Later ones do not count the
+    request. Thread-safe.
     """
 
     def __init__(self) -> None:
@@ -183,10 +183,10 @@ class Faults:
         """Add a fault: `faults.add(operation="search", status=503, retry_after=1, times=2)`.
 
         Args:
-            options: As `Fault` has them.
+            options: The arguments of `Fault`.
 
         Returns:
-            The fault, whose counts go on with the calls.
+            The active fault, which counts requests.
 
         Raises:
             ValueError: As `Fault` raises it.
@@ -212,7 +212,7 @@ class Faults:
             self._active = []
 
     def strike(self, operation: str, cache_id: str, key: str) -> ActiveFault | None:
-        """Count a call, and return the fault that it is struck by, or None."""
+        """Count a request, and return the fault that strikes it, or None."""
         if not self._active:
             return None
         with self._lock:

@@ -1,4 +1,4 @@
-"""The journal: which requests came, and what became of them, for tests to verify."""
+"""The journal: the requests so far and their outcomes, for tests to verify."""
 
 from __future__ import annotations
 
@@ -15,28 +15,27 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 JOURNAL_SIZE = 1000
-"""How many requests a journal keeps; of more, the oldest go."""
+"""How many requests a journal keeps. Above it, the oldest go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalEntry:
-    """One request and what became of it.
+    """One request and its outcome.
 
     Attributes:
-        time: When its answer ended, in seconds since the epoch, by the clock of the server.
-        duration_millis: How long its answer took, in milliseconds of real time.
-        request_id: The id that its answer carries.
-        operation: The contract's `operationId`, or "" where no operation has the path and method.
+        time: When its response ended, in seconds since the epoch, by the server's clock.
+        duration_millis: How long its response took, in milliseconds of real time.
+        request_id: The id that its response carries.
+        operation: The contract's `operationId`, or "" if no operation has this path and method.
         method: The HTTP method.
         path: The path, percent-encoded as it came, without the query.
-        cache_id: The id of the cache that the path names, or "".
-        key: A part of the SHA-256 of its API key, as `masked` gives it, or "" where it has none or
-            was refused before it was looked at.
-        status: The HTTP status of the answer; None where none was sent.
-        outcome: What a search came to: `hit`, `near_miss` or `miss`; "" for other operations.
+        cache_id: The id of the cache in the path, or "".
+        key: The API key, masked by `masked`; "" if there was none or it was not looked at.
+        status: The HTTP status of the response; None if there was none.
+        outcome: The outcome of a search: `hit`, `near_miss` or `miss`; "" for other operations.
         fault: The id of the fault that struck it, or None.
-        request_body: The first 64 KiB of its body, if bodies are kept, else None.
-        response_body: The first 64 KiB of the answer's body, if bodies are kept, else None.
+        request_body: The first 64 KiB of its body if bodies are kept, else None.
+        response_body: The first 64 KiB of the response's body if bodies are kept, else None.
     """
 
     time: float
@@ -55,17 +54,16 @@ class JournalEntry:
 
 
 class JournalFilter(TypedDict, total=False):
-    """Which requests are meant; what isn't given matches all.
+    """A filter of requests; a member that is left out matches all.
 
     Attributes:
         operation: The operation.
         cache_id: The id of the cache.
-        status: The HTTP status of the answer.
-        outcome: What the search came to.
-        key: The API key, unmasked.
+        status: The HTTP status of the response.
+        outcome: The outcome of the search.
+        key: The API key, not masked.
         fault: The id of the fault that struck it.
-        since: When its answer ended at the earliest, in seconds since the epoch, by the server's
-            clock.
+        since: The earliest end of its response, in seconds since the epoch, by the server's clock.
     """
 
     operation: str
@@ -78,16 +76,16 @@ class JournalFilter(TypedDict, total=False):
 
 
 class Journal:
-    """The last requests of a server, oldest first; those for the test controls excepted.
+    """The last requests of a server, oldest first, except those for the test controls.
 
-    Safe to use from several threads at once.
+    Thread-safe.
 
     Attributes:
-        bodies: Whether to keep the bodies of requests and answers under `/v1/`; not, to begin
-            with. They hold prompts and responses.
+        bodies: Whether to keep the bodies of requests and responses under `/v1/`; False at first.
+            They contain prompts and responses.
 
     Args:
-        size: How many requests to keep.
+        size: The number of requests to keep.
     """
 
     def __init__(self, size: int = JOURNAL_SIZE) -> None:
@@ -103,12 +101,12 @@ class Journal:
             return iter(list(self._entries))
 
     def add(self, entry: JournalEntry) -> None:
-        """Note a request, which has been answered."""
+        """Add a request."""
         with self._lock:
             self._entries.append(entry)
 
     def find(self, **wanted: Unpack[JournalFilter]) -> list[JournalEntry]:
-        """Return the requests that a filter matches, oldest first."""
+        """Return the requests that match a filter, oldest first."""
         since = wanted.pop("since", None)
         if "key" in wanted:
             wanted["key"] = masked(wanted["key"])
@@ -120,14 +118,14 @@ class Journal:
         ]
 
     def count(self, **wanted: Unpack[JournalFilter]) -> int:
-        """Return how many requests a filter matches."""
+        """Return the number of requests that match a filter."""
         return len(self.find(**wanted))
 
     def verify(self, times: int, **wanted: Unpack[JournalFilter]) -> None:
-        """Check how many requests a filter matches: `journal.verify(2, operation="set")`.
+        """Check the number of requests that match a filter: `journal.verify(2, operation="set")`.
 
         Raises:
-            AssertionError: There are more or fewer. It lists the requests that did come.
+            AssertionError: There are more or fewer. It lists the requests that came.
         """
         found = self.count(**wanted)
         if found != times:
@@ -140,7 +138,7 @@ class Journal:
             )
 
     def clear(self) -> None:
-        """Forget all requests."""
+        """Remove all requests."""
         with self._lock:
             self._entries.clear()
 

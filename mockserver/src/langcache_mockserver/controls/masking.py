@@ -1,4 +1,4 @@
-"""API keys, for listings: known again, but not shown."""
+"""API keys in listings: recognisable, but not shown."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import hashlib
 
 
 def masked(key: str) -> str:
-    """Return a name for a key that doesn't give it away: part of its SHA-256; "" for no key."""
+    """Return a name for a key that does not reveal it: part of its SHA-256; "" for no key."""
     return f"sha256:{hashlib.sha256(key.encode()).hexdigest()[:16]}" if key else ""

@@ -1,4 +1,4 @@
-"""Recording the answers of a real LangCache, and answering from the recording."""
+"""A recording of the responses of another LangCache, and its replay."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ _MASK = "***"
 
 @dataclass(frozen=True, slots=True)
 class RecordedExchange:
-    """One request and its answer, as they are recorded: without the key.
+    """One recorded request and its response, without the key.
 
     Attributes:
         operation: The contract's `operationId`.
         cache_id: The id of the cache.
-        entry_id: The id of the entry, of a `deleteById`, else "".
+        entry_id: The id of the entry for `deleteById`, else "".
         request: The body of the request, or "".
-        status: The HTTP status of the answer.
-        headers: The headers of the answer that matter to a client, by name.
-        body: The body of the answer, or "".
+        status: The HTTP status of the response.
+        headers: The headers of the response that matter to a client, by name.
+        body: The body of the response, or "".
     """
 
     operation: str
@@ -54,14 +54,14 @@ class RecordedExchange:
 
 
 class Recording:
-    """Stands between the data plane and its clients: off, recording, or replaying.
+    """Records or replays the responses of the data plane, or is off.
 
-    - Recording: each request is sent to another LangCache, and its answer is passed on and
-      recorded. The key isn't, and is masked where the answer repeats it.
-    - Replaying: a request gets the recorded answer of the same operation, entry id and body (as
-      JSON: spelling and order of members don't count). Of several, the n-th such request gets the
-      n-th, and the last is repeated. Cache ids count only if the recording has several caches.
-      Keys don't count.
+    - Recording: each request goes to another LangCache, whose response is passed on and recorded.
+      Keys are not recorded; a key that the response repeats is masked.
+    - Replaying: a request gets the recorded response of the same operation, entry id and body (as
+      JSON: spelling and order of members do not matter). If there are several, the n-th such
+      request gets the n-th, and the last is repeated. Cache ids only matter if the recording has
+      several caches. Keys do not matter.
     """
 
     def __init__(self) -> None:
@@ -83,20 +83,20 @@ class Recording:
         key: str | None = None,
         file: str | os.PathLike[str] | None = None,
     ) -> None:
-        """Record from now on; what was recorded before is forgotten.
+        """Record from now on. Earlier recordings are dropped.
 
         Args:
-            upstream: The base URL of the LangCache to ask.
-            key: The key to ask it with; by default that of each request.
-            file: Where to write the exchanges as they come, one JSON object per line; an existing
-                file is replaced. They are in `exchanges`, too.
+            upstream: The base URL of the other LangCache.
+            key: Its API key; by default that of each request.
+            file: The file to write the exchanges to as they come, one JSON object per line; an
+                existing file is replaced. They are in `exchanges`, too.
 
         Raises:
-            OSError: The file can't be written.
-            ValueError: The URL isn't one of http or https.
+            OSError: The file cannot be written.
+            ValueError: `upstream` is not an http or https URL.
         """
         if not upstream.startswith(("http://", "https://")):
-            raise ValueError("upstream: must be a URL of http or https")
+            raise ValueError("upstream: must be an http or https URL")
         with self._lock:
             self._file = None if file is None else Path(file)
             if self._file is not None:
@@ -108,14 +108,14 @@ class Recording:
     def replay(
         self, recorded: str | os.PathLike[str] | Iterable[RecordedExchange] | None = None
     ) -> None:
-        """Answer from a recording from now on, from its beginning.
+        """Replay a recording from now on, from its beginning.
 
         Args:
-            recorded: The file, or the exchanges; by default what has just been recorded.
+            recorded: The file or the exchanges; by default the current recording.
 
         Raises:
-            OSError: The file can't be read.
-            ValueError: A line of the file isn't an exchange.
+            OSError: The file cannot be read.
+            ValueError: A line of the file is not an exchange.
         """
         if recorded is None:
             exchanges = self.exchanges
@@ -133,7 +133,7 @@ class Recording:
             self.mode = "replay"
 
     def stop(self) -> None:
-        """Let the server answer itself again. What has been recorded stays in `exchanges`."""
+        """Neither record nor replay. The recording stays in `exchanges`."""
         self.mode = "off"
 
     def rewind(self) -> None:
@@ -142,11 +142,11 @@ class Recording:
             self._asked.clear()
 
     async def answer(self, request: Request) -> Response | None:
-        """Return the answer to a request of the data plane, or None where it is off.
+        """Return the response to a request of the data plane, or None if it is off.
 
         Raises:
-            ProblemError: 404, where nothing was recorded for the request; 424, where the other
-                LangCache can't be reached.
+            ProblemError: 404, if nothing was recorded for the request; 424, if the other LangCache
+                cannot be reached.
         """
         if self.mode == "record":
             return await self._ask(request)
@@ -161,7 +161,7 @@ class Recording:
             self._client = None
 
     async def _ask(self, request: Request) -> Response:
-        import httpx  # not at the top: few need it, and it takes a while
+        import httpx  # here, because few need it and it takes time
 
         if self._client is None:
             self._client = httpx.AsyncClient(timeout=_TIMEOUT)
@@ -178,7 +178,7 @@ class Recording:
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             kind = type(error).__name__
-            raise ProblemError(424, f"the upstream can't be reached: {kind}") from None
+            raise ProblemError(424, f"the upstream cannot be reached: {kind}") from None
         key = headers.get("authorization", "").partition(" ")[2].strip()
         text = answer.text.replace(key, _MASK) if key else answer.text
         exchange = RecordedExchange(
@@ -214,7 +214,7 @@ class Recording:
             identity = _identity(asked, one_cache=self._one_cache)
             answers = self._answers.get(identity)
             if not answers:
-                detail = f"the recording has no answer to this {asked.operation}"
+                detail = f"the recording has no response to this {asked.operation}"
                 raise ProblemError(404, detail)
             answer = answers[min(self._asked[identity], len(answers) - 1)]
             self._asked[identity] += 1
@@ -239,10 +239,10 @@ def to_line(exchange: RecordedExchange) -> str:
 
 
 def from_json(value: dict[str, Any]) -> RecordedExchange:
-    """Return the exchange that a JSON object of a recording stands for.
+    """Return the exchange of a JSON object of a recording.
 
     Raises:
-        ValueError: It stands for none.
+        ValueError: The object is not an exchange.
     """
     if {name: type(member) for name, member in value.items()} != _KINDS:
         raise ValueError("must be a recorded exchange")
@@ -253,7 +253,7 @@ def read_exchanges(lines: str) -> list[RecordedExchange]:
     """Return the exchanges of a recording: one JSON object per line.
 
     Raises:
-        ValueError: A line isn't an exchange; it is named by its number.
+        ValueError: A line is not an exchange; the message has its number.
     """
     exchanges: list[RecordedExchange] = []
     for number, line in enumerate(lines.split("\n"), start=1):
@@ -279,7 +279,7 @@ def _identity(exchange: RecordedExchange, *, one_cache: bool) -> tuple[str, ...]
 
 
 def _canonical(body: str) -> str:
-    """Return a body in the one spelling that all bodies of the same JSON have."""
+    """Return a body in a spelling that is the same for all spellings of its JSON."""
     try:
         value = json.loads(body, parse_float=_number)
         return json.dumps(value, sort_keys=True)

@@ -1,4 +1,4 @@
-"""The state of a server: seeding, resetting, dumping and loading it."""
+"""The state of a server: seed, reset, dump and load it."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class SeedEntry(TypedDict):
     """An entry to seed.
 
     Attributes:
-        cacheId: The cache to put it into; it must be given here or for all entries.
-        prompt: The prompt that the entry answers.
-        response: The response to give back.
+        cacheId: The cache; required here or for all entries.
+        prompt: The prompt.
+        response: The response.
         attributes: Names and values to filter by.
-        ttlMillis: How long the entry lives, in milliseconds; by default what its cache declares,
-            else for ever.
+        ttlMillis: How long the entry lives, in milliseconds; by default the TTL that its cache
+            declares, else without limit.
     """
 
     cacheId: NotRequired[str]
@@ -58,8 +58,8 @@ class DumpedEntry(TypedDict):
         attributes: Names and values.
         createdAt: When it was first stored, in seconds since the epoch.
         updatedAt: When it was last stored, in seconds since the epoch.
-        expiresAt: From when on it isn't there, in seconds since the epoch; None for never.
-        embeddingModel: The model of the vector.
+        expiresAt: When it expires, in seconds since the epoch; None for never.
+        embeddingModel: The embedding model.
         embedding: The vector: its float32 numbers, little-endian, as base64.
     """
 
@@ -82,7 +82,7 @@ class DumpedCache(TypedDict):
 
 
 class DumpedClock(TypedDict):
-    """The clock: its time in seconds since the epoch, and whether it stands still."""
+    """The clock: its time in seconds since the epoch, and whether it is frozen."""
 
     now: float
     frozen: bool
@@ -93,10 +93,10 @@ class Dump(TypedDict):
 
     Attributes:
         format: The version of the format: 1.
-        clock: The clock; None where it can't be controlled.
+        clock: The clock; None if it cannot be controlled.
         caches: The entries.
-        records: What the control plane knows of caches and keys, by collection and name. Of a key
-            it is the SHA-256.
+        records: The caches and keys of the control plane, by collection and name. Of a key, only
+            the SHA-256.
     """
 
     format: Literal[1]
@@ -106,13 +106,13 @@ class Dump(TypedDict):
 
 
 class State:
-    """What a server keeps. All methods are blocking and safe to call from several threads at once.
+    """The entries and records of a server. All methods block. Thread-safe.
 
     Args:
-        embedder: Turns prompts into vectors.
+        embedder: Embeds prompts.
         storage: Keeps the entries and records.
-        registry: Knows the declared caches and keys.
-        clock: Gives the time in seconds since the epoch.
+        registry: The declared caches and keys.
+        clock: Returns the time in seconds since the epoch.
     """
 
     def __init__(
@@ -128,11 +128,11 @@ class State:
         self._clock = clock
 
     def seed(self, entries: Iterable[SeedEntry], cache_id: str | None = None) -> list[str]:
-        """Store entries, embedding many at once.
+        """Store entries. Their prompts are embedded in batches.
 
         Args:
             entries: The entries.
-            cache_id: The cache of those that name none.
+            cache_id: The cache of entries without `cacheId`.
 
         Returns:
             Their ids, in the order of the entries.
@@ -147,7 +147,7 @@ class State:
         return self._store(self._seeded(seed, cache_id or "") for seed in seeds)
 
     def reset(self, cache_id: str | None = None) -> None:
-        """Remove the entries of one cache; or all, and what the control plane has made."""
+        """Remove the entries of one cache; or all entries, and the records of the control plane."""
         if cache_id is not None:
             self._storage.invalidate_namespace(cache_id)
             return
@@ -158,10 +158,9 @@ class State:
         """Return the entries and records.
 
         Args:
-            cache_ids: Caches to include besides those that are known: a storage that several
-                processes share doesn't tell which caches it has, so there these are the declared
-                ones.
-            vectors: Whether to include the vectors. Without them, loading embeds again.
+            cache_ids: Caches to include besides the declared ones and those that the storage lists.
+                A storage that several processes share lists none.
+            vectors: Whether to include the vectors. Without them, `load` embeds the prompts again.
         """
         known = {cache.id for cache in self._registry.caches()}
         known.update(self._storage.namespaces())
@@ -175,17 +174,19 @@ class State:
     def load(self, dump: Dump, set_clock: Callable[[], object]) -> int:
         """Replace all entries and records by those of a dump.
 
-        Vectors are taken from the dump where they are of the server's embedder, else made anew.
+        It takes the vectors of the dump if they are of the server's embedding model, and embeds the
+        other prompts.
 
         Args:
             dump: The dump.
-            set_clock: Called when the dump has been checked, before anything expires by the clock.
+            set_clock: Sets the clock. Called after the check of the dump, before entries are
+                stored.
 
         Returns:
-            How many entries the dump has.
+            The number of entries in the dump.
 
         Raises:
-            ValueError: A vector is not one, or a record isn't of a dump. Nothing has changed then.
+            ValueError: A vector or a record is invalid. Nothing has changed then.
         """
         drafts = [
             self._loaded(cache["cacheId"], entry)
@@ -242,7 +243,7 @@ class State:
         )
 
     def _store(self, drafts: Iterable[_Draft]) -> list[str]:
-        """Store entries, embed those that have no vector, and return their ids."""
+        """Store entries, embed those without a vector, and return their ids."""
         ids: list[str] = []
         waiting = iter(drafts)
         while batch := list(islice(waiting, _BATCH)):

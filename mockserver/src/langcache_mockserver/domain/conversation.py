@@ -1,24 +1,24 @@
-"""Conversations: making a prompt stand on its own with the help of what was said before.
+"""Conversations: reformulate a prompt that refers to earlier prompts, so that it stands alone.
 
-The rule is deterministic and works on lists of English words; it knows no grammar:
+The rules are deterministic and use lists of English words, but no grammar:
 
-- A prompt depends on the context when it has a third-person pronoun, a demonstrative or `there`
-  that nothing before it in the prompt seems to explain ("How tall is it?"), or when it is a
-  fragment ("And London?", "What about the red one?", "Why?"). Other prompts are left as they are.
-- It is resolved against one item of the context that stands on its own: the latest statement that
-  shares a word with the prompt, else the latest item.
-- A fragment with a thing of its own takes the place of the last phrase of an earlier question:
-  "What is the weather in Paris?" and "What about London?" make "What is the weather in London?".
-- Any other prompt gets the topic of the item put before it, which is a guess at the item's subject
-  or object: "the Eiffel Tower: How tall is it?". An embedding model reads that much as it reads
-  "How tall is the Eiffel Tower?". The earlier question as a whole would be too near to itself,
-  and so find its own answer.
-- A statement that shares a word with the prompt may be what answers it. So there is a second
-  reformulation then: the statement with the prompt behind it.
+- A prompt depends on the context if it has a third-person pronoun, a demonstrative or `there` to
+  which nothing before it in the prompt seems to refer ("How tall is it?"), or if it is a fragment
+  ("And London?", "What about the red one?", "Why?"). Other prompts stay as they are.
+- It is resolved with one item of the context that stands alone: the latest statement that shares a
+  word with the prompt, else the latest item.
+- A fragment that names a thing replaces the last phrase of an earlier question: "What is the
+  weather in Paris?" and "What about London?" become "What is the weather in London?".
+- Any other prompt gets the topic of the item as a prefix, which is a guess of the item's subject or
+  object: "the Eiffel Tower: How tall is it?". Its embedding is similar to that of "How tall is the
+  Eiffel Tower?". With the whole earlier question as a prefix, it would be most similar to that
+  question and find its response.
+- A statement that shares a word with the prompt may be the answer. Then there is a second
+  reformulation: the statement followed by the prompt.
 
-What this can't do: choose between several things in one item, tell people from things, follow
-"the former" or "the second one", or read other languages, whose prompts are left as they are. A
-prompt resolved badly most often misses; now and then it finds what was said of something near.
+Limits: it cannot choose between several things in one item, tell people from things, or follow "the
+former" or "the second one". Prompts in other languages stay as they are. A prompt that is resolved
+wrongly usually misses; sometimes it finds the response to a similar prompt.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_CHARACTERS = 1024
-"""The length of the longest reformulation, which is that of the longest prompt."""
+"""The maximum length of a reformulation, which is that of a prompt."""
 
-_LOOK_BACK = 16  # how many items of the context count, from the latest one back
+_LOOK_BACK = 16  # the number of latest items of the context that are used
 
 
 def _words(text: str) -> frozenset[str]:
@@ -83,17 +83,17 @@ _EXPLETIVE = re.compile(
 
 
 def reformulate(prompt: str, context: Sequence[str]) -> list[str]:
-    """Make a prompt stand on its own.
+    """Return reformulations of a prompt that stand alone.
 
     Args:
         prompt: The prompt, which may refer to the context.
-        context: What was said before, oldest first; the last 16 items count, and of these the
-            ones of at most 1024 characters.
+        context: The earlier prompts, oldest first. Only the last 16 are used, and of these only
+            those of at most 1024 characters.
 
     Returns:
-        One or two prompts, to be searched for in this order until something is found; the prompt
-        itself where it doesn't depend on the context or the context doesn't help. Each has at
-        most 1024 characters, if the prompt has.
+        One or two prompts to search for, in this order until there is a hit. It is the prompt
+        itself if it does not depend on the context or the context does not help. Each has at most
+        1024 characters if the prompt has.
     """
     if not _depends(prompt):
         return [prompt]
@@ -122,7 +122,7 @@ def _split(text: str) -> list[str]:
 
 
 def _content(text: str) -> set[str]:
-    """Return the stems of the words that carry meaning, cut so that "color" equals "colors"."""
+    """Return the stems of content words, cut so that "color" equals "colors"."""
     return {word.removesuffix("'s")[:5] for word in _split(text) if word not in _FUNCTION_WORDS}
 
 
@@ -147,7 +147,7 @@ def _depends(text: str) -> bool:
 
 
 def _fragment(text: str) -> str | None:
-    """Return what "and …" or "what about …" adds, if that isn't a question of its own."""
+    """Return the text after "and" or "what about", unless it is a question of its own."""
     match = _FRAGMENT.match(text)
     if match is None:
         return None
@@ -158,7 +158,7 @@ def _fragment(text: str) -> str | None:
 
 
 def _refers_back(spelled: list[str], words: list[str], index: int) -> bool:
-    """Say whether a word refers to something that its own text doesn't have before it."""
+    """Return whether a word refers to something that does not precede it in its own text."""
     word, before, following = words[index], words[:index], (*words[index + 1 :], "")[0]
     previous = before[-1] if before else ""
     if word not in _REFERRING:
@@ -182,7 +182,7 @@ def _refers_back(spelled: list[str], words: list[str], index: int) -> bool:
 
 
 def _swap(item: str, prompt: str) -> str | None:
-    """Put the thing that a fragment names in the place of the last one of an earlier question."""
+    """Replace the last phrase of an earlier question by the thing that a fragment names."""
     added = _fragment(prompt)
     if not added or not _asks(item) or not _REFERRING.isdisjoint(_split(added)):
         return None
@@ -213,7 +213,7 @@ def _swap(item: str, prompt: str) -> str | None:
 
 
 def _topic(item: str) -> str:
-    """Guess what an item is about; the whole item at worst."""
+    """Guess the topic of an item; the whole item at worst."""
     text = item.rstrip(" ?!.")
     request = _REQUEST.match(text)
     if request:

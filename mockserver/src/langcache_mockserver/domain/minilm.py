@@ -1,4 +1,4 @@
-"""The embedding model, which the servers of a process share."""
+"""The default embedder, which the servers of a process share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def shared_minilm() -> MiniLMEmbedder:
     Raises:
         ImportError: onnxruntime, tokenizers or langcache-minilm is not installed.
     """
-    with _lock:  # `functools.cache` alone would let two threads load it at once
+    with _lock:  # with `functools.cache` alone, two threads could load it at once
         return _load()
 
 

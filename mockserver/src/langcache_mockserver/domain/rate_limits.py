@@ -1,4 +1,4 @@
-"""How often each key may ask: a token bucket for each."""
+"""Rate limits: a token bucket for each key."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ if TYPE_CHECKING:
 
     from langcache_mockserver.domain.registry import RateLimit
 
-_ROUNDING = 1e-9  # of a request; who waits as long as told must not be refused for it
+_ROUNDING = 1e-9  # of a request: a client that waits as long as told must not be refused
 
 
 class RateLimits:
     """Counts the requests of keys.
 
-    A key may send as many requests at once as its limit says; what it has used comes back evenly
-    over the limit's time. Made for one thread, that of the event loop.
+    A key may send as many requests at once as its limit allows. Used requests come back evenly over
+    the limit's time. For one thread only, that of the event loop.
 
     Args:
-        monotonic: Gives the time in seconds since some moment.
+        monotonic: Returns the time in seconds since some moment.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -28,10 +28,10 @@ class RateLimits:
         self._left: dict[str, tuple[float, float]] = {}  # requests left at a time, by key
 
     def take(self, key_id: str, limit: RateLimit) -> float:
-        """Count a request of a key, if its limit leaves room for it.
+        """Count a request of a key if its limit allows it.
 
         Returns:
-            0 if it does, else in how many seconds it will. A request that is refused doesn't count.
+            0 if it does, else the seconds until it will. A refused request does not count.
         """
         now = self._monotonic()
         rate = limit.requests / limit.per_seconds

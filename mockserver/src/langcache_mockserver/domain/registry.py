@@ -1,4 +1,4 @@
-"""The caches and keys that a server knows: declared in its configuration or made while it runs."""
+"""The registry: caches and keys from the configuration or created while the server runs."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ANY_CACHE = "*"
-"""What a grant names to hold for all caches."""
+"""The cache id of a grant for all caches."""
 
 _CACHES = "server caches"
 _KEYS = "server keys"
 COLLECTIONS = (_CACHES, _KEYS)
-"""The collections of records in the storage that hold what was made while the server ran."""
+"""The collections of the storage with the records of caches and keys created at run time."""
 
-_MAX_AGE = 1.0  # seconds for which what another process changed may go unnoticed
+_MAX_AGE = 1.0  # seconds for which a change by another process may go unnoticed
 
 
 class Access(enum.IntEnum):
-    """What a key may do with a cache; each includes those before it."""
+    """What a key may do with a cache. Each level includes those before it."""
 
     NONE = 0
     READ = 1
@@ -47,16 +47,16 @@ class CacheSettings:
 
     Attributes:
         id: Its id.
-        name: What its owner calls it.
+        name: Its name.
         database_id: The database that its owner chose; the server has one storage for all.
         attributes: The names of the attributes that its entries may have.
-        default_threshold: The least similarity, `(1 + cosine) / 2`, of a semantic match where a
-            search names none; None for the server's default.
-        default_ttl_millis: How long an entry lives that is stored without a TTL, in milliseconds;
-            -1 or 0 for ever.
-        search_strategies: The strategies that it has, `exact` or `semantic`; all of them, in this
-            order, are used where a search names none.
-        created_at: When it was made, or its configuration was read, as `moment` writes it.
+        default_threshold: The similarity threshold, `(1 + cosine) / 2`, of semantic searches that
+            do not set one; None for the server's default.
+        default_ttl_millis: The TTL of entries stored without one, in milliseconds; -1 or 0 for no
+            limit.
+        search_strategies: Its strategies, `exact` or `semantic`. A search that sets none uses all
+            of them, in this order.
+        created_at: When it was created or its configuration was read, as `moment` writes it.
         configured: Whether the configuration declares it.
     """
 
@@ -83,12 +83,12 @@ class Key:
     """An API key, without the token itself.
 
     Attributes:
-        id: Its id, which is no secret.
-        name: What its owner calls it.
+        id: Its id, which is not a secret.
+        name: Its name.
         digest: The SHA-256 of the token, in hexadecimal digits.
         grants: What it may do, by cache; `ANY_CACHE` for all caches.
-        created_at: When it was made, or its configuration was read, as `moment` writes it.
-        rate_limit: How often it may ask, or None for as often as it likes.
+        created_at: When it was created or its configuration was read, as `moment` writes it.
+        rate_limit: Its rate limit, or None for no limit.
     """
 
     id: str
@@ -104,9 +104,9 @@ class Key:
 
 
 def grants_of(allowed: Iterable[tuple[str, Sequence[str]]]) -> dict[str, Access]:
-    """Return the grants that caches, or `ANY_CACHE`, and the actions allowed on them come to.
+    """Return grants from pairs of a cache, or `ANY_CACHE`, and the actions allowed on it.
 
-    An action is `read`, `write` or `full`. Where a cache comes up again, the highest one counts.
+    An action is `read`, `write` or `full`. If a cache comes more than once, the highest one counts.
     """
     grants: dict[str, Access] = {}
     for cache_id, actions in allowed:
@@ -116,7 +116,7 @@ def grants_of(allowed: Iterable[tuple[str, Sequence[str]]]) -> dict[str, Access]
 
 
 def digest_of(token: str) -> str:
-    """Return the SHA-256 of a token, in hexadecimal digits: all that is kept of it."""
+    """Return the SHA-256 of a token, in hexadecimal digits. The token itself is not kept."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -129,15 +129,14 @@ def moment(seconds: float) -> str:
 class Registry:
     """The caches and keys of a server.
 
-    Looking one up is a matter of a dictionary. What is made while the server runs is kept as
-    records of the storage; where other processes may change these too, `is_stale` says when
-    `refresh` should be called.
+    Lookups use dictionaries. Caches and keys created at run time are kept as records of the
+    storage. If other processes may change these, `is_stale` tells when to call `refresh`.
 
     Args:
         storage: Keeps the records.
-        caches: The caches of the configuration; each wins over a record with its id.
+        caches: The caches of the configuration; each overrides a record with its id.
         keys: The keys of the configuration.
-        monotonic: Gives the time in seconds since some moment.
+        monotonic: Returns the time in seconds since some moment.
     """
 
     def __init__(
@@ -157,18 +156,18 @@ class Registry:
         self._minted: dict[str, Key] = {}
         self._keys = self._configured_keys
         self._read_at = -math.inf
-        if not self.is_shared:  # else it may be out of reach yet, and is read by the first request
+        if not self.is_shared:  # else it may not be up yet, and the first request reads it
             self._read()
 
     def is_stale(self) -> bool:
-        """Return whether another process may have changed something more than a second ago."""
+        """Return whether another process may have changed records more than a second ago."""
         return self.is_shared and self._monotonic() - self._read_at > _MAX_AGE
 
     def refresh(self) -> None:
-        """Read the records again, unless another thread did so since this was called.
+        """Read the records again, unless another thread has done so since this call.
 
         Raises:
-            StorageError: The storage can't be used.
+            StorageError: The storage cannot be used.
         """
         asked_at = self._monotonic()
         with self._lock:
@@ -186,8 +185,8 @@ class Registry:
     def key(self, token: str) -> Key | None:
         """Return the key that a token is for, or None if it is unknown.
 
-        The time that this takes says nothing about tokens: whoever doesn't have one can't choose
-        where its digest differs from others.
+        The duration of this call reveals nothing about tokens: a caller cannot choose where the
+        digest of a guess differs from others.
         """
         digest = digest_of(token)
         key = self._keys.get(digest)
@@ -195,14 +194,14 @@ class Registry:
         return key if same else None
 
     def minted_keys(self) -> list[Key]:
-        """Return the keys that were made while the server ran, oldest first."""
+        """Return the keys that were created at run time, oldest first."""
         return list(self._minted.values())
 
     def add_cache(self, cache: CacheSettings) -> None:
-        """Declare a cache; it is there when this returns.
+        """Add a cache; it exists when this returns.
 
         Raises:
-            StorageError: The storage can't be used. Nothing has changed then.
+            StorageError: The storage cannot be used. Nothing has changed then.
         """
         with self._lock:
             self._write(_CACHES, cache.id, _cache_to_json(cache))
@@ -210,17 +209,17 @@ class Registry:
     def change_cache(
         self, cache_id: str, change: Callable[[CacheSettings], CacheSettings | None]
     ) -> CacheSettings | None:
-        """Change a cache that the configuration doesn't declare, or remove it; its entries stay.
+        """Change or remove a cache that the configuration does not declare; its entries stay.
 
         Args:
             cache_id: The cache.
-            change: Called with the cache; returns what it is to be, or None to remove it.
+            change: Takes the cache and returns the changed one, or None to remove it.
 
         Returns:
-            The cache as it was, or None if it was not there.
+            The cache before the change, or None if it did not exist.
 
         Raises:
-            StorageError: The storage can't be used. Nothing has changed then.
+            StorageError: The storage cannot be used. Nothing has changed then.
         """
         with self._lock:
             self._read()
@@ -231,28 +230,28 @@ class Registry:
             return cache
 
     def add_key(self, key: Key) -> None:
-        """Add a key; it can be used when this returns.
+        """Add a key; it is valid when this returns.
 
         Raises:
-            StorageError: The storage can't be used. Nothing has changed then.
+            StorageError: The storage cannot be used. Nothing has changed then.
         """
         with self._lock:
             self._write(_KEYS, key.id, _key_to_json(key))
 
     def change_key(self, key_id: str, change: Callable[[Key], Key | None]) -> Key | None:
-        """Change a key that was made while the server ran, or remove it.
+        """Change or remove a key that was created at run time.
 
-        When this returns, what it was before is no key any more.
+        When this returns, the key before the change is not valid any more.
 
         Args:
             key_id: The key.
-            change: Called with the key; returns what it is to be, or None to remove it.
+            change: Takes the key and returns the changed one, or None to remove it.
 
         Returns:
-            The key as it was, or None if it was not there.
+            The key before the change, or None if it did not exist.
 
         Raises:
-            StorageError: The storage can't be used. Nothing has changed then.
+            StorageError: The storage cannot be used. Nothing has changed then.
         """
         with self._lock:
             self._read()
@@ -270,7 +269,7 @@ class Registry:
         read_at = self._monotonic()
         caches = _parse(self._storage.records(_CACHES), _cache_from_json)
         keys = _parse(self._storage.records(_KEYS), _key_from_json)
-        # Other threads read these without the lock, so each is replaced as a whole.
+        # Other threads read these without the lock, so each is replaced at once.
         self._caches = self._configured_caches | {
             cache.id: cache for cache in caches if cache.id not in self._configured_caches
         }
@@ -280,7 +279,7 @@ class Registry:
 
 
 def _parse(records: dict[str, str], make: Callable[[dict[str, Any]], T]) -> list[T]:
-    """Return what records stand for, oldest first."""
+    """Return the objects of records, oldest first."""
     values = [json.loads(text) for text in records.values()]
     return [make(value) for value in sorted(values, key=itemgetter("created_at"))]
 
@@ -299,7 +298,7 @@ def _cache_from_json(value: dict[str, Any]) -> CacheSettings:
 
 def _key_to_json(key: Key) -> dict[str, Any]:
     value = asdict(key)
-    del value["rate_limit"]  # only a configured key has one
+    del value["rate_limit"]  # only configured keys have one
     return value
 
 

@@ -1,7 +1,7 @@
-"""What whoever serves the application may tell it about a request, besides ASGI's own.
+"""What the server below the application tells it about a request, beyond ASGI.
 
-`uvicorn_server` and the in-process transports do; under another ASGI server these are missing, and
-the application works without them.
+`uvicorn_server` and the in-process transports provide these. Under another ASGI server they are
+missing, and the application works without them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The limits of the published contract that can be lifted, each by itself."""
+"""The limits of the published contract that can be relaxed, each by itself."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-# Where the limit stands below a schema's `properties`: the steps to a subschema, and its keywords.
+# The place of each limit below a schema's `properties`: the steps to a subschema, and its keywords.
 _PLACES = {
     "prompt_length": [(("prompt",), ("maxLength",))],
     "attribute_count": [(("attributes",), ("maxProperties", "maxItems"))],
@@ -20,20 +20,20 @@ _PLACES = {
 }
 
 LIMITS = tuple(_PLACES)
-"""The names of the limits: of a prompt, of how many attributes there are, of an attribute's name
-and of its value, and the comma that a value must not have."""
+"""The names of the limits: the length of a prompt, the number of attributes, the name of an
+attribute, the length of its value, and the comma that a value must not contain."""
 
 LIMITS_FORMS = f"published, relaxed, or some of {', '.join(LIMITS)} to relax, with commas between"
-"""The forms that the setting has, for messages."""
+"""The forms of the setting, for messages."""
 
 
 def is_limits(setting: str) -> bool:
-    """Return whether the setting has one of the forms."""
+    """Return whether a setting has one of the forms."""
     return setting in {"published", "relaxed"} or set(setting.split(",")) <= set(LIMITS)
 
 
 def relaxed_limits(setting: str) -> frozenset[str]:
-    """Return the names of the limits that a setting, of one of the forms, lifts."""
+    """Return the names of the limits that a setting, of one of the forms, relaxes."""
     if setting == "published":
         return frozenset()
     return frozenset(LIMITS if setting == "relaxed" else setting.split(","))
@@ -43,9 +43,9 @@ def relax(schemas: Mapping[str, Any], relaxed: Collection[str]) -> dict[str, Any
     """Return schemas of a document without some of the limits.
 
     Args:
-        schemas: The schemas, by name. They are left as they are.
-        relaxed: The names of the limits to lift, of `LIMITS`. They are lifted from every schema
-            that has a property `prompt` or `attributes`.
+        schemas: The schemas, by name. They are not changed.
+        relaxed: The names of the limits to relax, of `LIMITS`, in every schema with a property
+            `prompt` or `attributes`.
     """
     changed = dict(schemas)
     for limit in relaxed:

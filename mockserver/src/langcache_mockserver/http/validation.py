@@ -1,4 +1,4 @@
-"""Request bodies and paths, checked against the contract before anything else sees them."""
+"""Request bodies, parsed and checked by the schemas of a document."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 MAX_FIELD_ERRORS = 20
-"""How many violations an answer lists at most; the first one is as good as the hundredth."""
+"""The maximum number of violations in a response."""
 
-_MANY_VALUES = 200  # from here on, only the first violation of a body is listed
+_MANY_VALUES = 200  # of a body with more, only the first violation is listed
 
 Schemas: TypeAlias = "Mapping[str, Draft202012Validator]"
-"""What checks the request bodies of a document, by the names of their schemas."""
+"""The validators of request bodies, by the names of their schemas."""
 
-_BODY = "body"  # what `field` says of a violation that concerns the body as a whole
+_BODY = "body"  # the field of a violation by the body as a whole
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-_MAX_DIGITS = 309  # of an integer within the range of a double, the sign aside
+_MAX_DIGITS = 309  # of an integer within the range of a double, without the sign
 
 _RULES = {
     "minLength": "must have at least {} characters",
@@ -49,11 +49,11 @@ _RULES = {
 
 
 def request_schemas(document: bytes, relaxed: Collection[str] = ()) -> Schemas:
-    """Return what checks the request bodies of an OpenAPI document.
+    """Return the validators of the request bodies of an OpenAPI document.
 
     Args:
         document: The document, as JSON. Its request bodies must be references to its schemas.
-        relaxed: The names of the limits to lift, as `limits.LIMITS` has them.
+        relaxed: The names of the limits to relax, of `limits.LIMITS`.
     """
     contract = json.loads(document)
     schemas = relax(contract["components"]["schemas"], relaxed)
@@ -82,19 +82,19 @@ def parse_body(body: bytes, schema: str, schemas: Schemas) -> dict[str, Any]:
     Args:
         body: The body.
         schema: The name of its schema, such as `SetRequest`.
-        schemas: The schemas that the server knows.
+        schemas: The validators, by name.
 
     Returns:
-        The members of the body. Numbers that the schema calls integers may still be floats
-        without a fraction, which JSON Schema counts as integers.
+        The members of the body. Integers may be floats without a fraction, which JSON Schema
+        counts as integers.
 
     Raises:
-        ProblemError: 400, naming every rule that is broken, up to `MAX_FIELD_ERRORS`; the first
-            one only, where the body has more than 200 values.
+        ProblemError: 400, with every broken rule, up to `MAX_FIELD_ERRORS`; only the first one if
+            the body has more than 200 values.
     """
     value = _parse(body)
-    if b"\\u" in body:  # only an escape can bring a lone surrogate into a parsed string
-        # Before the validator, which need not be safe with such strings.
+    if b"\\u" in body:  # only an escape can make a lone surrogate
+        # Before the validator, which may not be safe with such strings.
         _refuse(_lone_surrogates(value))
     validator = schemas[schema]
     try:
@@ -107,7 +107,7 @@ def parse_body(body: bytes, schema: str, schemas: Schemas) -> dict[str, Any]:
                 for error in errors
                 for path, rule, message in broken_rules(error)
             )
-    except ValueError:  # the validator's own limit of nesting
+    except ValueError:  # the validator has its own limit of nesting
         raise _invalid_body("depth", "must not be nested so deeply") from None
     return cast("dict[str, Any]", value)
 
@@ -172,9 +172,9 @@ def _out_of_range(text: str) -> ProblemError:
 
 
 def _is_small(value: object) -> bool:
-    """Say whether all violations can be collected: the validator spends 40 microseconds on each.
+    """Return whether the validator may collect all violations, at 40 microseconds each.
 
-    Each of the values that a body has, at any depth, may break a rule.
+    Each value of a body, at any depth, may break a rule.
     """
     values = [value]
     for item in values:
@@ -192,7 +192,7 @@ def _first(validator: Draft202012Validator, value: object) -> ValidationError:
         validator.validate(value)
     except ValidationError as error:
         return error
-    raise AssertionError("a value that isn't valid has an error")
+    raise AssertionError("an invalid value has an error")
 
 
 def _refuse(violations: Iterable[FieldError]) -> None:
@@ -202,8 +202,8 @@ def _refuse(violations: Iterable[FieldError]) -> None:
 
 
 def _lone_surrogates(value: object) -> Iterator[FieldError]:
-    """Find the strings, names included, that aren't Unicode text; at any depth."""
-    # Every value with the position of its parent, which spells its path for less than the path.
+    """Find the strings and names, at any depth, that are not Unicode text."""
+    # Every value with the position of its parent, which takes less memory than its path.
     found: list[tuple[int, str | int, object]] = [(0, "", value)]
 
     def path_of(at: int) -> str:
@@ -238,10 +238,10 @@ def _is_text(string: str) -> bool:
 
 
 def broken_rules(error: ValidationError) -> Iterator[tuple[list[str | int], str, str]]:
-    """Say which rules of a schema a value breaks, by an error of the validator.
+    """Yield the rules that a value breaks, from an error of the validator.
 
     Returns:
-        The path of each field, the keyword of the rule, and what was allowed and what given.
+        The path of each field, the keyword of the rule, and what is allowed and what was given.
     """
     path, rule, limit = error.instance_path, error.kind.name, error.kind.value
     if rule == "required":
@@ -265,7 +265,7 @@ def _rule(error: ValidationError) -> str:
 
 
 def _size(value: object) -> str:
-    """Say how large a value is, or of what kind, without giving it away."""
+    """Describe a value by its size or type, without revealing it."""
     if value is None or isinstance(value, bool):
         return "got null" if value is None else "got a boolean"
     if isinstance(value, int | float):
@@ -279,7 +279,7 @@ def _size(value: object) -> str:
 
 
 def spell(path: Sequence[str | int]) -> str:
-    """Write a path as `context[0]` or `attributes.topic`; `*` stands for a name unfit to show."""
+    """Write a path as `context[0]` or `attributes.topic`, with `*` for a name unfit to show."""
     spelled = ""
     for step in path:
         if isinstance(step, int):

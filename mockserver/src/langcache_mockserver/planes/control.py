@@ -1,4 +1,4 @@
-"""The control plane: caches declared, changed and removed by whoever has the admin token."""
+"""The control plane: declare, change and remove caches, with the admin token."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def _update_cache(request: Request) -> Response:
 
 async def _delete_cache(request: Request) -> Response:
     with_entries = _flag(request, "flush")
-    # First the cache, so that nobody stores an entry after the flush.
+    # The cache first, so that nobody stores an entry after the flush.
     cache = await _change_cache(request, lambda _cache: None)
     if with_entries:
         await service_of(request).caches.flush(cache.id)
@@ -93,10 +93,10 @@ async def _contract(_request: Request) -> Response:
 
 
 async def _cache_of(request: Request) -> CacheSettings:
-    """Return the cache that the path names.
+    """Return the cache in the path.
 
     Raises:
-        ProblemError: 404, where there is none.
+        ProblemError: 404, if there is none.
     """
     gate = service_of(request).gate
     await gate.read_records()
@@ -109,16 +109,16 @@ async def _cache_of(request: Request) -> CacheSettings:
 async def _change_cache(
     request: Request, change: Callable[[CacheSettings], CacheSettings | None]
 ) -> CacheSettings:
-    """Change the cache that the path names, or remove it, and return it as it was.
+    """Change or remove the cache in the path, and return it as it was before.
 
     Raises:
-        ProblemError: 403, where the configuration declares it; 404, where there is none.
+        ProblemError: 403, if the configuration declares it; 404, if there is none.
     """
     service, cache_id = service_of(request), _cache_id(request)
     registry = service.gate.registry
     cache = registry.cache(cache_id)
     if cache and cache.configured:
-        raise ProblemError(403, "the configuration declares this cache; it can't be changed here")
+        raise ProblemError(403, "the configuration declares this cache; it cannot be changed here")
     cache = await service.workers.run(registry.change_cache, cache_id, change)
     if cache is None:
         raise _no_cache()
@@ -135,7 +135,7 @@ def _no_cache() -> ProblemError:
 
 
 def _flag(request: Request, name: str) -> bool:
-    """Return a query parameter that is `true` or `false`, or else not there."""
+    """Return a query parameter: `true`, or `false` or missing."""
     values = request.query_params.getlist(name)
     if values in ([], ["false"], ["true"]):
         return values == ["true"]
@@ -174,7 +174,7 @@ def _embedding(service: Service) -> dict[str, Any]:
 def admin_operation(
     operation: str, endpoint: Callable[[Request], Awaitable[Response]]
 ) -> Callable[[Request], Awaitable[Response]]:
-    """Return an endpoint that notes which operation it is and lets nobody in but the admin."""
+    """Return an endpoint that notes its operation and demands the admin token."""
 
     async def guarded(request: Request) -> Response:
         exchange_of(request).operation = operation

@@ -27,8 +27,8 @@ def _failed_dependency(request: Request, error: Exception) -> ProblemError:
     if isinstance(error, StorageFullError):
         return ProblemError(424, "the storage has no room", kind="/errors/database-out-of-memory")
     if isinstance(error, StorageError):
-        return ProblemError(424, "the storage can't be used at the moment")
-    return ProblemError(424, "the embedding can't be made at the moment")
+        return ProblemError(424, "the storage cannot be used at the moment")
+    return ProblemError(424, "the prompt cannot be embedded at the moment")
 
 
 ERROR_HANDLERS: ErrorHandlers = {

@@ -21,7 +21,7 @@ async def readiness(request: Request) -> Response:
     try:
         await service_of(request).caches.check()
     except Exception as error:  # noqa: BLE001 - a backend may fail in ways of its own
-        _log.warning("the storage can't be used: %s", type(error).__name__)
+        _log.warning("the storage cannot be used: %s", type(error).__name__)
         return JSONResponse({"ok": False}, 503)
     return JSONResponse({"ok": True})
 

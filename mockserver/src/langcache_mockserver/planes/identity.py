@@ -1,4 +1,4 @@
-"""Identity: API keys minted, rotated and revoked by whoever has the admin token."""
+"""Identity: create, rotate and delete API keys, with the admin token."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ async def _delete_key(request: Request) -> Response:
 
 
 async def _change_key(request: Request, change: Callable[[Key], Key | None]) -> Key:
-    """Change the key that the path names, or remove it, and return it as it was.
+    """Change or remove the key in the path, and return it as it was before.
 
     Raises:
-        ProblemError: 404, where there is none.
+        ProblemError: 404, if there is none.
     """
     service, key_id = service_of(request), path_id(request, "keyId")
     key = await service.workers.run(service.gate.registry.change_key, key_id, change)

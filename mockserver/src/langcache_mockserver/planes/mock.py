@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from langcache_mockserver.controls.journal import JournalEntry, JournalFilter
 
 MAX_BODY_BYTES = 256 << 20
-"""The largest body that the test controls take, in bytes: they have a limit of their own."""
+"""The largest request body of the test controls, in bytes. They have their own limit."""
 
 _SCHEMAS = request_schemas(MOCK_DOCUMENT)
 _JSON_LINES = ("application/jsonl", "application/x-ndjson")
 
-# How the members of a fault are called in Python, and how many of their units make one there.
+# The Python names of a fault's members, and how many of their units are one in Python.
 _FAULT_NAMES = {
     "cacheId": ("cache_id", 1),
     "retryAfter": ("retry_after", 1),
@@ -161,7 +161,7 @@ async def _clear_journal(request: Request) -> Response:
 def _clock_endpoint(
     change: Callable[[Clock, dict[str, Any]], object], schema: str | None = None
 ) -> Callable[[Request], Awaitable[Response]]:
-    """Return an endpoint that changes the clock and tells the time."""
+    """Return an endpoint that changes the clock and returns its time."""
 
     async def endpoint(request: Request) -> Response:
         body = {} if schema is None else await _body(request, schema)
@@ -219,14 +219,14 @@ async def _body(request: Request, schema: str) -> dict[str, Any]:
 
 
 def _as_array(lines: bytes) -> bytes:
-    """Return JSON Lines as the body of a `SeedRequest`, each value on its line, for messages."""
+    """Return JSON Lines as a `SeedRequest`; each value stays on its line, for messages."""
     texts = lines.rstrip().split(b"\n")
     separated = [text + b"," if text.strip() else text for text in texts[:-1]]
     return b'{"entries":[' + b"\n".join([*separated, texts[-1]]) + b"]}"
 
 
 def _query(request: Request, **kinds: Callable[[str], Any]) -> dict[str, Any]:
-    """Return the query parameters, which must be of these names and kinds."""
+    """Return the query parameters, which must have these names and types."""
     values: dict[str, Any] = {}
     for name, text in request.query_params.items():
         if name not in kinds:
@@ -260,7 +260,7 @@ def _count(text: str) -> int:
 
 
 def _refused(error: Exception) -> ProblemError:
-    """Return the 400 for what Python refuses; a message about a value begins with its name."""
+    """Return the 400 for a refused value. The message may begin with the value's name."""
     if isinstance(error, ClockError):
         return ProblemError(400, str(error))
     name, separator, message = str(error).partition(": ")

@@ -1,4 +1,4 @@
-"""The access log: one line for each request, without keys, prompts and bodies."""
+"""The access log: one line per request, without keys, prompts and bodies."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ LOGGER = "langcache_mockserver.access"
 
 _log = logging.getLogger(LOGGER)
 
-_MOST_ID_CHARACTERS = 128  # of an id that was not used; those that are used have no more
+_MOST_ID_CHARACTERS = 128  # of an id that was not used; a used id is not longer
 
 
 class AccessLog:
-    """An observer that logs each request on the logger `langcache_mockserver.access`.
+    """An observer that logs each exchange with the logger `langcache_mockserver.access`.
 
-    Text of the caller's choosing is written as in JSON, so that a line is always one line of ASCII
-    and nobody can forge one.
+    Text from the client is escaped as in JSON, so that a line is always one line of ASCII and
+    nobody can forge one.
 
     Args:
-        form: `text` for `name=value` in a line, `json` for a JSON object in a line.
+        form: `text` for lines of `name=value`, `json` for lines of JSON objects.
     """
 
     def __init__(self, form: str) -> None:
         self._format = _as_json if form == "json" else _as_text
 
     def __call__(self, exchange: Exchange) -> None:
-        """Log a request that is over."""
+        """Log an exchange that is over."""
         fields: dict[str, object] = {
             "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             "request_id": exchange.request_id,
@@ -51,7 +51,7 @@ class AccessLog:
 
 
 def start_access_log() -> None:
-    """Write the access log to standard error, each line as it is, whatever else is logged."""
+    """Write the access log to standard error, without prefixes and whatever the log level."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     _log.handlers = [handler]
@@ -68,7 +68,7 @@ def _as_text(fields: dict[str, object]) -> str:
 
 
 def _plain(value: object) -> str:
-    """Write a value so that it ends at the next space, unless it is quoted."""
+    """Write a value without quotes if it has no spaces, quotes or equals signs."""
     text = json.dumps(value)
     bare = text[1:-1]
     if isinstance(value, str) and bare and not set(bare) & {" ", '"', "=", "\\"}:

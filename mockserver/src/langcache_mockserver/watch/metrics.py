@@ -1,4 +1,4 @@
-"""What a server counts and measures, for Prometheus."""
+"""The metrics of a server, for Prometheus."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("langcache_mockserver")
 
 MOST_CACHES = 1000
-"""How many caches have labels of their own; the ones used later are counted as `other`."""
+"""How many caches have their own label. Caches that are first used later count as `other`."""
 
 _OTHER = "other"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -29,16 +29,16 @@ _WORK_SECONDS = (
 )
 
 _LEAST_AGE_SECONDS = 10.0
-_AGE_PER_COST = 20  # sizes that take a second to find are found every 20 seconds, at most
+_AGE_PER_COST = 20  # sizes that take one second to find are found every 20 seconds
 
 
 class Metrics:
     """Counters, gauges and histograms of one server.
 
-    They tell no prompts, responses or keys. Ids of caches are labels.
+    They contain no prompts, responses or keys. Cache ids are labels.
 
     Args:
-        storage: Where the sizes of caches come from.
+        storage: The storage whose caches are measured.
     """
 
     def __init__(self, storage: StorageBackend) -> None:
@@ -85,7 +85,7 @@ class Metrics:
         )
 
     def observe_request(self, exchange: Exchange) -> None:
-        """Count a request that is over."""
+        """Count an exchange that is over."""
         operation = exchange.operation or _OTHER
         method = exchange.method if exchange.method in _METHODS else _OTHER
         self._requests.add(operation, method, str(exchange.status))
@@ -96,21 +96,21 @@ class Metrics:
                 self._lookups.add(cache, exchange.outcome)
 
     def observe_embedding(self, seconds: float) -> None:
-        """Note how long it took to embed."""
+        """Add the duration of an embedding."""
         self._embeddings.observe(seconds)
 
     def observe_storage(self, operation: str, seconds: float) -> None:
-        """Note how long a use of the storage took."""
+        """Add the duration of a use of the storage."""
         self._storage_uses.observe(seconds, operation)
 
     def text(self) -> str:
-        """Return all metrics in Prometheus's text format; the sizes of caches may be some old."""
-        # Who comes while another finds the sizes gets the old ones: to wait would take a worker.
+        """Return all metrics in Prometheus's text format. Sizes of caches may be seconds old."""
+        # While another thread finds the sizes, use the old ones: waiting would block a worker.
         if time.monotonic() >= self._sizes_due and self._finding.acquire(blocking=False):
             try:
                 self._find_sizes()
             except Exception as error:  # noqa: BLE001 - a backend may fail in ways of its own
-                _log.warning("the storage can't be measured: %s", type(error).__name__)
+                _log.warning("the storage cannot be measured: %s", type(error).__name__)
             finally:
                 self._finding.release()
         return text_of(
@@ -126,7 +126,7 @@ class Metrics:
         )
 
     def _label_of(self, cache_id: str) -> str:
-        """Return the label of a cache: its id, as long as there are not too many of them."""
+        """Return the label of a cache: its id, unless there are too many caches."""
         if cache_id not in self._caches:
             if len(self._caches) >= MOST_CACHES:
                 return _OTHER
@@ -134,7 +134,7 @@ class Metrics:
         return cache_id
 
     def _find_sizes(self) -> None:
-        """Ask the storage how large the caches are, so seldom that it hardly takes any time."""
+        """Ask the storage for the sizes of the caches, so rarely that it costs little time."""
         started = time.monotonic()
         for cache_id in self._caches.copy():
             self._entries.set(self._storage.namespace_size(cache_id), cache_id)

@@ -1,4 +1,4 @@
-"""Metrics that cost a request next to nothing, written in Prometheus's text format 0.0.4."""
+"""Counters, gauges and histograms in Prometheus's text format 0.0.4."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Metric:
         self._lock = threading.Lock()
 
     def lines(self) -> Iterator[str]:
-        """Write the metric with all its values."""
+        """Return the lines of the metric with all its values."""
         yield f"# HELP {self.name} {self._help}"
         yield f"# TYPE {self.name} {self.kind}"
         with self._lock:
@@ -50,7 +50,7 @@ class _Metric:
 
 
 class Counter(_Metric):
-    """A number for each set of labels, that only grows. Safe to use from several threads."""
+    """A number for each set of labels that only grows. Thread-safe."""
 
     kind = "counter"
 
@@ -69,7 +69,7 @@ class Counter(_Metric):
 
 
 class Gauge(_Metric):
-    """A number for each set of labels, as it is at the moment."""
+    """A number for each set of labels."""
 
     kind = "gauge"
 
@@ -88,7 +88,7 @@ class Gauge(_Metric):
 
 
 class Histogram(_Metric):
-    """How many values there were up to each bound, for each set of labels.
+    """The number of values up to each bound, for each set of labels.
 
     Args:
         name: The name.
@@ -104,7 +104,7 @@ class Histogram(_Metric):
     ) -> None:
         super().__init__(name, help_text, labels)
         self._bounds = bounds
-        # For each set of labels: how many there were in each bucket, and their sum.
+        # For each set of labels, the number of values in each bucket, and the sum of the values.
         self._counts: dict[Labels, list[int]] = {}
         self._sums: dict[Labels, float] = {}
 
@@ -130,7 +130,7 @@ class Histogram(_Metric):
 
 
 def text_of(metrics: Iterable[_Metric]) -> str:
-    """Write metrics as Prometheus reads them."""
+    """Return the text of metrics."""
     return "".join(f"{line}\n" for metric in metrics for line in metric.lines())
 
 

@@ -1,4 +1,4 @@
-"""Spans for OpenTelemetry, where a setting asks for them."""
+"""Spans for OpenTelemetry."""
 
 from __future__ import annotations
 

@@ -182,7 +182,7 @@ def once(probe: Probe) -> None:
 
 @rule("search.max-results")
 def max_results(probe: Probe) -> None:
-    """A search gives as many entries as are asked for and match, and one where it does not say."""
+    """A search returns at most `maxResults` entries, and at most one by default."""
     prompt, _, _ = _store_family(probe)
     for asked, expected in ((None, 1), (1, 1), (2, 2), (3, 3)):
         found = probe.search(prompt, threshold=0, max_results=asked)
