@@ -634,5 +634,5 @@ def test_the_command_ends_with_status_2_where_it_can_check_nothing(
 def test_a_service_that_fails_is_no_service_to_check(altered_server):
     url, clock, altered = altered_server
     altered.after = lambda *_: 500
-    with pytest.raises(UnusableError, match="can't be used"):
+    with pytest.raises(UnusableError, match="cannot be used"):
         check(url, clock)

@@ -119,10 +119,10 @@ def test_a_clock_of_the_users_own_is_left_alone(minilm, check_problem, given_by_
         MockServer(embedder=minilm, listen=False, **given_by_user) as server,
         server.client() as http,
     ):
-        with pytest.raises(ClockError, match="can't be controlled"):
+        with pytest.raises(ClockError, match="cannot be controlled"):
             _ = server.clock
         answer = http.post("/_mock/v1/clock/freeze")
-        assert "can't be controlled" in check_problem(answer, 400)["detail"]
+        assert "cannot be controlled" in check_problem(answer, 400)["detail"]
 
 
 def test_a_clock_given_to_storage_and_server_can_be_controlled(minilm):

@@ -110,7 +110,7 @@ def test_what_was_not_recorded_is_a_404_that_says_so(server, check_problem):
     server.recording.replay([])
     with server.client() as http:
         problem = check_problem(http.post("/v1/caches/c/flush"), 404)
-    assert problem["detail"] == "the recording has no answer to this flush"
+    assert problem["detail"] == "the recording has no response to this flush"
 
 
 def test_cache_ids_count_where_several_were_recorded(server, upstream):
@@ -192,7 +192,7 @@ def test_a_file_that_is_no_recording_is_refused_by_its_line(tmp_path, line):
     ("options", "message"),
     [
         ({"record": "f", "replay": "f"}, "replay: must not be set with record"),
-        ({"record": "f"}, "upstream: must be a URL of http or https"),
+        ({"record": "f"}, "upstream: must be a URL"),
         ({"record": "f", "upstream": "x://me:pw@host"}, "upstream: must be a URL"),
         ({"upstream": "http://host"}, "record: is required with upstream"),
     ],

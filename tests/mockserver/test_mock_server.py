@@ -80,9 +80,9 @@ def test_a_port_that_is_taken_is_an_oserror(minilm):
 
 def test_it_has_no_url_when_it_does_not_run(minilm):
     server = MockServer(embedder=minilm)
-    with pytest.raises(RuntimeError, match="isn't running"):
+    with pytest.raises(RuntimeError, match="is not running"):
         _ = server.url
-    with server, pytest.raises(RuntimeError, match="running already"), server:
+    with server, pytest.raises(RuntimeError, match="already running"), server:
         pass
 
 

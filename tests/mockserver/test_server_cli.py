@@ -164,7 +164,7 @@ def test_a_port_in_use_is_one_line_and_status_1():
         port = taken.getsockname()[1]
         done = run("--port", str(port))
     assert (done.returncode, done.stdout) == (1, "")
-    expected = f"langcache-mockserver: error: can't listen on 127.0.0.1 port {port}: "
+    expected = f"langcache-mockserver: error: cannot listen on 127.0.0.1 port {port}: "
     assert done.stderr.startswith(expected)
     assert done.stderr.count("\n") == 1
 
@@ -172,7 +172,7 @@ def test_a_port_in_use_is_one_line_and_status_1():
 def test_a_host_that_is_not_there_is_one_line_and_status_1():
     done = run("--host", "nowhere.invalid", "--port", "0")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("langcache-mockserver: error: can't listen on nowhere.invalid")
+    assert done.stderr.startswith("langcache-mockserver: error: cannot listen on nowhere.invalid")
     assert done.stderr.count("\n") == 1
 
 

@@ -219,7 +219,7 @@ def test_workers_need_a_storage_that_they_can_share(storage):
         timeout=20,
     )
     assert run.returncode == 2
-    assert "--workers: must be 1 on a storage that each process has for itself" in run.stderr
+    assert "--workers: must be 1 with a storage that processes cannot share" in run.stderr
 
 
 def test_a_password_in_a_malformed_url_is_not_shown():

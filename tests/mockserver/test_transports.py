@@ -162,7 +162,7 @@ def test_the_environments_proxies_are_not_asked(server, monkeypatch):
 
 def test_a_client_of_a_server_that_has_stopped_cannot_connect():
     server = MockServer(embedder=SimilarityTable({}), listen=False)
-    with pytest.raises(RuntimeError, match="isn't running"):
+    with pytest.raises(RuntimeError, match="is not running"):
         server.client()
     with server:
         http, async_http = server.client(), server.async_client()
