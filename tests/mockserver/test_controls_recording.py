@@ -192,7 +192,7 @@ def test_a_file_that_is_no_recording_is_refused_by_its_line(tmp_path, line):
     ("options", "message"),
     [
         ({"record": "f", "replay": "f"}, "replay: must not be set with record"),
-        ({"record": "f"}, "upstream: must be a URL"),
+        ({"record": "f"}, "upstream: must be a URL of http or https"),
         ({"record": "f", "upstream": "x://me:pw@host"}, "upstream: must be a URL"),
         ({"upstream": "http://host"}, "record: is required with upstream"),
     ],

@@ -151,7 +151,7 @@ class Settings:
         if self.record and self.replay:
             raise SettingsError("replay", "must not be set with record", self.replay)
         if self.record and not re.match("https?://.", self.upstream):
-            rule = "must be a URL (http or https) to record"
+            rule = "must be a URL of http or https to record"
             raise SettingsError("upstream", rule, _without_password(self.upstream))
         if self.upstream and not self.record:
             raise SettingsError("record", "is required with upstream", self.record)
