@@ -1,6 +1,7 @@
 import itertools
 
 import pytest
+from hypothesis import HealthCheck, settings
 from langcache_mockserver import MockServer
 from redis_servers import (  # noqa: F401 - fixtures for all
     free_port,
@@ -16,6 +17,10 @@ from redis_servers import (  # noqa: F401 - fixtures for all
 from langcache import LangCache
 
 _numbers = itertools.count()
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

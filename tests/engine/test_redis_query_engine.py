@@ -23,6 +23,7 @@ from stored_entries import EAST, NORTH, SCOPE
 from stored_entries import make_entry as entry
 
 from langcache.engine import StorageError
+from langcache.engine.storage.entry import Scope
 from langcache.engine.storage.redis import RedisStorage
 from langcache.engine.storage.redis._codec import scope_token
 from langcache.engine.testing import StorageConformance
@@ -725,7 +726,7 @@ def blind(request, engine):
     def blind(namespace):
         def look(command, arguments):
             reply = answer(command, arguments)
-            token = scope_token(namespace, *SCOPE[1:])
+            token = scope_token(Scope(namespace, *SCOPE[1:]))
             hides = command == "FT.SEARCH" and token in _bytes(arguments[1])
             return BLIND[request.param](reply) if hides else reply
 
