@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from inspect import getattr_static, iscoroutinefunction
 from numbers import Real
 from typing import TYPE_CHECKING, Any, cast
@@ -26,16 +27,15 @@ from langcache.engine._single_flight import SingleFlight
 from langcache.engine._steps import Steps, arun, call, run
 from langcache.engine.embedders.create import create_embedder
 from langcache.engine.explanation import Candidate, Explanation
-from langcache.engine.feedback import Feedback
+from langcache.engine.feedback import Feedback, concerns_pair
 from langcache.engine.filters import FieldType, FilterExpression
-from langcache.engine.judge import SPARE_CANDIDATES, Judge
+from langcache.engine.judge import NEAR_MISS, Judge, choose, settle
 from langcache.engine.shadow import PendingLookups, ShadowLookup
 from langcache.engine.statistics import CacheStatistics, Lookup, LookupRecorder
 from langcache.engine.storage.base import StorageBackend, reaches
 from langcache.engine.storage.entry import CacheEntry, Match, Scope
 from langcache.engine.storage.memory import InMemoryStorage
 from langcache.engine.storage.writes import atomic_writes
-from langcache.engine.verify.base import Verdict
 from langcache.engine.verify.create import create_verifier
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from langcache.engine.embedders.base import Embedder
     from langcache.engine.feedback import Report
-    from langcache.engine.verify.base import Verifier
+    from langcache.engine.verify.base import Verdict, Verifier
 
 __all__ = ["SemanticCache"]
 
@@ -58,11 +58,9 @@ _UPDATABLE = ("prompt", "response", "prompt_vector", "metadata")
 _RESERVED = frozenset(
     (*_UPDATABLE, "key", "entry_id", "vector_distance", "inserted_at", "updated_at")
 )
-_NEAR_MISS_DISTANCE = 0.1
 _LEAST_FETCHED = 16
 _FETCH_GROWTH = 4
 _MOST_CANDIDATES = 50
-_UNCHECKED = Verdict(accepted=True, reason="nothing was checked")
 
 
 class SemanticCache:
@@ -368,31 +366,21 @@ class SemanticCache:
             embedding_seconds = time.perf_counter() - started
         started = time.perf_counter()
         # The search goes beyond the threshold, to count near misses.
-        farther = max(0.0, lookup.threshold - _NEAR_MISS_DISTANCE / 2)
-        limit = lookup.limit + self._judge.spare
-        judged: list[tuple[Match, Verdict]] = []
-        verify_seconds = None
-        while True:
-            found = yield from self._search(embedding, farther, lookup, limit)
-            near = [match for match in found if reaches(match.similarity, lookup.threshold)]
-            new = near[len(judged) :]
-            if new and lookup.prompt:
-                verify_started = time.perf_counter()
-                verdicts = yield from self._judge.judge(lookup.prompt, new)
-                verify_seconds = (verify_seconds or 0.0) + time.perf_counter() - verify_started
-            else:
-                verdicts = [_UNCHECKED] * len(new)
-            judged += zip(new, verdicts, strict=True)
-            matches = [match for match, verdict in judged if verdict.accepted][: lookup.limit]
-            most = lookup.limit + SPARE_CANDIDATES
-            if len(matches) == lookup.limit or len(near) < limit or limit == most:
-                break
-            limit = most
+        farther = max(0.0, lookup.threshold - NEAR_MISS)
+        choice = yield from choose(
+            partial(self._search, embedding, farther, lookup),
+            partial(self._judge.judge, lookup.prompt) if lookup.prompt else None,
+            threshold=lookup.threshold,
+            limit=lookup.limit,
+            spare=self._judge.spare,
+        )
+        matches, judged = choice.accepted, choice.judged
+        verify_seconds = choice.verify_seconds
         search_seconds = time.perf_counter() - started - (verify_seconds or 0.0)
         record = Lookup(
             hits=len(matches),
-            near_miss=bool(found) and not near,
-            best_distance=_distance(found[0].similarity) if found else None,
+            near_miss=choice.outcome == "near_miss",
+            best_distance=_distance(choice.found[0].similarity) if choice.found else None,
             embedding_seconds=embedding_seconds,
             search_seconds=search_seconds,
             rejected=sum(not verdict.accepted for _, verdict in judged),
@@ -564,21 +552,8 @@ class SemanticCache:
         searched = time.perf_counter()
         verdicts = yield from self._judge.judge(prompt, found)
         verified = time.perf_counter()
-        near = [reaches(match.similarity, threshold) for match in found]
-        # `check` looks at a few spare candidates only.
-        eligible = list(zip(found, verdicts, near, strict=True))[: 1 + SPARE_CANDIDATES]
-        served = next(
-            (match for match, verdict, reached in eligible if reached and verdict.accepted), None
-        )
+        outcome, served = settle(found, verdicts, threshold)
         best = found[0].similarity if found else None
-        if served is not None:
-            outcome = "hit"
-        elif any(near):
-            outcome = "rejected"
-        elif best is not None and reaches(best, threshold - _NEAR_MISS_DISTANCE / 2):
-            outcome = "near_miss"
-        else:
-            outcome = "miss"
         return Explanation(
             outcome=outcome,
             response=None if served is None else served.entry.response,
@@ -594,11 +569,11 @@ class SemanticCache:
                     response=match.entry.response,
                     similarity=match.similarity,
                     distance=_distance(match.similarity),
-                    reaches_threshold=reached,
+                    reaches_threshold=reaches(match.similarity, threshold),
                     verdict=verdict,
                     served=match is served,
                 )
-                for match, verdict, reached in zip(found, verdicts, near, strict=True)
+                for match, verdict in zip(found, verdicts, strict=True)
             ),
             embedding_seconds=embedded - started,
             search_seconds=searched - embedded,
@@ -651,7 +626,7 @@ class SemanticCache:
         entry = yield from self._reported_entry(prompt, key)
         if entry is None:
             return False
-        if entry.prompt.casefold() != prompt.casefold():
+        if concerns_pair(prompt, entry.prompt):
             yield from self._feedback.add(prompt, entry.prompt, entry.id, right=right)
         elif not right:
             yield from self._drop([entry.id], None)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from langcache.engine.storage.base import StorageBackend
 
-__all__ = ["Feedback", "Report"]
+__all__ = ["Feedback", "Report", "concerns_pair"]
 
 _MOST_REPORTS = 1000
 _LIFETIME_SECONDS = 90 * 24 * 3600
@@ -133,6 +133,14 @@ class Feedback:
 
     def _is_old(self, report: Report) -> bool:
         return report.reported_at + _LIFETIME_SECONDS <= self._clock()
+
+
+def concerns_pair(prompt: str, cached_prompt: str) -> bool:
+    """Return whether a report is about two prompts, rather than about a wrong response.
+
+    It is about the response when the prompts are the same, in whatever letter case.
+    """
+    return prompt.casefold() != cached_prompt.casefold()
 
 
 def _key(prompt: str, cached_prompt: str) -> str:
