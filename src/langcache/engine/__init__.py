@@ -1,4 +1,4 @@
-"""The semantic cache as a library: caches, embedders and storage backends."""
+"""The semantic cache as a library: caches, embedders, verifiers and storage backends."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ from langcache.engine.embedders import (
     create_embedder,
 )
 from langcache.engine.embeddings_cache import CachedEmbedder, EmbeddingsCache
+from langcache.engine.explanation import Explanation
+from langcache.engine.feedback import Report
 from langcache.engine.filters import FilterExpression, Num, Tag, Text
 from langcache.engine.statistics import (
     CacheStatistics,
@@ -31,6 +33,7 @@ from langcache.engine.storage import (
     StorageError,
     StorageFullError,
 )
+from langcache.engine.verify import Verdict, Verifier, create_verifier
 
 if TYPE_CHECKING:
     from langcache.engine.storage.redis import RedisStorage as RedisStorage
@@ -43,6 +46,7 @@ __all__ = [
     "EmbedderError",
     "EmbeddingsCache",
     "EmbeddingsCacheStatistics",
+    "Explanation",
     "FilterExpression",
     "FunctionEmbedder",
     "Histogram",
@@ -52,6 +56,7 @@ __all__ = [
     "MiniLMEmbedder",
     "Num",
     "OpenAIEmbedder",
+    "Report",
     "SQLiteStorage",
     "SearchResult",
     "SemanticCache",
@@ -61,7 +66,10 @@ __all__ = [
     "StorageFullError",
     "Tag",
     "Text",
+    "Verdict",
+    "Verifier",
     "create_embedder",
+    "create_verifier",
 ]
 
 
