@@ -252,7 +252,7 @@ def test_a_search_finds_the_best_that_the_index_holds_at_its_end(
     start, before, during, after, query, limit, least, share
 ):
     tuning = short_lists(
-        block_bytes=5 * 4 * DIMENSIONS, few_rows=3, most_changes=40, small_numbers=0
+        block_bytes=5 * 4 * DIMENSIONS, few_rows=3, most_changes=40, small_numbers=-1
     )
     vectors = VectorIndex(DIMENSIONS, NoBuilder(), tuning)
     building = Building(vectors)

@@ -403,8 +403,10 @@ class Search:
             return self._scan(number, least)
         query = self._queries.one(number)
         found, scores = lists.search(query, sure_from, None if filtered else limit)
-        reached = (scores >= least) & (found != GONE)
-        return Found(found[reached].astype(np.intp), scores[reached])
+        reached = scores >= least
+        rows, scores = found[reached].astype(np.intp), scores[reached]
+        # A row that was added since the search began has changed: `catch_up` scores it.
+        return Found(rows, scores).only((rows != GONE) & (rows < size))
 
     def _scan(self, number: int, least: float) -> Found:
         """Score all rows, or the only ones that may be found, for one vector."""
