@@ -29,7 +29,7 @@ from langcache.engine.embedders.create import create_embedder
 from langcache.engine.explanation import Candidate, Explanation
 from langcache.engine.feedback import Feedback, concerns_pair
 from langcache.engine.filters import FieldType, FilterExpression
-from langcache.engine.judge import NEAR_MISS, Judge, choose, settle
+from langcache.engine.judge import NEAR_MISS, SPARE_CANDIDATES, Judge, choose, settle
 from langcache.engine.shadow import PendingLookups, ShadowLookup
 from langcache.engine.statistics import CacheStatistics, Lookup, LookupRecorder
 from langcache.engine.storage.base import StorageBackend, reaches
@@ -548,7 +548,9 @@ class SemanticCache:
         started = time.perf_counter()
         embedding = yield from self._embed(prompt)
         embedded = time.perf_counter()
-        found = yield from self._search(embedding, 0.0, lookup, num_candidates)
+        found = yield from self._search(
+            embedding, 0.0, lookup, max(num_candidates, 1 + SPARE_CANDIDATES)
+        )
         searched = time.perf_counter()
         verdicts = yield from self._judge.judge(prompt, found)
         verified = time.perf_counter()
@@ -572,8 +574,9 @@ class SemanticCache:
                     reaches_threshold=reaches(match.similarity, threshold),
                     verdict=verdict,
                     served=match is served,
+                    attributes=match.entry.attributes,
                 )
-                for match, verdict in zip(found, verdicts, strict=True)
+                for match, verdict in list(zip(found, verdicts, strict=True))[:num_candidates]
             ),
             embedding_seconds=embedded - started,
             search_seconds=searched - embedded,

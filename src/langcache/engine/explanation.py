@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from langcache.engine.verify.base import Verdict
 
 __all__ = ["Candidate", "Explanation", "Outcome"]
@@ -28,6 +30,7 @@ class Candidate:
         verdict: What the checks decided. A candidate that does not reach the threshold is checked,
             too, so that you see what a lower threshold would serve.
         served: Whether `check` would return it.
+        attributes: The names and values that the entry is filtered by.
     """
 
     key: str
@@ -38,6 +41,7 @@ class Candidate:
     reaches_threshold: bool
     verdict: Verdict
     served: bool
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
 @dataclass(frozen=True, slots=True)
