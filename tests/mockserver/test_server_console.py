@@ -26,7 +26,16 @@ def test_it_tells_the_version_and_its_paths(console):
     client, headers = console
     answer = client.get(CONSOLE, headers=headers)
     assert answer.status_code == 200
-    assert answer.json() == {"version": version("langcache-mockserver"), "paths": [CONSOLE]}
+    assert answer.json() == {
+        "version": version("langcache-mockserver"),
+        "paths": [
+            CONSOLE,
+            f"{CONSOLE}/caches/{{cacheId}}",
+            f"{CONSOLE}/caches/{{cacheId}}/explain",
+            f"{CONSOLE}/caches/{{cacheId}}/feedback",
+            "/console/openapi.json",
+        ],
+    }
 
 
 def test_where_there_is_an_admin_token_it_is_needed(console, check_problem):

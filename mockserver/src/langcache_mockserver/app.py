@@ -21,12 +21,13 @@ from langcache_mockserver.domain.caches import Caches
 from langcache_mockserver.domain.minilm import shared_minilm
 from langcache_mockserver.domain.rate_limits import RateLimits
 from langcache_mockserver.domain.registry import Registry, digest_of
+from langcache_mockserver.domain.verifiers import shared_verifier
 from langcache_mockserver.domain.worker_threads import WorkerThreads
 from langcache_mockserver.http.admission import Admission
 from langcache_mockserver.http.application import Application
 from langcache_mockserver.http.bodies import Bodies
 from langcache_mockserver.http.body_timeout import BodyTimeout
-from langcache_mockserver.http.documents import CONTRACT, CONTROL_CONTRACT
+from langcache_mockserver.http.documents import CONSOLE_DOCUMENT, CONTRACT, CONTROL_CONTRACT
 from langcache_mockserver.http.exchange import ExchangeMiddleware
 from langcache_mockserver.http.validation import request_schemas
 from langcache_mockserver.planes import console, control, data, health, identity, metrics, mock
@@ -77,6 +78,7 @@ def create_app(
 
     Raises:
         ConfigurationError: The configuration file of the settings is invalid.
+        ImportError: A verifier of the settings needs a package that is not installed.
         OSError: A recording of the settings can't be read or written.
         SettingsError: The settings ask for a recording, but leave out the test controls.
         StorageError: The storage of the settings can't be opened.
@@ -90,6 +92,8 @@ def create_app(
     configuration = configuration or configuration_of(settings)
     used_storage = create_storage(settings.storage, clock=clock) if storage is None else storage
     used_embedder = shared_minilm() if embedder is None else embedder
+    for name in {settings.verify, *(cache.verify or "off" for cache in configuration.caches)}:
+        shared_verifier(name)  # the first request need not wait, and what is missing shows now
     meters = Metrics(used_storage) if settings.metrics == "on" else None
     vectors = VectorMemory(
         used_embedder,
@@ -118,6 +122,7 @@ def create_app(
     schemas = {
         **request_schemas(CONTRACT, configuration.relaxed),
         **request_schemas(CONTROL_CONTRACT, configuration.relaxed),
+        **request_schemas(CONSOLE_DOCUMENT, configuration.relaxed),
     }
     app = Application(
         [
@@ -139,6 +144,7 @@ def create_app(
             storage=used_storage,
             workers=workers,
             default_threshold=settings.default_threshold,
+            default_verifier=settings.verify,
             clock=clock,
             on_storage=None if meters is None else meters.observe_storage,
         ),
@@ -156,6 +162,7 @@ def create_app(
         description=Description(
             storage=settings.storage.partition(":")[0],
             default_threshold=settings.default_threshold,
+            verify=settings.verify,
             embedder=used_embedder,
         ),
         metrics=meters,

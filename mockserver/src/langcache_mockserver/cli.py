@@ -17,6 +17,7 @@ from langcache_mockserver.configuration import (
     ConfigurationError,
     configuration_of,
 )
+from langcache_mockserver.domain.verifiers import VERIFIERS
 from langcache_mockserver.http.limits import LIMITS_FORMS
 from langcache_mockserver.http.uvicorn_server import Server, listen, url_of
 from langcache_mockserver.settings import LOG_LEVELS, STORAGES, Settings, SettingsError
@@ -34,6 +35,7 @@ _HELP = {
     "storage": f"where entries are kept: {STORAGES}",
     "workers": "number of server processes; more than 1 need a storage that they can share",
     "default_threshold": "default similarity threshold of semantic searches, 0 to 1",
+    "verify": f"default check of the matches of semantic searches: {', '.join(VERIFIERS)}",
     "strict": "accept only declared caches and keys with grants: on, off",
     "config": "configuration file (YAML) that declares caches and keys; turns strict on",
     "limits": f"limits of the API to enforce: {LIMITS_FORMS}",

@@ -120,6 +120,7 @@ def _cache(cache: Mapping[str, Any], now: str) -> CacheSettings:
         default_threshold=cache.get("default_threshold"),
         default_ttl_millis=int(cache.get("default_ttl_millis", -1)),
         search_strategies=tuple(cache.get("search_strategies", ("semantic",))),
+        verify=cache.get("verify"),
         created_at=now,
         configured=True,
     )

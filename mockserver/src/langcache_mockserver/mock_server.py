@@ -57,6 +57,7 @@ class MockServer:
         port: The TCP port to listen on; 0 for any free one.
         default_threshold: The similarity threshold, `(1 + cosine) / 2`, of semantic searches that
             do not set one.
+        verify: The check of the matches of semantic searches; see `Settings.verify`.
         max_body_bytes: The largest request body to accept, in bytes.
         embedder: Embeds prompts; by default the MiniLM embedder that the servers of a process
             share.
@@ -82,6 +83,7 @@ class MockServer:
         host: str = "127.0.0.1",
         port: int = 0,
         default_threshold: float = 0.9,
+        verify: str = "off",
         max_body_bytes: int = 1 << 20,
         embedder: Embedder | None = None,
         storage: StorageBackend | str = "memory",
@@ -99,6 +101,7 @@ class MockServer:
             storage=storage if isinstance(storage, str) else "memory",
             test_controls=test_controls,
             default_threshold=default_threshold,
+            verify=verify,
             max_body_bytes=max_body_bytes,
             strict=strict,
             config="" if config is None or isinstance(config, Mapping) else fspath(config),

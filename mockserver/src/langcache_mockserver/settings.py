@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 from langcache.engine.storage.create import is_redis_url, is_storage_name
+from langcache_mockserver.domain.verifiers import VERIFIERS
 from langcache_mockserver.http.limits import LIMITS_FORMS, is_limits
 from langcache_mockserver.http.request import is_loopback
 
@@ -16,6 +17,7 @@ STORAGES = "memory, sqlite:PATH, redis://HOST[:PORT][/DB]"
 LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
 
 _CHOICES = {
+    "verify": VERIFIERS,
     "test_controls": ("auto", "on", "off"),
     "metrics": ("on", "off"),
     "access_log": ("off", "text", "json"),
@@ -61,6 +63,9 @@ class Settings:
             processes can share.
         default_threshold: The similarity threshold, `(1 + cosine) / 2`, of semantic searches that
             do not set one; 0 to 1.
+        verify: What checks the matches of semantic searches before they are returned, for caches
+            that do not set it: `off`; `rules`; `model` for the pair model; or `auto` for rules and
+            then the model.
         strict: Whether the service's own rules hold: only declared caches and attributes, only keys
             with grants. A configuration file turns them on, too.
         config: The path of a configuration file (YAML), or "" for none.
@@ -99,6 +104,7 @@ class Settings:
     storage: str = field(default="memory", repr=False)  # a URL may hold a password
     workers: int = 1
     default_threshold: float = 0.9
+    verify: str = "off"
     strict: bool = False
     config: str = ""
     limits: str = ""

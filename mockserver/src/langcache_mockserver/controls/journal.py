@@ -32,7 +32,8 @@ class JournalEntry:
         cache_id: The id of the cache in the path, or "".
         key: The API key, masked by `masked`; "" if there was none or it was not looked at.
         status: The HTTP status of the response; None if there was none.
-        outcome: The outcome of a search: `hit`, `near_miss` or `miss`; "" for other operations.
+        outcome: The outcome of a search: `hit`, `rejected`, `near_miss` or `miss`; "" for
+            other operations.
         fault: The id of the fault that struck it, or None.
         request_body: The first 64 KiB of its body if bodies are kept, else None.
         response_body: The first 64 KiB of the response's body if bodies are kept, else None.

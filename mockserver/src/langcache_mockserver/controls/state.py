@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 import numpy as np
 from typing_extensions import NotRequired
 
+from langcache.engine._steps import run
+from langcache.engine.feedback import Feedback
 from langcache.engine.storage import CacheEntry
 from langcache.engine.storage.base import check_embedding
 from langcache_mockserver.domain.caches import entry_id_of
@@ -150,8 +152,11 @@ class State:
         """Remove the entries of one cache; or all entries, and the records of the control plane."""
         if cache_id is not None:
             self._storage.invalidate_namespace(cache_id)
+            self._forget_reports([cache_id])
             return
+        known = self._known_caches()
         self._storage.clear()
+        self._forget_reports(known)
         self._set_records({})
 
     def dump(self, cache_ids: Iterable[str] = (), *, vectors: bool = True) -> Dump:
@@ -162,17 +167,15 @@ class State:
                 A storage that several processes share lists none.
             vectors: Whether to include the vectors. Without them, `load` embeds the prompts again.
         """
-        known = {cache.id for cache in self._registry.caches()}
-        known.update(self._storage.namespaces())
         caches: list[DumpedCache] = []
-        for cache_id in sorted(known.union(cache_ids)):
+        for cache_id in sorted(self._known_caches().union(cache_ids)):
             entries = [_dumped(entry, vectors=vectors) for entry in self._storage.entries(cache_id)]
             caches.append({"cacheId": cache_id, "entries": entries})
         records = {name: self._storage.records(name) for name in COLLECTIONS}
         return {"format": FORMAT, "caches": caches, "records": records}
 
     def load(self, dump: Dump, set_clock: Callable[[], object]) -> int:
-        """Replace all entries and records by those of a dump.
+        """Replace all entries and records by those of a dump, which has no reports on hits.
 
         It takes the vectors of the dump if they are of the server's embedding model, and embeds the
         other prompts.
@@ -200,8 +203,18 @@ class State:
             self._set_records(known)
             raise ValueError("records: must be those of a dump") from None
         set_clock()
+        caches = self._known_caches()
         self._storage.clear()
+        self._forget_reports(caches)
         return len(self._store(drafts))
+
+    def _known_caches(self) -> set[str]:
+        """Return the caches that are declared, and those that the storage tells to have entries."""
+        return {cache.id for cache in self._registry.caches()}.union(self._storage.namespaces())
+
+    def _forget_reports(self, cache_ids: Iterable[str]) -> None:
+        for cache_id in cache_ids:
+            run(Feedback(self._storage, cache_id, self._clock).forget())
 
     def _seeded(self, seed: SeedEntry, cache_id: str) -> _Draft:
         cache_id = seed.get("cacheId", cache_id)

@@ -5,26 +5,44 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
+from langcache.engine._steps import Step, arun, run
+from langcache.engine.embedders.text_facts import DescribesTexts, RememberedFacts
+from langcache.engine.explanation import Candidate, Explanation
+from langcache.engine.feedback import Feedback, concerns_pair
+from langcache.engine.judge import NEAR_MISS, SPARE_CANDIDATES, Judge, choose, settle
 from langcache.engine.storage import CacheEntry, Scope, TopSearch
 from langcache.engine.storage.base import reaches
 from langcache_mockserver.domain.batching import Batcher
 from langcache_mockserver.domain.conversation import reformulate
+from langcache_mockserver.domain.verifiers import is_loaded, shared_verifier
 from langcache_mockserver.domain.worker_threads import WORKERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from langcache.engine._steps import Steps
     from langcache.engine.embedders.vector_memory import VectorMemory
+    from langcache.engine.explanation import Outcome
+    from langcache.engine.feedback import Report
+    from langcache.engine.judge import Choice
     from langcache.engine.storage import Match, StorageBackend
+    from langcache.engine.verify import Verdict
     from langcache_mockserver.domain.worker_threads import WorkerThreads
 
-_NEAR_MISS = 0.05  # how far below the threshold the best similarity of a near miss may be
+MOST_VERIFIED = 50
+"""How many candidates of a lookup a verifier looks at; so a lookup with one has no more hits."""
+
+_MOST_JUDGES = 1024
+_REMEMBERED_FACTS = 4096
+_LOOP_CANDIDATES = 8
+_LOOP_CHARACTERS = 4096
+_QUICK_VERIFIERS = frozenset({"off", "rules"})
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,6 +59,7 @@ class Lookup(NamedTuple):
             come first, and later ones add what is missing.
         attributes: Only entries that have all of these are hits.
         max_results: How many hits to return at most.
+        verify: The name of the verifier, or `off`; None for the server's default.
     """
 
     prompt: str
@@ -48,6 +67,7 @@ class Lookup(NamedTuple):
     strategies: Sequence[str] = ("semantic",)
     attributes: Mapping[str, str] | None = None
     max_results: int = 1
+    verify: str | None = None
 
 
 class Hit(NamedTuple):
@@ -69,19 +89,25 @@ class LookupResult(NamedTuple):
 
     Attributes:
         hits: The hits, best first within a strategy.
-        near_miss: Whether a semantic search found nothing but an entry that falls short of the
-            threshold by 0.05 at most.
+        outcome: `hit`; `rejected`, if what reached the threshold of a semantic search was turned
+            down; `near_miss`, if a semantic search found nothing but an entry that falls short of
+            the threshold by 0.05 at most; or `miss`.
     """
 
     hits: list[Hit]
-    near_miss: bool
+    outcome: Outcome
 
-    @property
-    def outcome(self) -> str:
-        """`hit`, `near_miss` or `miss`."""
-        if self.hits:
-            return "hit"
-        return "near_miss" if self.near_miss else "miss"
+
+class ReportResult(NamedTuple):
+    """What became of a report on a hit.
+
+    Attributes:
+        recorded: Whether it is kept, and decides about this entry and this prompt from now on.
+        entry_deleted: Whether the entry was deleted, as its response is wrong for its own prompt.
+    """
+
+    recorded: bool
+    entry_deleted: bool
 
 
 class Caches:
@@ -93,11 +119,14 @@ class Caches:
     the same time share a batch. Then the storage is used: in the event loop if it says that this is
     quick, else in a worker thread. Searches of one cache at the same time share a batch.
 
+    What a semantic search finds is judged before it is returned, as `SemanticCache` does it.
+
     Args:
         embedder: Embeds prompts.
         storage: Keeps the entries; it must use the same clock.
         workers: The threads for blocking work.
         default_threshold: The least similarity of a semantic hit if a lookup has none.
+        default_verifier: The name of the verifier if a lookup has none.
         clock: Returns the time in seconds since the epoch.
         on_storage: Called after each use of the storage, with the name of the operation (such as
             `search`) and its duration in seconds.
@@ -110,6 +139,7 @@ class Caches:
         storage: StorageBackend,
         workers: WorkerThreads,
         default_threshold: float,
+        default_verifier: str = "off",
         clock: Callable[[], float] = time.time,
         on_storage: Callable[[str, float], object] | None = None,
     ) -> None:
@@ -117,8 +147,14 @@ class Caches:
         self._storage = storage
         self._workers = workers
         self._default_threshold = default_threshold
+        self._default_verifier = default_verifier
         self._clock = clock
         self._on_storage = on_storage
+        described = embedder.embedder
+        if isinstance(described, DescribesTexts):
+            described = RememberedFacts(described, _REMEMBERED_FACTS)
+        self._described: object = described
+        self._judge_of = lru_cache(_MOST_JUDGES)(self._new_judge)
         self._embeddings: Batcher[str, NDArray[np.float32]] = Batcher(
             lambda prompts: list(embedder.embed(prompts)), workers, WORKERS
         )
@@ -173,7 +209,7 @@ class Caches:
         """
         scope = Scope(cache_id, self._embedder.model_id)
         hits: dict[str, Hit] = {}
-        near_miss = False
+        outcome: Outcome = "miss"
         for strategy in dict.fromkeys(lookup.strategies):
             if len(hits) >= lookup.max_results:
                 break
@@ -182,10 +218,14 @@ class Caches:
             if strategy == "exact":
                 found = await self._exact(scope, lookup)
             else:
-                found, near_miss = await self._semantic(scope, lookup, alone=alone)
+                choice = await self._semantic(scope, lookup, alone=alone)
+                outcome = choice.outcome
+                found = [Hit(each.entry, each.similarity, "semantic") for each in choice.accepted]
             for hit in found:
                 hits.setdefault(hit.entry.id, hit)
-        return LookupResult(list(hits.values())[: lookup.max_results], near_miss)
+        if not hits:
+            return LookupResult([], outcome)
+        return LookupResult(list(hits.values())[: lookup.max_results], "hit")
 
     async def converse(
         self, cache_id: str, lookup: Lookup, context: Sequence[str]
@@ -200,25 +240,138 @@ class Caches:
         Returns:
             The reformulated prompt that has hits, or else the last one tried; and its result.
         """
-        prompt, result = lookup.prompt, LookupResult([], near_miss=False)
+        prompt, result = lookup.prompt, LookupResult([], "miss")
         for prompt in await self._workers.run(reformulate, lookup.prompt, context):
             result = await self.search(cache_id, lookup._replace(prompt=prompt))
             if result.hits:
                 break
         return prompt, result
 
+    async def explain(self, cache_id: str, lookup: Lookup, most_candidates: int) -> Explanation:
+        """Return what a semantic search for a prompt would come to, and why.
+
+        Args:
+            cache_id: The cache.
+            lookup: What to find; one result.
+            most_candidates: How many of the nearest entries to return, at most.
+        """
+        threshold = self._threshold(lookup)
+        name = self._verifier(lookup)
+        judge = await self._judge(cache_id, name)
+        started = time.perf_counter()
+        embedding = await self._embed(lookup.prompt)
+        embedded = time.perf_counter()
+        scope = Scope(cache_id, self._embedder.model_id)
+        found = await self._in_worker(
+            "search",
+            self._storage.search_top,
+            embedding,
+            *scope,
+            0.0,
+            limit=max(most_candidates, 1 + SPARE_CANDIDATES),
+            attributes=lookup.attributes,
+        )
+        searched = time.perf_counter()
+        verdicts = await self._workers.run(run, judge.judge(lookup.prompt, found))
+        verified = time.perf_counter()
+        outcome, served = settle(found, verdicts, threshold)
+        best = found[0].similarity if found else None
+        return Explanation(
+            outcome=outcome,
+            response=None if served is None else served.entry.response,
+            threshold=threshold,
+            distance_threshold=_distance(threshold),
+            best_similarity=best,
+            best_distance=None if best is None else _distance(best),
+            verifier=name,
+            candidates=tuple(
+                Candidate(
+                    key=match.entry.id,
+                    prompt=match.entry.prompt,
+                    response=match.entry.response,
+                    similarity=match.similarity,
+                    distance=_distance(match.similarity),
+                    reaches_threshold=reaches(match.similarity, threshold),
+                    verdict=verdict,
+                    served=match is served,
+                    attributes=match.entry.attributes,
+                )
+                for match, verdict in list(zip(found, verdicts, strict=True))[:most_candidates]
+            ),
+            embedding_seconds=embedded - started,
+            search_seconds=searched - embedded,
+            verify_seconds=verified - searched,
+        )
+
+    async def report(
+        self, cache_id: str, prompt: str, entry_id: str, *, right: bool
+    ) -> ReportResult | None:
+        """Note whether an entry answers a prompt, as `SemanticCache` does it.
+
+        An entry that does not answer its own prompt is deleted.
+
+        Returns:
+            What was done; None if there is no such entry.
+        """
+
+        def work() -> ReportResult | None:
+            entry = self._storage.get(cache_id, entry_id)
+            if entry is None:
+                return None
+            if concerns_pair(prompt, entry.prompt):
+                feedback = self._feedback(cache_id)
+                run(feedback.add(prompt, entry.prompt, entry.id, right=right))
+                return ReportResult(recorded=True, entry_deleted=False)
+            if not right:
+                self._delete(cache_id, entry_id)
+            return ReportResult(recorded=False, entry_deleted=not right)
+
+        return await self._in_worker("report", work)
+
+    async def withdraw(self, cache_id: str, prompt: str, entry_id: str) -> bool:
+        """Take back a report on an entry and a prompt; return whether there was one."""
+
+        def work() -> bool:
+            entry = self._storage.get(cache_id, entry_id)
+            return entry is not None and run(
+                self._feedback(cache_id).withdraw(prompt, entry.prompt)
+            )
+
+        return await self._in_worker("report", work)
+
+    async def reports(self, cache_id: str) -> list[Report]:
+        """Return the reports that count, the latest first."""
+        return await self._in_worker("report", run, self._feedback(cache_id).reports())
+
     async def delete(self, cache_id: str, entry_id: str) -> bool:
         """Delete an entry by its id; return whether it was there."""
-        return await self._in_worker("delete", self._storage.delete, cache_id, [entry_id]) > 0
+        return await self._in_worker("delete", self._delete, cache_id, entry_id)
+
+    def _delete(self, cache_id: str, entry_id: str) -> bool:
+        was_there = self._storage.delete(cache_id, [entry_id]) > 0
+        if was_there:
+            run(self._feedback(cache_id).forget([entry_id]))
+        return was_there
 
     async def delete_by_attributes(self, cache_id: str, attributes: Mapping[str, str]) -> int:
         """Delete the entries that have all these attributes; return how many."""
-        delete = self._storage.delete_by_attributes
-        return await self._in_worker("delete_by_attributes", delete, cache_id, attributes)
+
+        def work() -> int:
+            count = self._storage.delete_by_attributes(cache_id, attributes)
+            if count:  # it is not known which; listing the reports removes those of no entry
+                run(self._feedback(cache_id).reports())
+            return count
+
+        return await self._in_worker("delete_by_attributes", work)
 
     async def flush(self, cache_id: str) -> None:
         """Delete all entries of a cache."""
-        await self._in_worker("flush", self._storage.invalidate_namespace, cache_id)
+
+        def work() -> None:
+            self._storage.invalidate_namespace(cache_id)
+            run(self._feedback(cache_id).forget())
+
+        await self._in_worker("flush", work)
 
     async def check(self) -> None:
         """Raise the error of the storage if it cannot be used."""
@@ -236,26 +389,58 @@ class Caches:
         )
         return [Hit(entry, 1.0, "exact") for entry in entries]
 
-    async def _semantic(
-        self, scope: Scope, lookup: Lookup, *, alone: bool
-    ) -> tuple[list[Hit], bool]:
-        """Return what reaches the threshold, and whether there was only a near miss."""
-        threshold = self._default_threshold if lookup.threshold is None else lookup.threshold
-        search = TopSearch(
-            await self._embed(lookup.prompt, alone=alone),
-            *scope,
-            max(0.0, threshold - _NEAR_MISS),
-            lookup.max_results,
-            lookup.attributes,
+    async def _semantic(self, scope: Scope, lookup: Lookup, *, alone: bool) -> Choice:
+        """Return what a semantic search finds, and what of it may be served."""
+        threshold = self._threshold(lookup)
+        embedding = await self._embed(lookup.prompt, alone=alone)
+        verifier = self._verifier(lookup)
+        judge = await self._judge(scope.namespace, verifier)
+        limit = lookup.max_results
+        if verifier != "off":
+            limit = min(limit, MOST_VERIFIED - SPARE_CANDIDATES)
+
+        def search(wanted: int) -> Awaitable[list[Match]]:
+            return self._searches.submit(
+                scope.namespace,
+                TopSearch(
+                    embedding, *scope, max(0.0, threshold - NEAR_MISS), wanted, lookup.attributes
+                ),
+                in_loop=self._storage.is_quick(scope),
+                alone=alone,
+            )
+
+        async def verdicts(candidates: Sequence[Match]) -> list[Verdict]:
+            steps = judge.judge(lookup.prompt, candidates)
+            if self._storage.is_quick(scope) and _is_quick(verifier, lookup.prompt, candidates):
+                return run(steps)
+            return await self._workers.run(run, steps)
+
+        return await arun(
+            choose(
+                partial(_awaited, search),
+                partial(_awaited, verdicts),
+                threshold=threshold,
+                limit=limit,
+                spare=judge.spare,
+            )
         )
-        is_quick = self._storage.is_quick(scope)
-        near = await self._searches.submit(scope.namespace, search, in_loop=is_quick, alone=alone)
-        hits = [
-            Hit(match.entry, match.similarity, "semantic")
-            for match in near
-            if reaches(match.similarity, threshold)
-        ]
-        return hits, bool(near) and not hits
+
+    def _threshold(self, lookup: Lookup) -> float:
+        return self._default_threshold if lookup.threshold is None else lookup.threshold
+
+    def _verifier(self, lookup: Lookup) -> str:
+        return self._default_verifier if lookup.verify is None else lookup.verify
+
+    async def _judge(self, cache_id: str, verifier: str) -> Judge:
+        if is_loaded(verifier):
+            return self._judge_of(cache_id, verifier)
+        return await self._workers.run(self._judge_of, cache_id, verifier)
+
+    def _new_judge(self, cache_id: str, verifier: str) -> Judge:
+        return Judge(self._described, shared_verifier(verifier), self._feedback(cache_id))
+
+    def _feedback(self, cache_id: str) -> Feedback:
+        return Feedback(self._storage, cache_id, self._clock)
 
     async def _embed(self, prompt: str, *, alone: bool = False) -> NDArray[np.float32]:
         if self._embedder.knows(prompt):
@@ -292,6 +477,32 @@ class Caches:
             return function(*args, **kwargs)
         finally:
             self._on_storage(operation, time.perf_counter() - started)
+
+
+def _is_quick(verifier: str, prompt: str, candidates: Sequence[Match]) -> bool:
+    """Return whether judging candidates takes no longer than handing it to a thread, or little so.
+
+    What is equal to the prompt is not given to the verifier.
+    """
+    others = [each.entry.prompt for each in candidates if each.entry.prompt != prompt]
+    return not others or (
+        verifier in _QUICK_VERIFIERS
+        and len(others) <= _LOOP_CANDIDATES
+        and len(prompt) + sum(map(len, others)) <= _LOOP_CHARACTERS
+    )
+
+
+def _awaited(function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> Steps[T]:
+    """Return an operation of one step, for those that only run asynchronously."""
+
+    def refuse() -> T:
+        raise NotImplementedError("it runs asynchronously only")
+
+    return (yield Step(refuse, partial(function, *args, **kwargs)))
+
+
+def _distance(similarity: float) -> float:
+    return 2.0 * (1.0 - similarity)
 
 
 def entry_id_of(prompt: str, attributes: Mapping[str, str]) -> str:

@@ -14,6 +14,8 @@ from datetime import datetime, timezone
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from langcache_mockserver.domain.verifiers import VERIFIERS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -26,8 +28,12 @@ ANY_CACHE = "*"
 
 _CACHES = "server caches"
 _KEYS = "server keys"
-COLLECTIONS = (_CACHES, _KEYS)
-"""The collections of the storage with the records of caches and keys created at run time."""
+_VERIFIERS = "server verifiers"
+COLLECTIONS = (_CACHES, _KEYS, _VERIFIERS)
+"""The collections of the storage with the records of what was created at run time."""
+
+MOST_VERIFIERS = 1000
+"""The largest number of caches that have a verifier set at run time."""
 
 _MAX_AGE = 1.0  # seconds for which a change by another process may go unnoticed
 
@@ -56,6 +62,7 @@ class CacheSettings:
             limit.
         search_strategies: Its strategies, `exact` or `semantic`. A search that sets none uses all
             of them, in this order.
+        verify: The name of its verifier, or `off`, if the configuration sets it; else None.
         created_at: When it was created or its configuration was read, as `moment` writes it.
         configured: Whether the configuration declares it.
     """
@@ -67,6 +74,7 @@ class CacheSettings:
     default_threshold: float | None = None
     default_ttl_millis: int = -1
     search_strategies: tuple[str, ...] = ("semantic",)
+    verify: str | None = None
     created_at: str
     configured: bool = False
 
@@ -126,6 +134,10 @@ def moment(seconds: float) -> str:
     return f"{time:%Y-%m-%dT%H:%M:%S}.{time.microsecond // 1000:03}Z"
 
 
+class TooManyError(Exception):
+    """There are as many of something as there may be."""
+
+
 class Registry:
     """The caches and keys of a server.
 
@@ -155,6 +167,7 @@ class Registry:
         self._caches = self._configured_caches
         self._minted: dict[str, Key] = {}
         self._keys = self._configured_keys
+        self._verifiers: dict[str, str] = {}
         self._read_at = -math.inf
         if not self.is_shared:  # else it may not be up yet, and the first request reads it
             self._read()
@@ -181,6 +194,11 @@ class Registry:
     def caches(self) -> list[CacheSettings]:
         """Return all declared caches, those of the configuration first."""
         return list(self._caches.values())
+
+    def verifier(self, cache_id: str) -> str | None:
+        """Return the name of a cache's verifier, or `off`; None if it has none of its own."""
+        cache = self._configured_caches.get(cache_id)
+        return self._verifiers.get(cache_id) if cache is None else cache.verify
 
     def key(self, token: str) -> Key | None:
         """Return the key that a token is for, or None if it is unknown.
@@ -227,7 +245,29 @@ class Registry:
             if cache is not None:
                 changed = change(cache)
                 self._write(_CACHES, cache_id, changed and _cache_to_json(changed))
+                if changed is None and cache_id in self._verifiers:
+                    self._write(_VERIFIERS, cache_id, None)
             return cache
+
+    def set_verifier(self, cache_id: str, name: str | None) -> None:
+        """Give a cache that the configuration doesn't declare a verifier of its own.
+
+        The cache need not be declared at all.
+
+        Args:
+            cache_id: The cache.
+            name: The name of the verifier, or `off`; None for what the server has.
+
+        Raises:
+            StorageError: The storage can't be used. Nothing has changed then.
+            TooManyError: There are `MOST_VERIFIERS` such caches.
+        """
+        with self._lock:
+            self._read()
+            is_new = name is not None and cache_id not in self._verifiers
+            if is_new and len(self._verifiers) >= MOST_VERIFIERS:
+                raise TooManyError
+            self._write(_VERIFIERS, cache_id, None if name is None else {"verify": name})
 
     def add_key(self, key: Key) -> None:
         """Add a key; it is valid when this returns.
@@ -269,10 +309,15 @@ class Registry:
         read_at = self._monotonic()
         caches = _parse(self._storage.records(_CACHES), _cache_from_json)
         keys = _parse(self._storage.records(_KEYS), _key_from_json)
+        verifiers = {
+            cache_id: _verifier_from_json(json.loads(text))
+            for cache_id, text in self._storage.records(_VERIFIERS).items()
+        }
         # Other threads read these without the lock, so each is replaced at once.
         self._caches = self._configured_caches | {
             cache.id: cache for cache in caches if cache.id not in self._configured_caches
         }
+        self._verifiers = verifiers
         self._minted = {key.id: key for key in keys}
         self._keys = {key.digest: key for key in keys} | self._configured_keys
         self._read_at = read_at
@@ -286,7 +331,7 @@ def _parse(records: dict[str, str], make: Callable[[dict[str, Any]], T]) -> list
 
 def _cache_to_json(cache: CacheSettings) -> dict[str, Any]:
     value = asdict(cache)
-    del value["configured"]
+    del value["configured"], value["verify"]  # only a configured cache has them
     return value
 
 
@@ -294,6 +339,13 @@ def _cache_from_json(value: dict[str, Any]) -> CacheSettings:
     for name in ("attributes", "search_strategies"):
         value[name] = tuple(value[name])
     return CacheSettings(**value)
+
+
+def _verifier_from_json(value: dict[str, Any]) -> str:
+    name = value["verify"]
+    if name not in VERIFIERS:
+        raise ValueError(f"verify: must be one of {', '.join(VERIFIERS)}")
+    return name
 
 
 def _key_to_json(key: Key) -> dict[str, Any]:

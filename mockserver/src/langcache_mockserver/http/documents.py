@@ -10,5 +10,8 @@ CONTRACT = (_PACKAGE / "openapi.json").read_bytes()
 CONTROL_CONTRACT = (_PACKAGE / "control-openapi.json").read_bytes()
 """The contract of the control plane and of identity (OpenAPI 3.1, JSON)."""
 
+CONSOLE_DOCUMENT = (_PACKAGE / "console-openapi.json").read_bytes()
+"""The description of the console (OpenAPI 3.1, JSON)."""
+
 MOCK_DOCUMENT = (_PACKAGE / "mock-openapi.json").read_bytes()
 """The description of the test controls (OpenAPI 3.1, JSON)."""

@@ -48,7 +48,8 @@ class Exchange:
         operation: The contract's `operationId`, or "" if no operation has this path and method.
         cache_id: The cache, or "" if the operation has none or its id is malformed.
         key: The API key, or "" if there is none or it is malformed. A secret: never show it.
-        outcome: The outcome of a search: `hit`, `near_miss` or `miss`; "" for other operations.
+        outcome: The outcome of a search: `hit`, `rejected`, `near_miss` or `miss`; "" for
+            other operations.
         status: The HTTP status of the response; 0 if the client left before there was one.
         seconds: The time from the headers of the request to the end of the response.
         bytes_in: How many bytes of the request's body were read.

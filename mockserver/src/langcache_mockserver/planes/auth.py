@@ -83,6 +83,33 @@ class Gate:
             raise ProblemError(404, "there is no cache of this id")
         return cache
 
+    async def open_console(self, request: Request, needed: Access) -> CacheSettings | None:
+        """Let the caller of a console operation on a cache in; note the cache in the exchange.
+
+        Where the console demands the admin token, a key with the needed grant does as well under
+        strict rules.
+
+        Returns:
+            The cache if it is declared, as it always is under strict rules.
+
+        Raises:
+            ProblemError: As by `open_cache`.
+        """
+        if self.has_console_key and not self._is_admin(request):
+            if self.strict:
+                return await self.open_cache(request, needed)
+            raise _not_admin()
+        if self.registry.is_stale():
+            await self.workers.run(self.registry.refresh)
+        cache_id = exchange_of(request).cache_id = path_id(request, "cacheId")
+        cache = self.registry.cache(cache_id)
+        if cache is None and self.strict:
+            await self.read_records()
+            cache = self.registry.cache(cache_id)
+            if cache is None:
+                raise ProblemError(404, "there is no cache of this id")
+        return cache
+
     async def read_records(self) -> None:
         """Read what other processes may have changed of caches and keys, if there are any."""
         if self.registry.is_shared:
@@ -94,9 +121,12 @@ class Gate:
         Raises:
             ProblemError: 401, if it does not.
         """
+        if not self._is_admin(request):
+            raise _not_admin()
+
+    def _is_admin(self, request: Request) -> bool:
         digest = digest_of(bearer_token(request))
-        if not hmac.compare_digest(digest, self.admin_digest):
-            raise unauthorized("the token is not the admin token of this server")
+        return hmac.compare_digest(digest, self.admin_digest)
 
     async def _known_key(self, token: str) -> Key:
         key = self.registry.key(token)
@@ -112,3 +142,7 @@ class Gate:
                 detail = f"the key may send {requests} requests in {seconds:g} seconds"
                 raise ProblemError(429, detail, headers={"Retry-After": str(math.ceil(wait))})
         return key
+
+
+def _not_admin() -> ProblemError:
+    return unauthorized("the token is not the admin token of this server")

@@ -3,34 +3,55 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from starlette.responses import Response
+
+from langcache_mockserver.domain.cache_rules import CacheRulesError, apply_rules
+from langcache_mockserver.domain.caches import Lookup
+from langcache_mockserver.domain.registry import MOST_VERIFIERS, Access, TooManyError, moment
+from langcache_mockserver.http.documents import CONSOLE_DOCUMENT
 from langcache_mockserver.http.exchange import exchange_of
+from langcache_mockserver.http.problems import FieldError, ProblemError, invalid
 from langcache_mockserver.http.response import JSONResponse
 from langcache_mockserver.http.routing import routes_of
+from langcache_mockserver.http.validation import spell
 from langcache_mockserver.planes.service import service_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
-    from starlette.responses import Response
+
+    from langcache.engine.explanation import Candidate, Explanation
+    from langcache.engine.feedback import Report
 
 _CONSOLE = "/console/v1"
+_CACHE = f"{_CONSOLE}/caches/{{cacheId}}"
 
 
 def console_operation(
-    operation: str, endpoint: Callable[[Request], Awaitable[Response]]
+    operation: str,
+    endpoint: Callable[[Request], Awaitable[Response]],
+    needed: Access | None = None,
 ) -> Callable[[Request], Awaitable[Response]]:
     """Return an endpoint that notes its operation and demands the admin token if there is one.
 
     There is one if somebody chose it, or was told it at the start of a strict server.
+
+    Args:
+        operation: The name of the operation.
+        endpoint: The endpoint.
+        needed: What a key that is not the admin token must be allowed to do with the cache that the
+            path names; None if no other key will do.
     """
 
     async def guarded(request: Request) -> Response:
         exchange_of(request).operation = operation
         gate = service_of(request).gate
-        if gate.has_console_key:
+        if needed is not None:
+            await gate.open_console(request, needed)
+        elif gate.has_console_key:
             gate.check_admin(request)
         return await endpoint(request)
 
@@ -38,9 +59,154 @@ def console_operation(
 
 
 async def _describe(_request: Request) -> Response:
-    paths = [path for path, _ in ROUTES]
+    paths = list(dict.fromkeys(path for path, _ in ROUTES))
     return JSONResponse({"version": version("langcache-mockserver"), "paths": paths})
 
 
-ROUTES = [*routes_of(_CONSOLE, GET=console_operation("describeConsole", _describe))]
-"""The routes of the console."""
+async def _document(_request: Request) -> Response:
+    return Response(CONSOLE_DOCUMENT, media_type="application/json")
+
+
+async def _get_cache(request: Request) -> Response:
+    await service_of(request).gate.open_console(request, Access.FULL)
+    return JSONResponse(_settings(request))
+
+
+async def _update_cache(request: Request) -> Response:
+    service = service_of(request)
+    cache = await service.gate.open_console(request, Access.FULL)
+    body = await service.bodies.read(request, "UpdateConsoleCacheRequest")
+    if cache is not None and cache.configured:
+        raise ProblemError(403, "the configuration declares this cache; it can't be changed here")
+    registry, cache_id = service.gate.registry, exchange_of(request).cache_id
+    name = None if body["verify"] == "default" else body["verify"]
+    try:
+        await service.workers.run(registry.set_verifier, cache_id, name)
+    except TooManyError:
+        detail = f"{MOST_VERIFIERS} caches have a verifier of their own, and no more may"
+        raise ProblemError(403, detail) from None
+    return JSONResponse(_settings(request))
+
+
+async def _explain(request: Request) -> Response:
+    service, cache_id = service_of(request), exchange_of(request).cache_id
+    body = await service.bodies.read(request, "ExplainRequest")
+    cache = service.gate.registry.cache(cache_id)
+    if cache is not None:
+        try:
+            body = apply_rules(cache, body)
+        except CacheRulesError as error:
+            raise invalid(
+                *[FieldError(spell(path), "configured", message) for path, message in error.broken]
+            ) from None
+    lookup = Lookup(
+        prompt=body["prompt"],
+        threshold=body.get("similarityThreshold"),
+        attributes=body.get("attributes"),
+        verify=body.get("verify") or service.gate.registry.verifier(cache_id),
+    )
+    explanation = await service.caches.explain(cache_id, lookup, int(body.get("maxCandidates", 10)))
+    return JSONResponse(_explained(explanation))
+
+
+async def _report(request: Request) -> Response:
+    body = await service_of(request).bodies.read(request, "FeedbackRequest")
+    done = await service_of(request).caches.report(
+        exchange_of(request).cache_id, body["prompt"], body["entryId"], right=body["right"]
+    )
+    if done is None:
+        raise _no_entry()
+    return JSONResponse({"recorded": done.recorded, "entryDeleted": done.entry_deleted})
+
+
+async def _list_reports(request: Request) -> Response:
+    reports = await service_of(request).caches.reports(exchange_of(request).cache_id)
+    return JSONResponse({"reports": [_reported(report) for report in reports]})
+
+
+async def _withdraw(request: Request) -> Response:
+    body = await service_of(request).bodies.read(request, "WithdrawRequest")
+    if not await service_of(request).caches.withdraw(
+        exchange_of(request).cache_id, body["prompt"], body["entryId"]
+    ):
+        raise ProblemError(404, "there is no report on this prompt and entry")
+    return Response(status_code=204)
+
+
+def _no_entry() -> ProblemError:
+    return ProblemError(404, "there is no entry of this id in the cache")
+
+
+def _settings(request: Request) -> dict[str, Any]:
+    service, cache_id = service_of(request), exchange_of(request).cache_id
+    cache = service.gate.registry.cache(cache_id)
+    verify = service.gate.registry.verifier(cache_id)
+    return {
+        "cacheId": cache_id,
+        "verify": service.description.verify if verify is None else verify,
+        "isDefault": verify is None,
+        "configured": cache is not None and cache.configured,
+    }
+
+
+def _explained(explanation: Explanation) -> dict[str, Any]:
+    return {
+        "outcome": explanation.outcome,
+        "response": explanation.response,
+        "threshold": explanation.threshold,
+        "bestSimilarity": explanation.best_similarity,
+        "verify": explanation.verifier,
+        "candidates": [_candidate(each) for each in explanation.candidates],
+        "embeddingMillis": explanation.embedding_seconds * 1000,
+        "searchMillis": explanation.search_seconds * 1000,
+        "verifyMillis": explanation.verify_seconds * 1000,
+    }
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    verdict = candidate.verdict
+    return {
+        "id": candidate.key,
+        "prompt": candidate.prompt,
+        "response": candidate.response,
+        "attributes": dict(candidate.attributes),
+        "similarity": candidate.similarity,
+        "reachesThreshold": candidate.reaches_threshold,
+        "verdict": {
+            "accepted": verdict.accepted,
+            "probability": verdict.probability,
+            "reason": verdict.reason,
+            "check": verdict.check,
+            "details": verdict.details,
+        },
+        "served": candidate.served,
+    }
+
+
+def _reported(report: Report) -> dict[str, Any]:
+    return {
+        "prompt": report.prompt,
+        "cachedPrompt": report.cached_prompt,
+        "entryId": report.entry_id,
+        "right": report.right,
+        "reportedAt": moment(report.reported_at),
+    }
+
+
+ROUTES = [
+    *routes_of(_CONSOLE, GET=console_operation("describeConsole", _describe)),
+    *routes_of(
+        _CACHE,
+        GET=console_operation("getConsoleCache", _get_cache),
+        PATCH=console_operation("updateConsoleCache", _update_cache),
+    ),
+    *routes_of(f"{_CACHE}/explain", POST=console_operation("explain", _explain, Access.FULL)),
+    *routes_of(
+        f"{_CACHE}/feedback",
+        GET=console_operation("listFeedback", _list_reports, Access.FULL),
+        POST=console_operation("reportFeedback", _report, Access.WRITE),
+        DELETE=console_operation("withdrawFeedback", _withdraw, Access.WRITE),
+    ),
+    *routes_of("/console/openapi.json", GET=_document),
+]
+"""The routes of the console, and of its document."""

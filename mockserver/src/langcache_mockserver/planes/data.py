@@ -47,7 +47,7 @@ async def _search(request: Request) -> Response:
     body = await _body(request, Access.READ, "SearchRequest")
     alone = is_alone(request.scope)
     caches = service_of(request).caches
-    result = await caches.search(exchange.cache_id, _lookup(body), alone=alone)
+    result = await caches.search(exchange.cache_id, _lookup(request, body), alone=alone)
     exchange.outcome = result.outcome
     return JSONResponse({"data": _entries(result)})
 
@@ -57,7 +57,9 @@ async def _conversational_search(request: Request) -> Response:
     body = await _body(request, Access.READ, "ConversationalSearchBody")
     caches = service_of(request).caches
     context = body.get("context", [])
-    actual_prompt, result = await caches.converse(exchange.cache_id, _lookup(body), context)
+    actual_prompt, result = await caches.converse(
+        exchange.cache_id, _lookup(request, body), context
+    )
     exchange.outcome = result.outcome
     return JSONResponse({"actualPrompt": actual_prompt, "data": _entries(result)})
 
@@ -115,13 +117,14 @@ async def _body(request: Request, needed: Access, schema: str) -> dict[str, Any]
         ) from None
 
 
-def _lookup(body: dict[str, Any]) -> Lookup:
+def _lookup(request: Request, body: dict[str, Any]) -> Lookup:
     return Lookup(
         prompt=body["prompt"],
         threshold=body.get("similarityThreshold"),
         strategies=body.get("searchStrategies", ["semantic"]),
         attributes=body.get("attributes"),
         max_results=int(body.get("maxResults", 1)),
+        verify=service_of(request).gate.registry.verifier(exchange_of(request).cache_id),
     )
 
 

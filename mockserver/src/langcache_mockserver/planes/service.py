@@ -28,11 +28,13 @@ class Description:
         storage: The kind of its storage, such as `memory`.
         default_threshold: The least similarity of a semantic hit if neither request nor cache has
             one.
+        verify: The name of the verifier if the cache has none, or `off`.
         embedder: The embedder.
     """
 
     storage: str
     default_threshold: float
+    verify: str
     embedder: Embedder
 
 

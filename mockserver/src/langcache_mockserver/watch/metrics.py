@@ -59,7 +59,8 @@ class Metrics:
         )
         self._lookups = Counter(
             "langcache_lookups_total",
-            "Searches by outcome; a near miss falls short of the threshold by 0.05 at most.",
+            "Searches by outcome. Rejected: what reached the threshold was turned down. Near miss: "
+            "the nearest falls short of the threshold by 0.05 at most.",
             ["cache", "outcome"],
         )
         self._embeddings = Histogram(

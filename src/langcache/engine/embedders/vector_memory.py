@@ -47,6 +47,11 @@ class VectorMemory:
         self._lock = threading.Lock()
 
     @property
+    def embedder(self) -> Embedder:
+        """The embedder whose vectors are remembered."""
+        return self._embedder
+
+    @property
     def model_id(self) -> str:
         """Name of the embedder's model."""
         return self._embedder.model_id
