@@ -20,6 +20,7 @@ PACKAGES = [
     "mcp",
     f"{ROOT}[litellm,redis]",
     str(ROOT / "models" / "minilm"),
+    str(ROOT / "models" / "minilm_pair"),
     str(ROOT / "mockserver"),
 ]
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from langcache import LangCache
     from langcache.engine import Embedder, StorageBackend
+    from langcache.engine.verify import Verifier
     from langcache.integrations.litellm.backend import LangCacheSemanticCache
 
 CallType = Literal[
@@ -57,6 +58,7 @@ class Settings(TypedDict, total=False):
     index_name: str
     budget_seconds: float
     max_question_length: int
+    verifier: str | Verifier | None
     redis_url: str | None
     host: str | None
     port: str | int | None

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from langcache.engine import CacheEntry, StorageBackend
+from langcache.engine._steps import call, run
 from langcache.engine.embedders.vector_memory import VectorMemory
+from langcache.engine.judge import SPARE_CANDIDATES, Judge, choose
 from langcache.engine.storage.create import create_storage, is_redis_url, is_storage_name
 from langcache.engine.storage.entry import Scope
+from langcache.engine.verify import VerifierChain
 from langcache.integrations.litellm._answer import Answer
 
 if TYPE_CHECKING:
-    from langcache import LangCache
+    from langcache import LangCache, models
     from langcache.engine import Embedder
+    from langcache.engine._steps import Steps
+    from langcache.engine.storage import Match
+    from langcache.engine.verify import Verifier
     from langcache.integrations.litellm._question import Question
     from langcache.integrations.litellm._redis import RedisAddress
 
@@ -31,12 +38,24 @@ _NO_PROMPT = "exact"
 _MAX_MILLIS = 31_556_952_000
 
 
+class Finding(NamedTuple):
+    """What a store found.
+
+    Attributes:
+        answer: The answer, or None.
+        rejected: Whether there were similar questions, and all of them were turned down.
+    """
+
+    answer: Answer | None
+    rejected: bool = False
+
+
 class Store(ABC):
     """Stores the answers to questions."""
 
     @abstractmethod
-    def find(self, question: Question, threshold: float) -> Answer | None:
-        """Return the answer to the same question, or to one at least `threshold` similar to it."""
+    def find(self, question: Question, threshold: float) -> Finding:
+        """Find the answer to the same question, or to one at least `threshold` similar to it."""
 
     def find_at_once(self, question: Question) -> Answer | None:
         """Return the answer to the same question, if the lookup takes only microseconds."""
@@ -59,10 +78,18 @@ class EngineStore(Store):
         storage: The storage backend.
         embedder: Embeds the questions.
         namespace: The storage's namespace.
+        verifier: Checks similar questions, or None.
     """
 
-    def __init__(self, storage: StorageBackend, embedder: Embedder, namespace: str) -> None:
+    def __init__(
+        self,
+        storage: StorageBackend,
+        embedder: Embedder,
+        namespace: str,
+        verifier: Verifier | None,
+    ) -> None:
         self._storage = storage
+        self._judge = Judge(embedder, verifier, None)
         # A miss embeds the question; storing its answer needs the same vector soon after.
         self._embedder = VectorMemory(embedder, _VECTORS)
         self._namespace = namespace
@@ -79,15 +106,31 @@ class EngineStore(Store):
     def find_at_once(self, question: Question) -> Answer | None:
         return self._same(question) if self._storage.is_quick(self._scope(question)) else None
 
-    def find(self, question: Question, threshold: float) -> Answer | None:
+    def find(self, question: Question, threshold: float) -> Finding:
         same = self._same(question)
         if same or question.text is None:
-            return same
+            return Finding(same)
         vector = self._embedder.embed_one(question.text)
-        result = self._storage.search(vector, *self._scope(question), threshold)
-        if result is None or result.entry is None:
-            return None
-        return Answer(result.entry.response, result.best_score, exact=False)
+        storage, scope = self._storage, self._scope(question)
+
+        def search(wanted: int) -> Steps[list[Match]]:
+            return call(
+                storage.search_top, storage.asearch_top, vector, *scope, threshold, limit=wanted
+            )
+
+        choice = run(
+            choose(
+                search,
+                partial(self._judge.judge, question.text),
+                threshold=threshold,
+                limit=1,
+                spare=self._judge.spare,
+            )
+        )
+        if not choice.accepted:
+            return Finding(None, rejected=bool(choice.judged))
+        [match] = choice.accepted
+        return Finding(Answer(match.entry.response, match.similarity, exact=False))
 
     def keep(self, question: Question, answer: Answer, ttl: float | None) -> None:
         text = question.text
@@ -119,34 +162,57 @@ class ServiceStore(Store):
     Args:
         client: The client.
         timeout_ms: The time budget of each call, in milliseconds.
+        verifier: Checks similar questions, or None.
     """
 
-    def __init__(self, client: LangCache, timeout_ms: int) -> None:
+    def __init__(self, client: LangCache, timeout_ms: int, verifier: Verifier | None) -> None:
         self._client = client
         self._timeout_ms = timeout_ms
+        # It turns everything down if the verifier fails.
+        self._chain = None if verifier is None else VerifierChain([verifier])
 
-    def find(self, question: Question, threshold: float) -> Answer | None:
+    def find(self, question: Question, threshold: float) -> Finding:
+        similar = Finding(None)
         if question.text is not None:
-            found = self._search(question.text, question.context_hash, threshold)
-            if found:
-                return found
-        return self._search(_NO_PROMPT, question.id, 0)
+            similar = self._find_similar(question.text, question.context_hash, threshold)
+            if similar.answer:
+                return similar
+        for entry in self._search(_NO_PROMPT, question.id, 0, 1):
+            return Finding(Answer(entry.response))
+        return similar
 
-    def _search(self, prompt: str, attribute: str, threshold: float) -> Answer | None:
+    def _find_similar(self, text: str, context_hash: str, threshold: float) -> Finding:
+        wanted = 1 if self._chain is None else 1 + SPARE_CANDIDATES
+        entries = self._search(text, context_hash, threshold, wanted)
+        for entry in entries:
+            if entry.prompt == text:
+                return Finding(Answer(entry.response))
+        accepted = entries
+        if self._chain is not None:
+            verdicts = self._chain.verify(
+                text,
+                [entry.prompt for entry in entries],
+                similarities=[entry.similarity for entry in entries],
+            )
+            accepted = [
+                entry for entry, each in zip(entries, verdicts, strict=True) if each.accepted
+            ]
+        for entry in accepted:
+            return Finding(Answer(entry.response, min(entry.similarity, 1.0), exact=False))
+        return Finding(None, rejected=bool(entries))
+
+    def _search(
+        self, prompt: str, attribute: str, threshold: float, most: int
+    ) -> list[models.CacheEntry]:
         found = self._client.search(
             prompt=prompt,
             similarity_threshold=threshold,
             attributes={_ATTRIBUTE: attribute},
-            max_results=1,
+            max_results=most,
             timeout_ms=self._timeout_ms,
         ).data
         # Check the attribute here too, in case the service ignores it.
-        if not found or found[0].attributes.get(_ATTRIBUTE) != attribute:
-            return None
-        entry = found[0]
-        if entry.prompt == prompt:
-            return Answer(entry.response)
-        return Answer(entry.response, min(entry.similarity, 1.0), exact=False)
+        return [entry for entry in found if entry.attributes.get(_ATTRIBUTE) == attribute]
 
     def keep(self, question: Question, answer: Answer, ttl: float | None) -> None:
         text = question.text
@@ -159,7 +225,7 @@ class ServiceStore(Store):
         )
 
     def ping(self) -> bool:
-        self._search(_NO_PROMPT, "0" * 32, 0)
+        self._search(_NO_PROMPT, "0" * 32, 0, 1)
         return True
 
 

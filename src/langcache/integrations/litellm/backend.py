@@ -12,13 +12,18 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from langcache import LangCache
 from langcache.engine import StorageBackend
 from langcache.engine._steps import Steps, arun, call, run
+from langcache.engine.verify import create_verifier
 from langcache.integrations.litellm._answer import Answer, answer_of, calls_tool, is_ttl
 from langcache.integrations.litellm._checks import check_number
 from langcache.integrations.litellm._embedders import open_embedder, reads_latin_only
 from langcache.integrations.litellm._litellm import BaseCache
 from langcache.integrations.litellm._question import QuestionReader
 from langcache.integrations.litellm._redis import RedisAddress
-from langcache.integrations.litellm._stores import EngineStore, ServiceStore, open_storage
+from langcache.integrations.litellm._stores import (
+    EngineStore,
+    ServiceStore,
+    open_storage,
+)
 from langcache.integrations.litellm._worker_pool import WorkerPool
 from langcache.integrations.litellm.statistics import Counters, Statistics
 
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
 
     from langcache.engine import Embedder
+    from langcache.engine.verify import Verifier
     from langcache.integrations.litellm._pending_calls import PendingCalls
     from langcache.integrations.litellm._question import Question
 
@@ -72,6 +78,9 @@ class LangCacheSemanticCache(BaseCache):
         max_question_length: Longer questions are not compared by meaning; in characters. The
             default is the length that "minilm" reads in any case; it ignores the rest of a longer
             text. A service accepts at most 1024.
+        verifier: Checks that the answer to a similar question serves the asked one, too, before it
+            is returned: "auto" for rules and then the pair model, "rules" or "model" for one of
+            them, any `langcache.engine.verify.Verifier`, or None for no check.
         redis_url: The URL of the Redis, instead of `host`, `port` and `password`. Each of the four
             makes "redis" the default storage.
         host: The host of the Redis; by default `REDIS_HOST` of the environment. With the storage
@@ -95,6 +104,7 @@ class LangCacheSemanticCache(BaseCache):
         index_name: str = "litellm_semantic_cache_index",
         budget_seconds: float = 0.25,
         max_question_length: int = 254,
+        verifier: str | Verifier | None = "auto",
         redis_url: str | None = None,
         host: str | None = None,
         port: str | int | None = None,
@@ -114,24 +124,29 @@ class LangCacheSemanticCache(BaseCache):
                 "storage: must be a str, a StorageBackend or a LangCache client,"
                 f" got {type(cast('object', storage)).__name__}"
             )
+        checked_by = create_verifier(verifier)
         self._counters = Counters()
         self._workers = WorkerPool(budget, self._counters)
         self._opened: StorageBackend | None = None
         latin_only = False
         if isinstance(storage, LangCache):
-            self._store = ServiceStore(storage, max(round(budget * 1000), 1))
+            self._store = ServiceStore(storage, max(round(budget * 1000), 1), checked_by)
             max_question_length = min(max_question_length, 1024)
         else:
             if isinstance(storage, str):
                 storage = self._opened = open_storage(storage, redis)
             embedding_model = open_embedder(embedding_model)
             latin_only = reads_latin_only(embedding_model)
-            self._store = EngineStore(storage, embedding_model, index_name)
+            self._store = EngineStore(storage, embedding_model, index_name, checked_by)
         self._reader = QuestionReader(
             index_name, max_question_length=max_question_length, latin_only=latin_only
         )
         self.pending_calls: PendingCalls | None = None
-        self.parts: dict[str, Any] = {"storage": storage, "embedding_model": embedding_model}
+        self.parts: dict[str, Any] = {
+            "storage": storage,
+            "embedding_model": embedding_model,
+            "verifier": checked_by,
+        }
 
     @property
     def similarity_threshold(self) -> float:
@@ -246,10 +261,12 @@ class LangCacheSemanticCache(BaseCache):
         # The most common hit avoids the switch to another thread.
         found = _readable(self._store.find_at_once(question))
         if not found:
-            found = yield from self._work(partial(self._find, question))
-        if not found:
-            self._counters.add("misses")
-            return None
+            # None when it took too long or failed.
+            finding = yield from self._work(partial(self._store.find, question, self._threshold))
+            found = _readable(finding.answer if finding else None)
+            if not found:
+                self._counters.add("rejected" if finding and finding.rejected else "misses")
+                return None
         self._counters.add("exact_hits" if found.exact else "semantic_hits")
         if pending:
             pending.resolve(question.id, found)
@@ -266,9 +283,6 @@ class LangCacheSemanticCache(BaseCache):
             if found or not pending.answer.done():
                 return found
         return None
-
-    def _find(self, question: Question) -> Answer | None:
-        return _readable(self._store.find(question, self._threshold))
 
     def _set(self, question: Question | None, value: Any, kwargs: Mapping[str, Any]) -> Steps[None]:
         answer = answer_of(value)

@@ -17,13 +17,15 @@ class Statistics:
         semantic_hits: Lookups that found an answer to a question with the same meaning.
         shared_answers: Lookups that waited for the answer of a concurrent call with the same
             question.
-        misses: All other lookups.
+        misses: All other lookups, apart from the rejected ones.
         stores: Answers stored.
         skipped: Lookups and answers that the cache does not handle, such as a call whose arguments
             cannot be compared, or an answer that is not JSON.
         timeouts: Lookups and stores that exceeded the budget.
         failures: Lookups and stores in which the storage, the embedder or a function of the user
             raised an error. One that timed out before counts as both.
+        rejected: Lookups that found similar questions only, all of which were turned down: by the
+            verifier, or because the embedder cannot tell them from the asked one.
     """
 
     exact_hits: int = 0
@@ -34,6 +36,7 @@ class Statistics:
     skipped: int = 0
     timeouts: int = 0
     failures: int = 0
+    rejected: int = 0
 
 
 class Counters:
