@@ -22,11 +22,12 @@ RUN useradd --system --uid 10001 --no-create-home langcache \
 COPY --from=build /opt/langcache /opt/langcache
 # Other containers and the host must reach it, so it listens on all addresses; who may is up to the
 # published ports, and to --strict or --config. Entries live in memory unless --storage says where;
-# /data is there for `sqlite:/data/langcache.db`.
+# /data is there for `sqlite:/data/langcache.db`. Hits are verified, unless --verify says otherwise.
 ENV PATH=/opt/langcache/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     LANGCACHE_MOCKSERVER_HOST=0.0.0.0 \
-    LANGCACHE_MOCKSERVER_PORT=8080
+    LANGCACHE_MOCKSERVER_PORT=8080 \
+    LANGCACHE_MOCKSERVER_VERIFY=auto
 USER langcache
 VOLUME /data
 EXPOSE 8080
