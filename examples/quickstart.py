@@ -4,7 +4,7 @@ Starts a LangCache server in this process on a free port, with the built-in mode
 answers with the SDK and searches with paraphrases and with unrelated questions, first sync, then
 async. Needs no network and leaves nothing behind.
 
-    uv run examples/quickstart.py
+    uv run --no-dev --package langcache-mockserver examples/quickstart.py
 """
 
 import asyncio

@@ -87,7 +87,7 @@ def test_serve_without_the_server_says_what_to_install(run, entry_points):
         result = run("serve", *arguments)
         assert (result.exit_code, result.stdout) == (1, "")
         assert result.stderr == (
-            "langcache: to use serve, install: pip install langcache-mockserver\n"
+            'langcache: serve needs the package langcache-mockserver; see "Install" in the README\n'
         )
 
 
@@ -111,5 +111,5 @@ def test_without_the_extra_one_line_says_what_to_install(monkeypatch, package):
     with pytest.raises(SystemExit) as exit_:
         main()
     assert isinstance(exit_.value.code, str)  # printed to standard error, with exit status 1
-    assert exit_.value.code.endswith('pip install "langcache[cli]"')
+    assert exit_.value.code.endswith('needs the extra cli; see "Install" in the README')
     assert "\n" not in exit_.value.code

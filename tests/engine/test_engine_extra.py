@@ -21,7 +21,7 @@ except ImportError as error:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     message, cause = done.stdout.splitlines()
-    assert 'pip install "langcache[engine]"' in message
+    assert 'needs the extra engine; see "Install"' in message
     assert cause == f"No module named '{missing}'"
 
 

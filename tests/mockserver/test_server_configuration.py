@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from langcache_mockserver import ConfigurationError, MockServer, Settings
 from langcache_mockserver.configuration import CONFIGURATION_SCHEMA, configuration_of
 from langcache_mockserver.http.documents import CONTRACT, CONTROL_CONTRACT
-from langcache_mockserver.http.limits import LIMITS
+from langcache_mockserver.http.relaxed_limits import LIMITS
 
 ROOT = Path(__file__).resolve().parents[2]
 ID = "8fd0e5d9a7f94ab0b8b0d53fd4a6e8a1"

@@ -18,7 +18,7 @@ from langcache_mockserver.configuration import (
     configuration_of,
 )
 from langcache_mockserver.domain.verifiers import VERIFIERS
-from langcache_mockserver.http.limits import LIMITS_FORMS
+from langcache_mockserver.http.relaxed_limits import LIMITS_FORMS
 from langcache_mockserver.http.uvicorn_server import Server, listen, url_of
 from langcache_mockserver.settings import LOG_LEVELS, STORAGES, Settings, SettingsError
 from langcache_mockserver.workers import run_workers, start_logging

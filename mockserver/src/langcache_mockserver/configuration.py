@@ -22,7 +22,7 @@ from langcache_mockserver.domain.registry import (
     grants_of,
     moment,
 )
-from langcache_mockserver.http.limits import LIMITS, relax, relaxed_limits
+from langcache_mockserver.http.relaxed_limits import LIMITS, relax, relaxed_limits
 from langcache_mockserver.http.validation import MAX_FIELD_ERRORS, broken_rules, spell
 
 if TYPE_CHECKING:

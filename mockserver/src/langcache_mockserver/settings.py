@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 from langcache.engine.storage.create import is_redis_url, is_storage_name
 from langcache_mockserver.domain.verifiers import VERIFIERS
-from langcache_mockserver.http.limits import LIMITS_FORMS, is_limits
+from langcache_mockserver.http.relaxed_limits import LIMITS_FORMS, is_limits
 from langcache_mockserver.http.request import is_loopback
 
 STORAGES = "memory, sqlite:PATH, redis://HOST[:PORT][/DB]"

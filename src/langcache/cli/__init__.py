@@ -12,7 +12,7 @@ def main() -> None:
     Without the extra `cli`, it prints what to install and exits with status 1.
     """
     if any(find_spec(name) is None for name in ("rich", "typer")):
-        sys.exit('langcache: to use this command, install the extra: pip install "langcache[cli]"')
+        sys.exit('langcache: this command needs the extra cli; see "Install" in the README')
     from langcache.cli.app import create_app
 
     create_app()(prog_name="langcache")

@@ -80,7 +80,10 @@ def _missing(name: str) -> Callable[[typer.Context], None]:
     def missing(context: typer.Context) -> None:
         del context
         distribution = _DISTRIBUTIONS[name]
-        typer.echo(f"langcache: to use {name}, install: pip install {distribution}", err=True)
+        typer.echo(
+            f'langcache: {name} needs the package {distribution}; see "Install" in the README',
+            err=True,
+        )
         raise typer.Exit(1)
 
     return missing

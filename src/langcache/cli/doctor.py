@@ -152,7 +152,7 @@ def _redis(url: str) -> Section:
     try:
         redis: Any = import_module("redis")
     except ImportError as error:
-        raise CheckError('needs the extra: pip install "langcache[redis]"') from error
+        raise CheckError('needs the extra redis; see "Install" in the README') from error
     try:
         client = redis.Redis.from_url(url, socket_timeout=_SECONDS, socket_connect_timeout=_SECONDS)
     except ValueError as error:

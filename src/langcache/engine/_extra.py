@@ -6,5 +6,5 @@ from importlib.util import find_spec
 for name in ("numpy", "onnxruntime", "tokenizers"):
     if find_spec(name) is None:
         raise ImportError(
-            'to use langcache.engine, install the extra: pip install "langcache[engine]"'
+            'langcache.engine needs the extra engine; see "Install" in the README'
         ) from ModuleNotFoundError(f"No module named {name!r}", name=name)

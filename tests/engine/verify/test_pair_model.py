@@ -9,7 +9,7 @@ import langcache_minilm_pair
 import pytest
 
 from langcache.engine.verify import PairModelVerifier
-from langcache.engine.verify.focus import focus
+from langcache.engine.verify.differing_sentences import focus
 
 DIFFERENT = [
     ("enable dark mode", "disable dark mode"),

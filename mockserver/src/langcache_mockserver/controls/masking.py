@@ -1,4 +1,4 @@
-"""API keys in listings: recognisable, but not shown."""
+"""Masks API keys in listings, so that a key can be recognised but not read."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from jsonschema_rs import Draft202012Validator, ValidationError
 
-from langcache_mockserver.http.limits import relax
 from langcache_mockserver.http.problems import FieldError, ProblemError, invalid
+from langcache_mockserver.http.relaxed_limits import relax
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

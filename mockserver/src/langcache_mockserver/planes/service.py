@@ -1,4 +1,4 @@
-"""What the endpoints of a server work with."""
+"""The parts of a server that its endpoints use."""
 
 from __future__ import annotations
 

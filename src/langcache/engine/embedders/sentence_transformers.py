@@ -60,8 +60,8 @@ class SentenceTransformerEmbedder(TextEmbedder):
             package: Any = import_module("sentence_transformers")
         except ImportError as error:
             raise ImportError(
-                "to use SentenceTransformerEmbedder, install the extra: "
-                'pip install "langcache[sentence-transformers]"'
+                "SentenceTransformerEmbedder needs the extra sentence-transformers; "
+                'see "Install" in the README'
             ) from error
         self._model_id = model_name_or_path
         self._batch_size = batch_size

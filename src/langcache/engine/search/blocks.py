@@ -177,7 +177,7 @@ class Blocks(Snapshot):
             self._packed = Packed(codes, scales)
 
     def _change(self, error: float) -> None:
-        """Note that rows have changed, whose codes differ so much from their vectors."""
+        """Record changed rows, and the largest error of their codes."""
         self.error = max(self.error, error)
         self._packed = None
         self._is_steady = False

@@ -13,8 +13,8 @@ class IndexTuning:
 
     Attributes:
         block_bytes: Size of a block of vectors.
-        small_numbers: An index of so many numbers (rows times dimensions) or fewer is searched
-            without releasing the lock, as the search takes no longer than some steps in Python.
+        small_numbers: An index of at most so many numbers (rows times dimensions) is searched while
+            the lock is held, because the search is fast.
         quick_rows: To search more rows than this takes longer than to hand the search to a thread.
         selective_share: Up to this share of all rows, candidates are scored one by one.
         most_changes: A search is repeated after more changes than this.
@@ -37,11 +37,11 @@ class IndexTuning:
         rows_per_chunk: How many places a chunk of a list has.
         least_block_bytes: Size of the smallest block of chunks.
         lists: How many lists are searched among 100,000 rows.
-        lists_growth: They grow with the rows to this power, because what is near to a query is
-            spread over more lists then.
-        least_alike: Below this score, what is near to a query is spread over more lists still.
-        times_as_many: So many times as many lists are searched then.
-        rows_filtered: While lists are searched, a caller can look at some property of so many rows.
+        lists_growth: The number of lists searched grows with the number of rows to this power,
+            because in a larger index the rows near a query are spread over more lists.
+        least_alike: Below this score, the rows near a query are spread over even more lists.
+        times_as_many: The factor by which more lists are searched below `least_alike`.
+        rows_filtered: How many rows a caller can filter in the time of one search of lists.
         chunks_at_once: How many chunks a search copies together.
         build_batch: How many rows are given a list in a step.
         sample_per_list: How many vectors the centroid of a list is trained with.

@@ -32,8 +32,8 @@ class InvertedFile:
     of 32 *slots*, so that it can grow without being copied. A search copies together the chunks it
     looks at: then few calls compute the scores, and each of them releases the interpreter's lock.
 
-    The caller holds a lock around every call but `lists_of` and `search`. A search may find what is
-    changed meanwhile or not, in the old slot or the new.
+    The caller holds a lock around every call but `lists_of` and `search`. A change
+    during a search may or may not be visible to it.
 
     Args:
         centroids: Shape (lists, dimensions), of any length but 0.

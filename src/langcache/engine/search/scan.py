@@ -104,14 +104,14 @@ def _reached(
         codes: The codes of the rows, shape (rows, dimensions).
         scales: Of the codes, shape (rows,).
         queries: The queries.
-        wanted: For each query, its least score without the scale of its code.
+        wanted: For each query, its least score divided by the scale of the query's code.
         least_products: For each query, what the product of codes must come to at the largest scale;
             shape (rows, queries), at least as many rows as there are.
         tuning: The constants.
 
     Returns:
-        The row, the number of the query, and the score without the scale of the
-        query's code.
+        The row, the number of the query, and the score divided by the scale of the query's
+        code.
     """
     products: Products = np.empty((len(codes), len(queries)), np.int32)
     queries.multiply(codes, products)

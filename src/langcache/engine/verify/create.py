@@ -1,4 +1,4 @@
-"""From what a setting says to a verifier."""
+"""Creates the verifier that a setting names."""
 
 from __future__ import annotations
 

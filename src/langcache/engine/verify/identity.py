@@ -1,4 +1,4 @@
-"""What the embedder cannot tell apart is not a hit."""
+"""Judges pairs of prompts that the embedder cannot tell apart."""
 
 from __future__ import annotations
 

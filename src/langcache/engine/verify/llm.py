@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from langcache.engine.embedders._arrays import without_lone_surrogates
 from langcache.engine.verify.base import Verdict
-from langcache.engine.verify.remembered import RememberedVerdicts
+from langcache.engine.verify.verdict_memory import VerdictMemory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,7 +94,7 @@ class LLMVerifier:
         self._band = band
         self._timeout = timeout
         self._parameters = dict(_PARAMETERS if parameters is None else parameters)
-        self._remembered = RememberedVerdicts(remember)
+        self._remembered = VerdictMemory(remember)
 
     def __repr__(self) -> str:
         return f"LLMVerifier({self._model!r})"

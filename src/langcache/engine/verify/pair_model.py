@@ -12,9 +12,9 @@ import numpy as np
 
 from langcache.engine.embedders._arrays import without_lone_surrogates
 from langcache.engine.verify.base import Verdict
-from langcache.engine.verify.focus import focus
+from langcache.engine.verify.differing_sentences import focus
 from langcache.engine.verify.language import is_english
-from langcache.engine.verify.remembered import RememberedVerdicts
+from langcache.engine.verify.verdict_memory import VerdictMemory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +82,7 @@ class PairModelVerifier:
         self._min_probability = min_probability
         self._max_tokens = MAX_TOKENS
         self._calibration = CALIBRATION
-        self._remembered = RememberedVerdicts(remember)
+        self._remembered = VerdictMemory(remember)
         # Else it would write a device id to the home directory and send telemetry, from when it is
         # imported on; its function to disable that comes too late.
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

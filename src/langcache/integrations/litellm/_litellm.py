@@ -44,8 +44,7 @@ else:
         if error.name != "litellm":
             raise
         raise ImportError(
-            "to use langcache.integrations.litellm, install the extra: "
-            'pip install "langcache[litellm]"'
+            'langcache.integrations.litellm needs the extra litellm; see "Install" in the README'
         ) from error
 
 # It has no type information.

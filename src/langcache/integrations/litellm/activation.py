@@ -70,7 +70,7 @@ def enable(**settings: Unpack[Settings]) -> LangCacheSemanticCache:
         if find_spec(name) is None:
             raise ImportError(
                 f"LiteLLM needs {name} to return a cached answer;"
-                ' install the extra: pip install "langcache[litellm]"'
+                ' install the extra litellm; see "Install" in the README'
             )
     names = inspect.signature(LangCacheSemanticCache).parameters
     chosen = {name: each for name, each in settings.items() if name in names}

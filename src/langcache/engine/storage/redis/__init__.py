@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 if find_spec("redis") is None:
     raise ImportError(
-        'to keep entries in Redis, install the extra: pip install "langcache[redis]"'
+        'RedisStorage needs the extra redis; see "Install" in the README'
     ) from ModuleNotFoundError("No module named 'redis'", name="redis")
 
 from langcache.engine.storage.redis.backend import RedisStorage

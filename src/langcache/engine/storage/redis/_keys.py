@@ -2,12 +2,12 @@
 
 With the prefix `langcache` and the namespace `ns`:
 
-    langcache:e:{ns}:ID   hash: an entry, see `codec`
+    langcache:e:{ns}:ID   hash: an entry, see `_codec`
     langcache:n:{ns}      hash: `epoch`, a random text made with the namespace; `seq`, the number of
                           the last change; for each scope `d` + scope, its dimensions, and
                           `c` + scope, its members
     langcache:o:{ns}      sorted set: members by the number of the change that stored them
-    langcache:t:{ns}      sorted set: the last members that were removed, by the number of that
+    langcache:t:{ns}      sorted set: recently removed members by the number of their removal
     langcache:x:{ns}      sorted set: members by their expiry, those that have one
     langcache:r:NAME      hash: a collection of records
     langcache:v384        search index over the entries of 384 dimensions

@@ -1,4 +1,4 @@
-"""Verdicts that need not be found again."""
+"""A bounded memory of verdicts."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
     from langcache.engine.verify.base import Verdict
 
-__all__ = ["RememberedVerdicts"]
+__all__ = ["VerdictMemory"]
 
 
-class RememberedVerdicts:
+class VerdictMemory:
     """The verdicts on the most recently used pairs of prompts; thread-safe.
 
     A pair is kept as a digest, so that no prompt stays in memory.
