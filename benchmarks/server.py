@@ -2,11 +2,11 @@
 
     uv run benchmarks/server.py [--entries N] [--seconds S] [--rounds R] [--parts start,load,where]
 
-The floor is uvicorn with a Starlette application of one route that parses the same JSON and answers
-a constant (`server_start.FLOOR`). Servers run in processes of their own, and so does the load
-generator (this process). Floor and server take turns, and each ratio is the median over the rounds
-of the ratio in one round. "CPU" is the time that the server's process has the processor for a
-request, which other work on the machine disturbs the least.
+The floor is uvicorn with a Starlette application of one route that parses the same JSON and returns
+a constant (`server_start.FLOOR`). Servers and the load generator (this process) are separate
+processes. Floor and server take turns, and each ratio is the median over the rounds of the ratio in
+one round. "CPU" is the processor time of the server's process per request, which other work on the
+machine disturbs least. "embedding" marks requests whose prompts the server must embed.
 """
 
 from __future__ import annotations
@@ -35,9 +35,15 @@ PATH = "/v1/caches/a/entries"
 TOPICS = ["bank", "mail", "phone", "cloud", "school", "work", "game", "music", "film", "shop"]
 KNOWN = [f"How do I reset the password of my {topic} account?" for topic in TOPICS]
 UNKNOWN = [f"Why is the {topic} so loud on Sundays in winter?" for topic in TOPICS]
+# Each differs from all others, so that requests at the same time cannot share an embedding.
+NEW = [
+    f"How do I reset the password of my {topic} account in week {week}?"
+    for week in range(500)
+    for topic in TOPICS
+]
 
-# As the command when hosted (so without test controls), but with so many entries of random vectors,
-# which no prompt is near to.
+# Like the command when hosted (without test controls), but filled with entries of random vectors,
+# which are similar to no prompt.
 FILLED = """
 import gc
 import sys
@@ -92,7 +98,7 @@ def searching(prompts: list[str], **fields: object) -> list[bytes]:
     return [http_request("POST", f"{PATH}/search", json.dumps(body)) for body in bodies]
 
 
-# Requests by what they measure. With a size of 0, the embedding cache remembers nothing.
+# Requests by what they measure. With a size of 0, the server keeps no vectors.
 WARM = {
     "set": adding(KNOWN),
     "search, hit": searching(KNOWN),
@@ -100,7 +106,7 @@ WARM = {
     "search, exact": searching(KNOWN, searchStrategies=["exact"]),
     "search, filtered": searching(KNOWN, attributes={"user": "7"}),
 }
-COMPUTED = {"set": adding(KNOWN), "search, hit": searching(KNOWN)}
+COMPUTED = {"set": adding(KNOWN), "search": searching(NEW)}
 COMPUTED_NAMES = [f"{name}, embedding" for name in COMPUTED]
 
 
