@@ -191,24 +191,25 @@ class VectorIndex:
         Returns:
             Whether it could be corrected. If not, too much has changed: search again.
         """
+        if self._version == search.version:
+            return True
         changed = self._changed_since(search.version)
         if changed is None:
             return False
-        if len(changed):
-            search.version = self._version
-            size = self._blocks.size
-            # By row: what has changed is scored anew, and rows beyond the end have been removed.
-            is_same = np.zeros(max(search.size, size), np.bool_)
-            is_same[: min(search.size, size)] = True
-            changed = changed[changed < size]
-            is_same[changed] = False
-            vectors = self._blocks.gathered(changed)
-            for number, found in enumerate(search.found):
-                rows, scores = found.only(is_same[found.rows])
-                products = dots(vectors, search.vectors[number])
-                search.found[number] = Found(
-                    np.concatenate((rows, changed)), np.concatenate((scores, products))
-                )
+        search.version = self._version
+        size = self._blocks.size
+        # By row: what has changed is scored anew, and rows beyond the end have been removed.
+        is_same = np.zeros(max(search.size, size), np.bool_)
+        is_same[: min(search.size, size)] = True
+        changed = changed[changed < size]
+        is_same[changed] = False
+        vectors = self._blocks.gathered(changed)
+        for number, found in enumerate(search.found):
+            rows, scores = found.only(is_same[found.rows])
+            products = dots(vectors, search.vectors[number])
+            search.found[number] = Found(
+                np.concatenate((rows, changed)), np.concatenate((scores, products))
+            )
         return True
 
     def _changed_since(self, version: int) -> Rows | None:

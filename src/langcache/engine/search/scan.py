@@ -80,7 +80,9 @@ def scan_together(
                 rows, numbers, scores = rows[kept], numbers[kept], scores[kept]
             parts.append((rows + (start + at), numbers, scores))
         start += len(codes)
-    rows, numbers, scores = (np.concatenate(each) for each in zip(*parts, strict=True))
+    rows, numbers, scores = parts[0]
+    if len(parts) > 1:
+        rows, numbers, scores = (np.concatenate(each) for each in zip(*parts, strict=True))
     order = numbers.argsort(kind="stable")
     rows, scores = rows[order], (scores * queries.scales[numbers])[order]
     ends = row_numbers(np.bincount(numbers, minlength=count).cumsum())

@@ -309,6 +309,8 @@ class ScopeTable:
                 nearest = [
                     (self.records[row], self.index.vector(row), score) for row, score in best
                 ]
+            if not asked.attributes:
+                return nearest
             # Keys are equal by chance, or the row has changed during the search.
             wrong = [record.row for record, _, _ in nearest if not record.matches(asked.attributes)]
             if not wrong:

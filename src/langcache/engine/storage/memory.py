@@ -6,7 +6,6 @@ import asyncio
 import threading
 import time
 from collections import deque
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import (
         Callable,
         Collection,
-        Generator,
         Iterable,
         Iterator,
         Mapping,
@@ -231,8 +229,11 @@ class InMemoryStorage(StorageBackend):
             if index.is_small:
                 found.run()
             else:
-                with _released(self._lock):
+                self._lock.release()
+                try:
                     found.run()
+                finally:
+                    self._lock.acquire()
                 if not index.catch_up(found):
                     found = table.search(vectors, searches, leasts, lowest)
                     found.run()
@@ -240,7 +241,8 @@ class InMemoryStorage(StorageBackend):
             nearest = [
                 table.best(found, number, search, now) for number, search in enumerate(searches)
             ]
-            self._reclaim(table, now)
+            if now >= table.next_expiry:
+                self._reclaim(table, now)
         return nearest
 
     @override
@@ -478,16 +480,6 @@ class InMemoryStorage(StorageBackend):
             if table.size(self._clock()):
                 check_embedding(entry.embedding, table.index.dimensions)
             return table.index.dimensions == len(entry.embedding)
-
-
-@contextmanager
-def _released(lock: threading.Lock) -> Generator[None]:
-    """Release a lock for a while."""
-    lock.release()
-    try:
-        yield
-    finally:
-        lock.acquire()
 
 
 def _checked(searches: Sequence[TopSearch], dimensions: int | None) -> Vectors:
