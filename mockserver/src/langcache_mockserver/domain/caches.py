@@ -159,7 +159,7 @@ class Caches:
             lambda prompts: list(embedder.embed(prompts)), workers, WORKERS
         )
         self._searches: Batcher[TopSearch, list[Match]] = Batcher(
-            partial(self._timed, "search", storage.search_top_together), workers
+            partial(self._timed, "search", storage.search_top_together), workers, WORKERS
         )
 
     async def set(
