@@ -1,10 +1,10 @@
 """all-MiniLM-L6-v2 as an int8 ONNX model with its tokenizer: files, and where they are.
 
-The model maps token ids to one sentence embedding. Inputs `input_ids` and `attention_mask`, both
-int64 of shape (batch, tokens); output `sentence_embedding`, float32 of shape (batch, 384), rows of
-unit length. It needs onnxruntime 1.22 or later.
+The model maps token ids to sentence embeddings. Input `input_ids`, int64 of shape (batch, tokens):
+texts of one length, not padded. Output `sentence_embedding`, float32 of shape (batch, 384), rows
+of unit length. It needs onnxruntime 1.22 or later.
 
-The tokenizer is a `tokenizers` file which adds the special tokens, cuts at 256 tokens, and does
+The tokenizer is a `tokenizers` file which adds the special tokens, cuts at 512 tokens, and does
 not pad.
 """
 
@@ -22,25 +22,29 @@ __all__ = [
     "DIMENSIONS",
     "MAX_TOKENS",
     "MODEL_ID",
+    "PREVIOUS_MODEL_IDS",
     "SHA256",
     "model_path",
     "tokenizer_path",
     "verify",
 ]
 
-MODEL_ID: Final = "all-MiniLM-L6-v2-int8"
+MODEL_ID: Final = "all-MiniLM-L6-v2-int8-static"
 """Names these weights at this precision; vectors of different ids must not be compared."""
+
+PREVIOUS_MODEL_IDS: Final = ("all-MiniLM-L6-v2-int8",)
+"""The ids of earlier versions of this package, oldest first. Their vectors must be made anew."""
 
 DIMENSIONS: Final = 384
 """Length of an embedding."""
 
-MAX_TOKENS: Final = 256
+MAX_TOKENS: Final = 512
 """Tokens of a text which count, the two special ones included; the rest is cut off."""
 
 SHA256: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "model.onnx": "473714f6e2eb022f80b824dfccd764bf13f816a465d121c502bdaa83ce1e0fd4",
-        "tokenizer.json": "71a31309bdd802f1a40845b0aceb02fb4cf6f4b81c712ae33aaff676df227115",
+        "model.onnx": "1bed9280de3c2ee44ef5f728e04d65bf9ad23e663db7d17e59917665d94de87f",
+        "tokenizer.json": "99e552efd3b68340ef1b1106ea152526659a9c525992f008fe4c182a5a587234",
     }
 )
 """SHA-256 of each file, in hexadecimal, by file name."""
