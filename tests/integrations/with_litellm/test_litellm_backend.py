@@ -66,14 +66,16 @@ def test_a_similarity_stands_for_a_cosine_distance(similarity, distance):
     ],
 )
 def test_what_a_threshold_lets_through(look_up, threshold, hits):
-    cache = LangCacheSemanticCache(similarity_threshold=threshold, embedding_model=ANGLES)
+    cache = LangCacheSemanticCache(
+        similarity_threshold=threshold, embedding_model=ANGLES, verifier=None
+    )
     cache.set_cache("key", {"response": "{}"}, messages=messages("stored"))
     found = [text for text in COSINES if look_up(cache, text)[0] is not None]
     assert found == hits
 
 
 def test_the_similarity_told_is_one_half_of_one_plus_the_cosine(look_up):
-    cache = LangCacheSemanticCache(similarity_threshold=0, embedding_model=ANGLES)
+    cache = LangCacheSemanticCache(similarity_threshold=0, embedding_model=ANGLES, verifier=None)
     cache.set_cache("key", {"response": "{}"}, messages=messages("stored"))
     for text, cosine in COSINES.items():
         assert look_up(cache, text)[1] == pytest.approx((1 + cosine) / 2, abs=1e-6)
@@ -211,7 +213,7 @@ def test_an_entry_that_is_damaged_is_a_miss(look_up, text):
     ids=range(8),
 )
 def test_a_request_that_cannot_be_compared_is_a_miss(arguments):
-    cache = LangCacheSemanticCache(similarity_threshold=0, embedding_model=ANGLES)
+    cache = LangCacheSemanticCache(similarity_threshold=0, embedding_model=ANGLES, verifier=None)
     cache.set_cache("key", {"response": "{}"}, **arguments)
     assert cache.get_cache("key", **arguments) is None
     assert asyncio.run(cache.async_get_cache("key", **arguments)) is None
@@ -241,7 +243,9 @@ def test_a_pipeline_stores_embeddings_under_keys_of_their_own():
 def test_answers_in_a_file_are_there_after_a_restart(tmp_path):
     path = tmp_path / "cache.db"
     for answer in ("first", "second"):
-        cache = LangCacheSemanticCache(storage=f"sqlite:{path}", embedding_model=ANGLES)
+        cache = LangCacheSemanticCache(
+            storage=f"sqlite:{path}", embedding_model=ANGLES, verifier=None
+        )
         found = cache.get_cache("key", messages=messages("same"))
         cache.set_cache("key", {"response": answer}, messages=messages("stored"))
         asyncio.run(cache.disconnect())
