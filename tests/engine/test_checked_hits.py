@@ -546,7 +546,8 @@ def test_decisions_are_the_same_in_every_storage_and_form(
             report(asked, keys[reported % len(keys)])
             explanation = cache.explain(asked)
             hits = cache.check(asked, num_results=2)
-            assert [hit["response"] for hit in hits[:1]] == [
+            # With more results wanted, more candidates are looked at.
+            assert [hit["response"] for hit in cache.check(asked)] == [
                 each for each in [explanation.response] if each is not None
             ]
             found.append(

@@ -114,3 +114,10 @@ def test_a_bad_verifier_is_refused():
         LangCacheSemanticCache(verifier="maybe")
     with pytest.raises(TypeError, match="verifier: must have the methods verify and averify"):
         LangCacheSemanticCache(verifier=asyncio)
+
+
+def test_the_default_threshold_follows_the_verifier(enable):
+    assert enable().similarity_threshold == 0.88
+    assert enable(verifier="rules").similarity_threshold == 0.9
+    assert enable(verifier=None).similarity_threshold == 0.9
+    assert enable(similarity_threshold=0.95).similarity_threshold == 0.95

@@ -29,9 +29,10 @@ def enable(**settings: Unpack[Settings]) -> LangCacheSemanticCache:
 
     Args:
         **settings: All are optional. The arguments of `LangCacheSemanticCache`:
-            `similarity_threshold` (0.9), `storage` ("memory"), `embedding_model` ("minilm"),
-            `index_name`, `budget_seconds` (0.25), `max_question_length` (254), `verifier`
-            ("auto"), `redis_url`, `host`, `port`, `password`. In addition:
+            `similarity_threshold` (0.88; 0.9 unless the verifier is "auto"), `storage`
+            ("memory"), `embedding_model` ("minilm"), `index_name`, `budget_seconds` (0.25),
+            `max_question_length` (254), `verifier` ("auto"), `redis_url`, `host`, `port`,
+            `password`. In addition:
 
             `scope`: a function of the call's arguments. Calls share answers only if it returns
             equal values for them. Use it to separate tenants. It must return str, numbers, lists

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from langcache import LangCache
 from langcache.engine import StorageBackend
 from langcache.engine._steps import Steps, arun, call, run
-from langcache.engine.verify import create_verifier
+from langcache.engine.verify import create_verifier, default_similarity
 from langcache.integrations.litellm._answer import Answer, answer_of, calls_tool, is_ttl
 from langcache.integrations.litellm._checks import check_number
 from langcache.integrations.litellm._embedders import open_embedder, reads_latin_only
@@ -64,7 +64,8 @@ class LangCacheSemanticCache(BaseCache):
         similarity_threshold: The least similarity of two questions, (1 + cosine) / 2: 1 for the
             same vector, 0 for the opposite one. It corresponds to the cosine distance
             2 * (1 - similarity), in [0, 2]. For the threshold s of LiteLLM's own semantic caches,
-            use (1 + s) / 2.
+            use (1 + s) / 2. None means 0.88 with the verifier "auto", and 0.9 with any other
+            setting of the verifier.
         storage: Where answers are stored: "memory" for this process; "sqlite:PATH" for memory and
             a file; "redis", or a URL like "redis://HOST:PORT", for a Redis that several processes
             share; any `langcache.engine.StorageBackend`; or a `langcache.LangCache` client for a
@@ -98,7 +99,7 @@ class LangCacheSemanticCache(BaseCache):
     def __init__(
         self,
         *,
-        similarity_threshold: float = 0.9,
+        similarity_threshold: float | None = None,
         storage: str | StorageBackend | LangCache | None = None,
         embedding_model: str | Embedder = "minilm",
         index_name: str = "litellm_semantic_cache_index",
@@ -111,6 +112,8 @@ class LangCacheSemanticCache(BaseCache):
         password: str | None = None,
     ) -> None:
         super().__init__()
+        if similarity_threshold is None:
+            similarity_threshold = default_similarity(verifier)
         self._threshold = check_number("similarity_threshold", similarity_threshold, 0, 1)
         budget = check_number("budget_seconds", budget_seconds, 0.001, 60)
         check_number("max_question_length", max_question_length, 0, 1_000_000)
