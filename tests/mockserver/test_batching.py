@@ -52,20 +52,20 @@ async def submit_all(batcher, items, *, key="k", **options):
 
 @IN_BOTH
 async def test_items_at_the_same_time_are_one_call(work, in_loop):
-    batcher = Batcher(work, WorkerThreads())
+    batcher = Batcher(work, WorkerThreads(), 1)
     assert await submit_all(batcher, range(10), in_loop=in_loop) == [2 * n for n in range(10)]
     assert [sorted(call) for call in work.calls] == [list(range(10))]
 
 
 @IN_BOTH
 async def test_an_item_that_is_alone_is_done_without_waiting_for_others(work, in_loop):
-    batcher = Batcher(work, WorkerThreads())
+    batcher = Batcher(work, WorkerThreads(), 1)
     assert await batcher.submit("k", 1, in_loop=in_loop, alone=True) == 2
     assert work.calls == [[1]]
 
 
 async def test_in_the_loop_a_lone_item_does_not_even_yield(work):
-    submitting = Batcher(work, WorkerThreads()).submit("k", 1, in_loop=True, alone=True)
+    submitting = Batcher(work, WorkerThreads(), 1).submit("k", 1, in_loop=True, alone=True)
     with pytest.raises(StopIteration) as stopped:
         submitting.send(None)
     assert stopped.value.value == 2
@@ -73,7 +73,7 @@ async def test_in_the_loop_a_lone_item_does_not_even_yield(work):
 
 @IN_BOTH
 async def test_the_items_of_one_key_wait_for_no_other_key(work, in_loop):
-    batcher = Batcher(work, WorkerThreads())
+    batcher = Batcher(work, WorkerThreads(), 1)
     results = []
 
     async def submit(key, item):
@@ -88,20 +88,20 @@ async def test_the_items_of_one_key_wait_for_no_other_key(work, in_loop):
 
 @IN_BOTH
 async def test_one_that_fails_fails_alone(work, in_loop):
-    batcher = Batcher(work, WorkerThreads())
+    batcher = Batcher(work, WorkerThreads(), 1)
     results = await submit_all(batcher, [1, -1, 2], in_loop=in_loop)
     assert results == [2, "negative", 4]
 
 
 @IN_BOTH
 async def test_one_that_fails_without_others_is_tried_once(work, in_loop):
-    batcher = Batcher(work, WorkerThreads())
+    batcher = Batcher(work, WorkerThreads(), 1)
     assert await submit_all(batcher, [-1], in_loop=in_loop) == ["negative"]
     assert work.calls == [[-1]]
 
 
 async def test_items_that_come_while_a_batch_is_at_work_are_the_next(work):
-    batcher = Batcher(work, WorkerThreads())
+    batcher = Batcher(work, WorkerThreads(), 1)
     work.may_go_on.clear()
     results = []
 
@@ -134,7 +134,7 @@ async def test_as_many_batches_are_at_work_as_are_allowed(work):
 
 @IN_BOTH
 async def test_a_caller_who_leaves_takes_nobody_along(work, in_loop):
-    batcher = Batcher(work, WorkerThreads())
+    batcher = Batcher(work, WorkerThreads(), 1)
     results = {}
 
     async def submit(item):
@@ -154,7 +154,7 @@ async def test_a_caller_who_leaves_takes_nobody_along(work, in_loop):
 
 
 async def test_nothing_is_kept_of_what_is_done(work):
-    batcher = Batcher(work, WorkerThreads())
+    batcher = Batcher(work, WorkerThreads(), 1)
     for key in range(3):
         await submit_all(batcher, [1, -1], key=f"{key}")
     assert batcher._queues == {}

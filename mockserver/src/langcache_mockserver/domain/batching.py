@@ -34,7 +34,7 @@ class Batcher(Generic[Item, Result]):
         self,
         work: Callable[[list[Item]], Sequence[Result]],
         workers: WorkerThreads,
-        most_at_work: int = 1,
+        most_at_work: int,
     ) -> None:
         self._work = work
         self._workers = workers
