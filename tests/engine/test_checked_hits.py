@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from langcache.engine import (
+    EmbeddingsCache,
     FunctionEmbedder,
     InMemoryStorage,
     MiniLMEmbedder,
@@ -23,6 +24,7 @@ from langcache.engine import (
     SQLiteStorage,
     Tag,
 )
+from langcache.engine.embedders.vector_memory import VectorMemory
 from langcache.engine.verify import Verdict
 
 MINILM = MiniLMEmbedder()
@@ -204,8 +206,14 @@ def test_every_setting_of_a_verifier_is_checked_when_the_cache_is_made():
         ("What does 😀 mean?", "What does 😡 mean?"),
     ],
 )
-def test_what_the_embedder_cannot_tell_apart_is_no_hit_without_a_verifier(stored, asked):
-    cache = SemanticCache(vectorizer=MINILM)
+@pytest.mark.parametrize("wrapper", [None, "embeddings cache", "vector memory"])
+def test_what_the_embedder_cannot_tell_apart_is_no_hit_without_a_verifier(stored, asked, wrapper):
+    wrapped = {
+        None: lambda: MINILM,
+        "embeddings cache": lambda: EmbeddingsCache().wrap(MINILM),
+        "vector memory": lambda: VectorMemory(MINILM, 10),
+    }
+    cache = SemanticCache(vectorizer=wrapped[wrapper]())
     cache.store(stored, "An answer.")
     assert cache.check(stored)
     assert cache.check(asked) == []

@@ -28,6 +28,7 @@ from langcache.engine._embeddings import (
     utf8,
 )
 from langcache.engine._steps import Steps, arun, call, run
+from langcache.engine.embedders.text_facts import DescribesTexts
 from langcache.engine.statistics import EmbeddingsCacheStatistics
 
 if TYPE_CHECKING:
@@ -514,6 +515,9 @@ class CachedEmbedder:
     def __init__(self, embedder: Embedder, cache: EmbeddingsCache) -> None:
         self._embedder = embedder
         self._cache = cache
+        if isinstance(embedder, DescribesTexts):
+            # A wrapper must not hide what its embedder can tell, nor claim more.
+            self.describe = embedder.describe
 
     @property
     def model_id(self) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from langcache.engine.embedders._arrays import check_texts
+from langcache.engine.embedders.text_facts import DescribesTexts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,6 +46,9 @@ class VectorMemory:
         self._on_embedding = on_embedding
         self._vectors: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
         self._lock = threading.Lock()
+        if isinstance(embedder, DescribesTexts):
+            # A wrapper must not hide what its embedder can tell, nor claim more.
+            self.describe = embedder.describe
 
     @property
     def embedder(self) -> Embedder:
