@@ -29,7 +29,7 @@ from langcache.engine.embedders.create import create_embedder
 from langcache.engine.explanation import Candidate, Explanation
 from langcache.engine.feedback import Feedback, concerns_pair
 from langcache.engine.filters import FieldType, FilterExpression
-from langcache.engine.judge import NEAR_MISS, SPARE_CANDIDATES, Judge, choose, settle
+from langcache.engine.judge import NEAR_MISS, SPARE_CANDIDATES, Choice, Judge, choose, settle
 from langcache.engine.shadow import PendingLookups, ShadowLookup
 from langcache.engine.statistics import CacheStatistics, Lookup, LookupRecorder
 from langcache.engine.storage.base import StorageBackend, reaches
@@ -367,15 +367,13 @@ class SemanticCache:
         started = time.perf_counter()
         # The search goes beyond the threshold, to count near misses.
         farther = max(0.0, lookup.threshold - NEAR_MISS)
-        choice = yield from choose(
+        choice = Choice(lookup.threshold, lookup.limit, self._judge.spare)
+        verify_seconds = yield from choose(
             partial(self._search, embedding, farther, lookup),
             partial(self._judge.judge, lookup.prompt) if lookup.prompt else None,
-            threshold=lookup.threshold,
-            limit=lookup.limit,
-            spare=self._judge.spare,
+            choice,
         )
         matches, judged = choice.accepted, choice.judged
-        verify_seconds = choice.verify_seconds
         search_seconds = time.perf_counter() - started - (verify_seconds or 0.0)
         record = Lookup(
             hits=len(matches),

@@ -57,6 +57,10 @@ class Feedback:
         self._collection = f"feedback of {namespace}"
         self._clock = clock
 
+    def may_have_reports(self) -> bool:
+        """Return False if it is known without any I/O that there are no reports."""
+        return self._storage.may_have_records(self._collection)
+
     def find(self, prompt: str, cached_prompt: str) -> Steps[Report | None]:
         """Return the report about two prompts, or None when there is none that counts."""
         storage = self._storage
@@ -144,8 +148,8 @@ def concerns_pair(prompt: str, cached_prompt: str) -> bool:
 
 
 def _key(prompt: str, cached_prompt: str) -> str:
-    pair = json.dumps([prompt, cached_prompt])
-    return hashlib.sha256(pair.encode()).hexdigest()
+    pair = f"{len(prompt)}:{prompt}{cached_prompt}"
+    return hashlib.sha256(pair.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _report(text: str | None) -> Report | None:

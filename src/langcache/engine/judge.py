@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from langcache.engine._steps import Steps, call
 from langcache.engine.storage.base import reaches
 from langcache.engine.verify.base import Verdict
 from langcache.engine.verify.chain import VerifierChain
-from langcache.engine.verify.identity import IdentityVerifier
+from langcache.engine.verify.identity import EQUAL, IdentityVerifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,8 +45,10 @@ class Judge:
     def __init__(
         self, embedder: object, verifier: Verifier | None, feedback: Feedback | None
     ) -> None:
-        identity = IdentityVerifier(embedder)
-        self._chain = VerifierChain([identity] if verifier is None else [identity, verifier])
+        self._identity = IdentityVerifier(embedder)
+        self._chain = VerifierChain(
+            [self._identity] if verifier is None else [self._identity, verifier]
+        )
         self._feedback = feedback
         self._verifier = verifier
 
@@ -58,44 +60,92 @@ class Judge:
     def judge(self, prompt: str, candidates: Sequence[Match]) -> Steps[list[Verdict]]:
         """Return a verdict for each candidate, in their order."""
         verdicts: list[Verdict | None] = [None] * len(candidates)
-        if self._feedback is not None:
-            for place, match in enumerate(candidates):
-                if match.entry.prompt == prompt:
-                    continue
-                report = yield from self._feedback.find(prompt, match.entry.prompt)
+        feedback = self._feedback
+        if feedback is not None and not feedback.may_have_reports():
+            feedback = None
+        for place, match in enumerate(candidates):
+            if match.entry.prompt == prompt:
+                verdicts[place] = EQUAL
+            elif feedback is not None:
+                report = yield from feedback.find(prompt, match.entry.prompt)
                 if report is not None:
                     verdicts[place] = _RIGHT if report.right else _WRONG
         open_places = [place for place, verdict in enumerate(verdicts) if verdict is None]
         if open_places:
             prompts = [candidates[place].entry.prompt for place in open_places]
             similarities = [candidates[place].similarity for place in open_places]
-            judged = yield from call(
-                self._chain.verify,
-                self._chain.averify,
-                prompt,
-                prompts,
-                similarities=similarities,
-            )
+            judged = self._judge_at_once(prompt, prompts)
+            if judged is None:
+                judged = yield from call(
+                    self._chain.verify,
+                    self._chain.averify,
+                    prompt,
+                    prompts,
+                    similarities=similarities,
+                )
             for place, verdict in zip(open_places, judged, strict=True):
                 verdicts[place] = verdict
         return [verdict for verdict in verdicts if verdict is not None]
 
+    def _judge_at_once(self, prompt: str, prompts: list[str]) -> list[Verdict] | None:
+        """Return the verdicts if there is no verifier, without the cost of the chain."""
+        if self._verifier is None:
+            # If it fails, the chain logs that and turns the candidates down.
+            with contextlib.suppress(Exception):
+                return self._identity.verify(prompt, prompts)
+        return None
 
-@dataclass(frozen=True, slots=True, eq=False)
+
 class Choice:
-    """What a lookup found and what became of it.
+    """Chooses among the candidates of a lookup. Whoever looks up searches and judges.
+
+    As long as `asked` is not 0, search for so many entries, pass what was found to `candidates`,
+    judge what that returns, and pass the verdicts to `add`. When some candidates are turned down,
+    the search is repeated once for a few more, `SPARE_CANDIDATES` more than are wanted, so that a
+    nearest entry that is turned down does not hide a right second one.
 
     Attributes:
+        asked: How many entries to search for; 0 when the choice is made.
         found: All that the last search found, the nearest first.
         judged: The candidates that reach the threshold, each with its verdict.
         accepted: Those of them that may be served, as many as were wanted at most.
-        verify_seconds: How long the verdicts took; None when there was nothing to judge.
+
+    Args:
+        threshold: The similarity that a candidate has to reach.
+        limit: How many candidates are wanted.
+        spare: How many more the first search asks for: `Judge.spare`.
     """
 
-    found: list[Match]
-    judged: list[tuple[Match, Verdict]]
-    accepted: list[Match]
-    verify_seconds: float | None
+    __slots__ = ("_limit", "_near", "_threshold", "accepted", "asked", "found", "judged")
+
+    def __init__(self, threshold: float, limit: int, spare: int) -> None:
+        self._threshold = threshold
+        self._limit = limit
+        self._near: list[Match] = []
+        self.asked = limit + spare
+        self.found: Sequence[Match] = ()
+        self.judged: list[tuple[Match, Verdict]] = []
+        self.accepted: list[Match] = []
+
+    def candidates(self, found: Sequence[Match]) -> list[Match]:
+        """Return the candidates that have to be judged.
+
+        Args:
+            found: The nearest entries; also those that are below the threshold by `NEAR_MISS`, if
+                near misses matter.
+        """
+        self.found = found
+        self._near = [each for each in found if reaches(each.similarity, self._threshold)]
+        return self._near[len(self.judged) :]
+
+    def add(self, verdicts: Sequence[Verdict]) -> None:
+        """Take the verdicts on the candidates, in their order."""
+        self.judged += zip(self._near[len(self.judged) :], verdicts, strict=True)
+        accepted = [match for match, verdict in self.judged if verdict.accepted]
+        self.accepted = accepted[: self._limit]
+        most = self._limit + SPARE_CANDIDATES
+        is_enough = len(accepted) >= self._limit or len(self._near) < self.asked
+        self.asked = 0 if is_enough or self.asked == most else most
 
     @property
     def outcome(self) -> Outcome:
@@ -110,43 +160,29 @@ class Choice:
 def choose(
     search: Callable[[int], Steps[list[Match]]],
     judge: Callable[[Sequence[Match]], Steps[list[Verdict]]] | None,
-    *,
-    threshold: float,
-    limit: int,
-    spare: int,
-) -> Steps[Choice]:
-    """Search, and judge what reaches the threshold, until enough candidates are accepted.
-
-    When some are turned down, the search is repeated once for a few more, `SPARE_CANDIDATES` more
-    than are wanted, so that a nearest entry that is turned down does not hide a right second one.
+    choice: Choice,
+) -> Steps[float | None]:
+    """Search and judge until a choice is made.
 
     Args:
-        search: Returns the nearest entries, as many as its argument says at most; also those that
-            are below the threshold by `NEAR_MISS`, if near misses matter.
+        search: Returns the nearest entries, as many as its argument says at most.
         judge: Returns the verdicts on candidates; None to accept all.
-        threshold: The similarity that a candidate has to reach.
-        limit: How many candidates are wanted.
-        spare: How many more the first search asks for: `Judge.spare`.
+        choice: The choice, not made yet.
+
+    Returns:
+        How many seconds judging took; None when there was nothing to judge.
     """
-    most = limit + SPARE_CANDIDATES
-    asked = limit + spare
-    judged: list[tuple[Match, Verdict]] = []
-    verify_seconds = None
-    while True:
-        found = yield from search(asked)
-        near = [match for match in found if reaches(match.similarity, threshold)]
-        new = near[len(judged) :]
+    seconds = None
+    while choice.asked:
+        found = yield from search(choice.asked)
+        new = choice.candidates(found)
         if new and judge is not None:
             started = time.perf_counter()
-            verdicts = yield from judge(new)
-            verify_seconds = (verify_seconds or 0.0) + time.perf_counter() - started
+            choice.add((yield from judge(new)))
+            seconds = (seconds or 0.0) + time.perf_counter() - started
         else:
-            verdicts = [_UNCHECKED] * len(new)
-        judged += zip(new, verdicts, strict=True)
-        accepted = [match for match, verdict in judged if verdict.accepted][:limit]
-        if len(accepted) == limit or len(near) < asked or asked == most:
-            return Choice(found, judged, accepted, verify_seconds)
-        asked = most
+            choice.add([_UNCHECKED] * len(new))
+    return seconds
 
 
 def settle(

@@ -8,11 +8,11 @@ import time
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
-from langcache.engine._steps import Step, arun, run
+from langcache.engine._steps import run
 from langcache.engine.embedders.text_facts import DescribesTexts, RememberedFacts
 from langcache.engine.explanation import Candidate, Explanation
 from langcache.engine.feedback import Feedback, concerns_pair
-from langcache.engine.judge import NEAR_MISS, SPARE_CANDIDATES, Judge, choose, settle
+from langcache.engine.judge import NEAR_MISS, SPARE_CANDIDATES, Choice, Judge, settle
 from langcache.engine.storage import CacheEntry, Scope, TopSearch
 from langcache.engine.storage.base import reaches
 from langcache_mockserver.domain.batching import Batcher
@@ -21,18 +21,15 @@ from langcache_mockserver.domain.verifiers import is_loaded, shared_verifier
 from langcache_mockserver.domain.worker_threads import WORKERS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from langcache.engine._steps import Steps
     from langcache.engine.embedders.vector_memory import VectorMemory
     from langcache.engine.explanation import Outcome
     from langcache.engine.feedback import Report
-    from langcache.engine.judge import Choice
     from langcache.engine.storage import Match, StorageBackend
-    from langcache.engine.verify import Verdict
     from langcache_mockserver.domain.worker_threads import WorkerThreads
 
 MOST_VERIFIED = 50
@@ -394,36 +391,36 @@ class Caches:
         threshold = self._threshold(lookup)
         embedding = await self._embed(lookup.prompt, alone=alone)
         verifier = self._verifier(lookup)
-        judge = await self._judge(scope.namespace, verifier)
+        judge = (
+            self._judge_of(scope.namespace, verifier)
+            if is_loaded(verifier)
+            else await self._judge(scope.namespace, verifier)
+        )
         limit = lookup.max_results
         if verifier != "off":
             limit = min(limit, MOST_VERIFIED - SPARE_CANDIDATES)
-
-        def search(wanted: int) -> Awaitable[list[Match]]:
-            return self._searches.submit(
-                scope.namespace,
-                TopSearch(
-                    embedding, *scope, max(0.0, threshold - NEAR_MISS), wanted, lookup.attributes
-                ),
-                in_loop=self._storage.is_quick(scope),
-                alone=alone,
+        choice = Choice(threshold, limit, judge.spare)
+        while choice.asked:
+            search = TopSearch(
+                embedding,
+                *scope,
+                max(0.0, threshold - NEAR_MISS),
+                choice.asked,
+                lookup.attributes,
             )
-
-        async def verdicts(candidates: Sequence[Match]) -> list[Verdict]:
-            steps = judge.judge(lookup.prompt, candidates)
-            if self._storage.is_quick(scope) and _is_quick(verifier, lookup.prompt, candidates):
-                return run(steps)
-            return await self._workers.run(run, steps)
-
-        return await arun(
-            choose(
-                partial(_awaited, search),
-                partial(_awaited, verdicts),
-                threshold=threshold,
-                limit=limit,
-                spare=judge.spare,
+            is_quick = self._storage.is_quick(scope)
+            new = choice.candidates(
+                await self._searches.submit(scope.namespace, search, in_loop=is_quick, alone=alone)
             )
-        )
+            if not new:
+                choice.add(())
+                continue
+            steps = judge.judge(lookup.prompt, new)
+            if is_quick and _is_quick(verifier, lookup.prompt, new):
+                choice.add(run(steps))
+            else:
+                choice.add(await self._workers.run(run, steps))
+        return choice
 
     def _threshold(self, lookup: Lookup) -> float:
         return self._default_threshold if lookup.threshold is None else lookup.threshold
@@ -490,15 +487,6 @@ def _is_quick(verifier: str, prompt: str, candidates: Sequence[Match]) -> bool:
         and len(others) <= _LOOP_CANDIDATES
         and len(prompt) + sum(map(len, others)) <= _LOOP_CHARACTERS
     )
-
-
-def _awaited(function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> Steps[T]:
-    """Return an operation of one step, for those that only run asynchronously."""
-
-    def refuse() -> T:
-        raise NotImplementedError("it runs asynchronously only")
-
-    return (yield Step(refuse, partial(function, *args, **kwargs)))
 
 
 def _distance(similarity: float) -> float:

@@ -302,6 +302,11 @@ class StorageBackend(ABC):
         """Return one record of a collection, or None when there is none with this key."""
         return self.records(collection).get(key)
 
+    def may_have_records(self, collection: str) -> bool:
+        """Return False if it is known without any I/O that a collection has no records."""
+        del collection
+        return True
+
     def set_record(self, collection: str, key: str, text: str | None) -> None:
         """Keep a text in a collection, in place of the one with its key, or None to remove it."""
         records = self._records.setdefault(collection, {})

@@ -329,6 +329,10 @@ class InMemoryStorage(StorageBackend):
         return self._records.get(collection, {}).get(key)
 
     @override
+    def may_have_records(self, collection: str) -> bool:
+        return bool(self._records.get(collection))
+
+    @override
     async def arecord(self, collection: str, key: str) -> str | None:
         return self.record(collection, key)
 

@@ -76,7 +76,7 @@ def compare_identity(
         cached_facts: What it reads of the second.
     """
     if asked == cached:
-        return _accept("the prompts are equal")
+        return EQUAL
     if asked_facts is None or cached_facts is None:
         return None
     if asked_facts.was_cut or cached_facts.was_cut:
@@ -206,5 +206,8 @@ def _accept(reason: str) -> Verdict:
 def _reject(reason: str, details: str = "") -> Verdict:
     return Verdict(accepted=False, reason=reason, check=_NAME, details=details)
 
+
+EQUAL = _accept("the prompts are equal")
+"""The verdict on equal prompts."""
 
 _UNDECIDED = Verdict(accepted=True, reason="the embedder reads both prompts whole", check=_NAME)

@@ -12,7 +12,7 @@ import numpy as np
 from langcache.engine import CacheEntry, StorageBackend
 from langcache.engine._steps import call, run
 from langcache.engine.embedders.vector_memory import VectorMemory
-from langcache.engine.judge import SPARE_CANDIDATES, Judge, choose
+from langcache.engine.judge import SPARE_CANDIDATES, Choice, Judge, choose
 from langcache.engine.storage.create import create_storage, is_redis_url, is_storage_name
 from langcache.engine.storage.entry import Scope
 from langcache.engine.verify import VerifierChain
@@ -118,15 +118,8 @@ class EngineStore(Store):
                 storage.search_top, storage.asearch_top, vector, *scope, threshold, limit=wanted
             )
 
-        choice = run(
-            choose(
-                search,
-                partial(self._judge.judge, question.text),
-                threshold=threshold,
-                limit=1,
-                spare=self._judge.spare,
-            )
-        )
+        choice = Choice(threshold, 1, self._judge.spare)
+        run(choose(search, partial(self._judge.judge, question.text), choice))
         if not choice.accepted:
             return Finding(None, rejected=bool(choice.judged))
         [match] = choice.accepted
