@@ -140,12 +140,11 @@ class StorageBackend(ABC):
         check_embedding(embedding)
         least = least_cosine(threshold)
         check_limit(limit)
+        scope = Scope(namespace, embedding_model_id, context_hash)
         candidates = [
             entry
             for entry in self.entries(namespace)
-            if entry.embedding_model_id == embedding_model_id
-            and entry.context_hash == context_hash
-            and has_attributes(entry.attributes, attributes)
+            if entry.scope == scope and has_attributes(entry.attributes, attributes)
         ]
         if not candidates:
             return []
@@ -210,11 +209,11 @@ class StorageBackend(ABC):
         """
         check_limit(limit)
         folded = prompt.casefold()
+        scope = Scope(namespace, embedding_model_id, context_hash)
         found = [
             entry
             for entry in self.entries(namespace)
-            if entry.embedding_model_id == embedding_model_id
-            and entry.context_hash == context_hash
+            if entry.scope == scope
             and entry.prompt.casefold() == folded
             and has_attributes(entry.attributes, attributes)
         ]

@@ -18,7 +18,7 @@ from typing_extensions import override
 from langcache.engine.search.index_tuning import IndexTuning
 from langcache.engine.storage._metadata import metadata_json
 from langcache.engine.storage.base import check_entry
-from langcache.engine.storage.entry import CacheEntry, Scope
+from langcache.engine.storage.entry import CacheEntry
 from langcache.engine.storage.errors import StorageError, StorageFullError
 from langcache.engine.storage.memory import InMemoryStorage
 
@@ -142,11 +142,6 @@ class SQLiteStorage(InMemoryStorage):
 
     def __repr__(self) -> str:
         return f"SQLiteStorage({str(self._path)!r})"
-
-    @override
-    def is_quick(self, scope: Scope) -> bool:
-        """Return False: storing writes to a file."""
-        return False
 
     @override
     def store(self, entry: CacheEntry) -> None:
