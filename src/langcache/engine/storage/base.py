@@ -37,8 +37,8 @@ class StorageBackend(ABC):
 
     @property
     def is_shared(self) -> bool:
-        """Whether other processes may change what is stored."""
-        return False
+        """Whether other processes may change what is stored; True unless a backend knows better."""
+        return True
 
     def is_quick(self, scope: Scope) -> bool:
         """Return whether a call for this scope takes no longer than handing it to a thread.

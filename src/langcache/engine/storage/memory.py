@@ -88,6 +88,11 @@ class InMemoryStorage(StorageBackend):
         self._tables: deque[ScopeTable] = deque()
         self._calls_to_skip = 0
 
+    @property
+    @override
+    def is_shared(self) -> bool:
+        return False
+
     @override
     def is_quick(self, scope: Scope) -> bool:
         """Return whether the scope has 20,000 entries or fewer.

@@ -218,11 +218,6 @@ class RedisStorage(StorageBackend):
         yield from self._engine.prepare(dimensions)
         return self._engine.mode or "plain"
 
-    @property
-    @override
-    def is_shared(self) -> bool:
-        return True
-
     # Storing.
 
     @override
