@@ -25,6 +25,10 @@ class FailingStorage(InMemoryStorage):
             self._fail()
         return super().__getattribute__(name)
 
+    def search_top_together(self, searches):
+        self._fail()
+        return super().search_top_together(searches)
+
     def _fail(self):
         if self.error is not None:
             raise self.error
