@@ -65,7 +65,10 @@ def test_extras_name_the_packages_they_lack(report):
 
 
 def test_the_default_embedding_model(report):
-    assert report()["embedding_model"] == {"model": "all-MiniLM-L6-v2-int8", "dimensions": 384}
+    assert report()["embedding_model"] == {
+        "model": "all-MiniLM-L6-v2-int8-static",
+        "dimensions": 384,
+    }
 
 
 def test_an_embedding_model_that_cannot_be_loaded_is_a_problem(report, monkeypatch):

@@ -1,7 +1,7 @@
 import httpx
 import pytest
 from langcache_mockserver import MockServer, Settings, SettingsError
-from langcache_mockserver.http import limits, validation
+from langcache_mockserver.http import relaxed_limits, validation
 from langcache_mockserver.http.documents import CONTRACT
 
 HEADERS = {"authorization": "Bearer k"}
@@ -27,7 +27,7 @@ def limited(request, minilm):
 
 
 def test_the_limits_are_those_of_the_tests():
-    assert set(limits.LIMITS) == set(BROKEN)
+    assert set(relaxed_limits.LIMITS) == set(BROKEN)
 
 
 @pytest.mark.parametrize("limit", BROKEN)
@@ -87,7 +87,7 @@ def test_a_limit_that_there_is_not_is_refused(setting):
 
 def test_relaxing_leaves_the_contract_itself_as_it_is():
     published = validation.request_schemas(CONTRACT)
-    relaxed = validation.request_schemas(CONTRACT, limits.LIMITS)
+    relaxed = validation.request_schemas(CONTRACT, relaxed_limits.LIMITS)
     entry = {"prompt": "p" * 1025, "response": "r"}
     assert relaxed["SetRequest"].is_valid(entry)
     assert not published["SetRequest"].is_valid(entry)

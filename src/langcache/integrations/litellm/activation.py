@@ -29,7 +29,7 @@ def enable(**settings: Unpack[Settings]) -> LangCacheSemanticCache:
 
     Args:
         **settings: All are optional. The arguments of `LangCacheSemanticCache`:
-            `similarity_threshold` (0.88; 0.9 unless the verifier is "auto"), `storage`
+            `similarity_threshold` ("auto"), `storage`
             ("memory"), `embedding_model` ("minilm"), `index_name`, `budget_seconds` (0.25),
             `max_question_length` (254), `verifier` ("auto"), `redis_url`, `host`, `port`,
             `password`. In addition:

@@ -7,7 +7,7 @@ import json
 import time
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from langcache import LangCache
 from langcache.engine import StorageBackend
@@ -64,7 +64,7 @@ class LangCacheSemanticCache(BaseCache):
         similarity_threshold: The least similarity of two questions, (1 + cosine) / 2: 1 for the
             same vector, 0 for the opposite one. It corresponds to the cosine distance
             2 * (1 - similarity), in [0, 2]. For the threshold s of LiteLLM's own semantic caches,
-            use (1 + s) / 2. None means 0.88 with the verifier "auto", and 0.9 with any other
+            use (1 + s) / 2. "auto" means 0.88 with the verifier "auto", and 0.9 with any other
             setting of the verifier.
         storage: Where answers are stored: "memory" for this process; "sqlite:PATH" for memory and
             a file; "redis", or a URL like "redis://HOST:PORT", for a Redis that several processes
@@ -99,7 +99,7 @@ class LangCacheSemanticCache(BaseCache):
     def __init__(
         self,
         *,
-        similarity_threshold: float | None = None,
+        similarity_threshold: float | Literal["auto"] = "auto",
         storage: str | StorageBackend | LangCache | None = None,
         embedding_model: str | Embedder = "minilm",
         index_name: str = "litellm_semantic_cache_index",
@@ -112,7 +112,7 @@ class LangCacheSemanticCache(BaseCache):
         password: str | None = None,
     ) -> None:
         super().__init__()
-        if similarity_threshold is None:
+        if similarity_threshold == "auto":
             similarity_threshold = default_similarity(verifier)
         self._threshold = check_number("similarity_threshold", similarity_threshold, 0, 1)
         budget = check_number("budget_seconds", budget_seconds, 0.001, 60)
