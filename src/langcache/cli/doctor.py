@@ -26,8 +26,18 @@ __all__ = ["doctor"]
 Section: TypeAlias = dict[str, str | int | bool | None]
 
 _PACKAGES = (
-    *("langcache-mockserver", "langcache-minilm", "httpx", "pydantic", "numpy", "numkong"),
-    *("onnxruntime", "tokenizers", "redis", "litellm", "sentence-transformers"),
+    "langcache-mockserver",
+    "langcache-minilm",
+    "langcache-minilm-pair",
+    "httpx",
+    "pydantic",
+    "numpy",
+    "numkong",
+    "onnxruntime",
+    "tokenizers",
+    "redis",
+    "litellm",
+    "sentence-transformers",
 )
 _VARIABLES = (
     *("LANGCACHE_API_KEY", "LANGCACHE_CACHE_ID", "LANGCACHE_DEBUG", "LANGCACHE_SERVER_URL"),
