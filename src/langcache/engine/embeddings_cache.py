@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from langcache.engine.embedders.base import Embedder
+    from langcache.engine.embedders.text_facts import TextFacts
 
 __all__ = ["CachedEmbedder", "EmbeddingsCache"]
 
@@ -517,7 +518,7 @@ class CachedEmbedder:
         self._cache = cache
         if isinstance(embedder, DescribesTexts):
             # A wrapper must not hide what its embedder can tell, nor claim more.
-            self.describe = embedder.describe
+            self.describe: Callable[[str], TextFacts] = embedder.describe
 
     @property
     def model_id(self) -> str:

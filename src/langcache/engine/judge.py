@@ -122,7 +122,7 @@ class Choice:
         self._threshold = threshold
         self._limit = limit
         self._near: list[Match] = []
-        self.asked = limit + spare
+        self.asked: int = limit + spare
         self.found: Sequence[Match] = ()
         self.judged: list[tuple[Match, Verdict]] = []
         self.accepted: list[Match] = []

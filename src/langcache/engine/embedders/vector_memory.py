@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from langcache.engine.embedders.base import Embedder
+    from langcache.engine.embedders.text_facts import TextFacts
 
 __all__ = ["VectorMemory"]
 
@@ -48,7 +49,7 @@ class VectorMemory:
         self._lock = threading.Lock()
         if isinstance(embedder, DescribesTexts):
             # A wrapper must not hide what its embedder can tell, nor claim more.
-            self.describe = embedder.describe
+            self.describe: Callable[[str], TextFacts] = embedder.describe
 
     @property
     def embedder(self) -> Embedder:

@@ -29,9 +29,9 @@ class Block:
     __slots__ = ("codes", "scales", "vectors")
 
     def __init__(self, vectors: Vectors, codes: Codes | None, scales: Vectors) -> None:
-        self.vectors = vectors
-        self.codes = codes
-        self.scales = scales
+        self.vectors: Vectors = vectors
+        self.codes: Codes | None = codes
+        self.scales: Vectors = scales
 
     def part(self, start: int, end: int) -> Block:
         """Return some rows, as far as there are any."""
@@ -73,9 +73,9 @@ class Snapshot:
         self, blocks: list[Block], size: int, dimensions: int, error: float, tuning: IndexTuning
     ) -> None:
         self._blocks = blocks
-        self.size = size
+        self.size: int = size
         self.dimensions = dimensions
-        self.error = error
+        self.error: float = error
         self.tuning = tuning
         self._packed: Packed | None = None
         self._block_rows = max(1, tuning.block_bytes // (4 * dimensions))
@@ -178,7 +178,7 @@ class Blocks(Snapshot):
 
     def _change(self, error: float) -> None:
         """Record changed rows, and the largest error of their codes."""
-        self.error = max(self.error, error)
+        self.error: float = max(self.error, error)
         self._packed = None
         self._is_steady = False
 
@@ -211,7 +211,7 @@ class Blocks(Snapshot):
     def cut(self, size: int) -> None:
         """Remove all rows but the first."""
         self._change(0.0)
-        self.size = size
+        self.size: int = size
         del self._blocks[-(-size // self._block_rows) :]
 
     def drop_codes(self) -> None:

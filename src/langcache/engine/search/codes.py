@@ -97,9 +97,9 @@ class CodedQueries:
     __slots__ = ("codes", "scales", "vectors")
 
     def __init__(self, vectors: Vectors, codes: Codes, scales: Vectors) -> None:
-        self.vectors = vectors
-        self.codes = codes
-        self.scales = scales
+        self.vectors: Vectors = vectors
+        self.codes: Codes = codes
+        self.scales: Vectors = scales
 
     @classmethod
     def of(cls, vectors: Vectors) -> CodedQueries:

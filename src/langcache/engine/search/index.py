@@ -376,7 +376,7 @@ class Search:
         self.vectors = vectors
         self.wanted = wanted
         self.version = version
-        self.size = snapshot.size
+        self.size: int = snapshot.size
         self._snapshot = snapshot
         self._lists = lists
         self._shares_scan = shares_scan and lists is None and self.size > 0

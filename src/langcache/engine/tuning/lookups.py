@@ -190,7 +190,7 @@ class LookupLog:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
         self._file = os.fdopen(os.open(self._path, flags, 0o600), "r+b", buffering=0)
         self._size = self._file.seek(0, os.SEEK_END)
-        self.dropped = 0
+        self.dropped: int = 0
         if self._size and not self._ends_with_a_newline():
             # A process that was killed while writing leaves a part of a line.
             self._size += self._file.write(b"\n")

@@ -23,7 +23,7 @@ class Reading:
     """A prompt, and what the rules ask about it: found once, when it is first asked for."""
 
     def __init__(self, text: str) -> None:
-        self.text = text[:_MAX_CHARACTERS].replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+        self.text: str = text[:_MAX_CHARACTERS].replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
 
     @cached_property
     def is_english(self) -> bool:
