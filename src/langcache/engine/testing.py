@@ -206,6 +206,23 @@ def _ids(found: Iterable[CacheEntry | Match]) -> list[str]:
     return [each.entry.id if isinstance(each, Match) else each.id for each in found]
 
 
+def _listed(
+    storage: Any, namespace: str = "ns", *, limit: int, **asked: Any
+) -> list[CacheEntry] | None:
+    """Return the entries of all pages; None if the backend does not list entries in pages."""
+    found: list[CacheEntry] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        try:
+            page = storage.list_entries(namespace, cursor=cursor, limit=limit, **asked)
+        except NotImplementedError:
+            return None
+        assert len(page.entries) <= limit
+        found += page.entries
+        cursor = page.cursor
+    return found
+
+
 class StorageConformance:
     """The rules of `StorageBackend`, one test each; subclass it and implement `make`.
 
@@ -702,6 +719,89 @@ class StorageConformance:
         storage.store(_entry("b", _NORTH, response="changed"))
         storage.store(_entry("d"))
         assert list(entries) == [_entry(id) for id in "abc"]
+
+    @_rule
+    def test_many_are_stored_as_one_after_the_other(self, storage: Any, clock: ManualClock) -> None:
+        storage.store(_entry("a", response="old"))
+        entries = [_entry(f"{number}", namespace=f"n{number % 2}") for number in range(500)]
+        again = [_entry("a", _NORTH, response="between"), _entry("a", _UP, response="new")]
+        storage.store_many([*entries, *again])
+        assert list(storage.entries("ns")) == [again[1]]
+        assert _ids(storage.entries("n0")) == [each.id for each in entries[::2]]
+        assert _ids(storage.entries("n1")) == [each.id for each in entries[1::2]]
+        storage.store_many([])
+        with _refused():
+            storage.store_many([_entry("b"), _entry("c", _vector(1, 0))])
+        assert storage.get("ns", "c") is None
+
+    # Pages; a backend need not list them
+
+    @_rule
+    def test_pages_list_every_entry_once(self, storage: Any, clock: ManualClock) -> None:
+        storage.store_many(
+            _entry(f"{number}", context_hash=str(number % 3)) for number in range(20)
+        )
+        storage.store(_entry("4", context_hash="1", response="changed"))
+        storage.delete("ns", ["0", "10"])
+        expected = [f"{number}" for number in range(20) if number not in (0, 4, 10)] + ["4"]
+        for limit in (1, 7, 18, 100):
+            found = _listed(storage, limit=limit)
+            if found is None:
+                return
+            assert _ids(found) == expected
+            assert found[-1] == storage.get("ns", "4")
+            assert _ids(_listed(storage, limit=limit, newest_first=True) or []) == expected[::-1]
+        assert _listed(storage, "empty", limit=1) == []
+
+    @_rule
+    def test_pages_list_what_is_asked_for(self, storage: Any, clock: ManualClock) -> None:
+        storage.store(_entry("1", prompt="What is a Fjord?", attributes={"a": "x", "b": "y"}))
+        storage.store(_entry("2", response="a FJORD is an inlet", attributes={"a": "x"}))
+        storage.store(_entry("3", attributes={"a": "z"}))
+        storage.store(_entry("4", prompt="fjords", expires_at=1001.0))
+
+        def found(**asked: Any) -> list[str] | None:
+            entries = _listed(storage, limit=2, **asked)
+            return None if entries is None else _ids(entries)
+
+        if found() is None:
+            return
+        assert found(text="fjord") == ["1", "2", "4"]
+        assert found(attributes={"a": "x"}) == ["1", "2"]
+        assert found(attributes={"a": "x", "b": "y"}) == ["1"]
+        assert found(attributes={"a": "x"}, text="INLET", newest_first=True) == ["2"]
+        assert found(text="glacier") == []
+        clock.now = 1001.0
+        assert found(text="fjord") == ["1", "2"]
+
+    @_rule
+    def test_pages_miss_no_entry_that_changes_meanwhile(
+        self, storage: Any, clock: ManualClock
+    ) -> None:
+        storage.store_many(_entry(id) for id in "abcdef")
+        try:
+            page = storage.list_entries("ns", limit=2)
+        except NotImplementedError:
+            return
+        assert _ids(page.entries) == ["a", "b"]
+        storage.store(_entry("c", response="changed"))
+        storage.store(_entry("g"))
+        storage.delete("ns", ["d"])
+        found: list[CacheEntry] = []
+        while page.cursor:
+            page = storage.list_entries("ns", limit=2, cursor=page.cursor)
+            found += page.entries
+        assert _ids(found) == ["e", "f", "c"]
+        assert found[-1].response == "changed"
+
+    @_rule
+    def test_a_bad_page_is_refused(self, storage: Any, clock: ManualClock) -> None:
+        storage.store(_entry())
+        if _listed(storage, limit=1) is None:
+            return
+        for asked in ({"limit": 0}, {"cursor": "nonsense"}, {"cursor": "a.1.zz"}):
+            with _refused():
+                storage.list_entries("ns", **asked)
 
     # Bad input
 

@@ -3,7 +3,14 @@
 from typing import TYPE_CHECKING, Any
 
 from langcache.engine.storage.base import StorageBackend
-from langcache.engine.storage.entry import CacheEntry, Match, Scope, SearchResult, TopSearch
+from langcache.engine.storage.entry import (
+    CacheEntry,
+    EntryPage,
+    Match,
+    Scope,
+    SearchResult,
+    TopSearch,
+)
 from langcache.engine.storage.errors import StorageError, StorageFullError
 from langcache.engine.storage.memory import InMemoryStorage
 from langcache.engine.storage.sqlite import SQLiteStorage
@@ -13,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CacheEntry",
+    "EntryPage",
     "InMemoryStorage",
     "Match",
     "SQLiteStorage",

@@ -58,6 +58,8 @@ class Namespace:
             if table.records:
                 check_embedding(vector, table.index.dimensions)
             table = None
+        if old:
+            record.first = old.first
         if old and table and old.table is table:
             table.replace(old.row, record, traits, vector)
             self.records[record.id] = record
@@ -83,6 +85,23 @@ class Namespace:
         return [
             record for table in self.tables.values() for record in table.with_attributes(attributes)
         ]
+
+    def listed(
+        self,
+        after: int | None,
+        newest_first: bool,
+        attributes: Mapping[str, str] | None,
+        limit: int,
+        now: float,
+    ) -> list[Record]:
+        """Return the records that come next in the order of their numbers, as a table does it."""
+        found = [
+            record
+            for table in self.tables.values()
+            for record in table.listed(after, newest_first, attributes, limit, now)
+        ]
+        found.sort(key=lambda record: record.number, reverse=newest_first)
+        return found[:limit]
 
     def clear(self) -> None:
         """Remove all records."""

@@ -42,8 +42,10 @@ class Record:
         "attributes",
         "created_at",
         "expires_at",
+        "first",
         "id",
         "metadata",
+        "number",
         "prompt",
         "response",
         "row",
@@ -53,6 +55,8 @@ class Record:
 
     table: ScopeTable
     row: int
+    number: int  # of the change that stored it
+    first: int  # that of the change that first stored its id
 
     def __init__(self, entry: CacheEntry) -> None:
         self.id = entry.id
@@ -152,6 +156,7 @@ class ScopeTable:
         self._expires_at = np.empty(0)
         self._updated_at = np.empty(0)
         self._bytes = np.empty(0, np.int64)
+        self._numbers = np.empty(0, np.int64)
         # The first line has the keys of the prompts, the others those of the first attributes, the
         # second ones and so on. Comparing them all is faster than sets of rows.
         self._keys = np.empty((1, 0), np.uint32)
@@ -182,7 +187,13 @@ class ScopeTable:
             record = self.records[source]
             record.row = target
             self.records[target] = record
-        for column in (self._expires_at, self._updated_at, self._bytes, self._keys):
+        for column in (
+            self._expires_at,
+            self._updated_at,
+            self._bytes,
+            self._numbers,
+            self._keys,
+        ):
             column[..., targets] = column[..., sources]
         del self.records[len(self.index) :]
 
@@ -201,6 +212,7 @@ class ScopeTable:
             self._expires_at = _grown(self._expires_at, (rows,))
             self._updated_at = _grown(self._updated_at, (rows,))
             self._bytes = _grown(self._bytes, (rows,))
+            self._numbers = _grown(self._numbers, (rows,))
         if (width, rows) != self._keys.shape:
             self._keys = _grown(self._keys, (width, rows))
 
@@ -210,6 +222,7 @@ class ScopeTable:
         self._expires_at[row] = record.expires_at
         self._updated_at[row] = record.updated_at
         self._bytes[row] = traits.bytes
+        self._numbers[row] = record.number
         keys = traits.keys
         self._keys[: len(keys), row] = keys
         self._keys[len(keys) :, row] = _NO_KEY
@@ -346,6 +359,36 @@ class ScopeTable:
         return [
             record for record in map(self.records.__getitem__, rows) if record.matches(attributes)
         ]
+
+    def listed(
+        self,
+        after: int | None,
+        newest_first: bool,
+        attributes: Mapping[str, str] | None,
+        limit: int,
+        now: float,
+    ) -> list[Record]:
+        """Return the records that come next in the order of their numbers.
+
+        Args:
+            after: The number of the record before them; None for none.
+            newest_first: Whether the largest number comes first.
+            attributes: Attributes that a record must have; by chance it does not.
+            limit: How many records to return at most.
+            now: The present moment.
+        """
+        numbers = self._numbers[: len(self.records)]
+        order = -numbers if newest_first else numbers
+        mask = self._matching(attributes) if attributes else np.ones(len(order), np.bool_)
+        if after is not None:
+            mask &= order > (-after if newest_first else after)
+        expired = self._expired(now)
+        if expired is not None:
+            mask &= ~expired
+        rows = mask.nonzero()[0]
+        if len(rows) > limit:
+            rows = rows[np.argpartition(order[rows], limit)[:limit]]
+        return [self.records[row] for row in row_numbers(rows)]
 
     def _matching(self, attributes: Mapping[str, str], rows: Rows | None = None) -> Mask:
         """Flag the rows that have all the attributes (at least one), and by chance a few others.

@@ -4,13 +4,28 @@ import asyncio
 import itertools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from langcache.engine.storage.entry import CacheEntry, Match, Scope, SearchResult, TopSearch
+from langcache.engine.storage.entry import (
+    CacheEntry,
+    EntryPage,
+    Match,
+    Scope,
+    SearchResult,
+    TopSearch,
+)
 from langcache.engine.storage.ranking import best_rows
 
 _SLACK = 1e-6
@@ -107,6 +122,56 @@ class StorageBackend(ABC):
 
         The iteration does not show later changes.
         """
+
+    def store_many(self, entries: Iterable[CacheEntry]) -> None:
+        """Store entries, one after the other.
+
+        A backend overrides this if it can store them in fewer round trips.
+
+        Args:
+            entries: The entries. Of two that have the same id and namespace, the later one stays.
+
+        Raises:
+            ValueError: As `store` does, for any of them; others may have been stored.
+        """
+        for entry in entries:
+            self.store(entry)
+
+    def list_entries(
+        self,
+        namespace: str,
+        *,
+        cursor: str = "",
+        limit: int = 100,
+        newest_first: bool = False,
+        attributes: Mapping[str, str] | None = None,
+        text: str = "",
+    ) -> EntryPage:
+        """Return one page of the entries of a namespace, in the order of their last change.
+
+        The work for a page is bounded, so a page may have fewer entries than `limit`, even none,
+        although more follow: go on until there is no cursor.
+
+        Oldest first, an entry that was there when the listing began and is there when it ends comes
+        at least once; one that changes meanwhile may come again. Newest first, an entry that
+        changes meanwhile may be missing. Entries first stored after the listing began do not come.
+
+        Args:
+            namespace: The namespace.
+            cursor: The cursor of the page before, for the same arguments; "" for the first page.
+            limit: How many entries to return at most; 1 or more.
+            newest_first: Whether the entry that was changed last comes first.
+            attributes: Attributes that an entry must have, with these values; it may have others.
+            text: A text that the prompt or the response must contain, ignoring case.
+
+        Raises:
+            NotImplementedError: This backend cannot list entries in pages.
+            ValueError: The cursor is not one of this storage, or the limit is below 1.
+        """
+        del namespace, cursor, limit, newest_first, attributes, text
+        raise NotImplementedError(
+            f"{type(self).__name__}: cannot list entries in pages; override list_entries"
+        )
 
     def search_top(
         self,
@@ -324,6 +389,31 @@ class StorageBackend(ABC):
     async def astore(self, entry: CacheEntry) -> None:
         """Asynchronous twin of `store`."""
         await asyncio.to_thread(self.store, entry)
+
+    async def astore_many(self, entries: Iterable[CacheEntry]) -> None:
+        """Asynchronous twin of `store_many`."""
+        await asyncio.to_thread(self.store_many, entries)
+
+    async def alist_entries(
+        self,
+        namespace: str,
+        *,
+        cursor: str = "",
+        limit: int = 100,
+        newest_first: bool = False,
+        attributes: Mapping[str, str] | None = None,
+        text: str = "",
+    ) -> EntryPage:
+        """Asynchronous twin of `list_entries`."""
+        return await asyncio.to_thread(
+            self.list_entries,
+            namespace,
+            cursor=cursor,
+            limit=limit,
+            newest_first=newest_first,
+            attributes=attributes,
+            text=text,
+        )
 
     async def asearch(
         self,

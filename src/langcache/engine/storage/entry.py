@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["CacheEntry", "Match", "Scope", "SearchResult", "TopSearch"]
+__all__ = ["CacheEntry", "EntryPage", "Match", "Scope", "SearchResult", "TopSearch"]
 
 
 class Scope(NamedTuple):
@@ -109,6 +109,19 @@ class Match:
 
     entry: CacheEntry
     similarity: float
+
+
+class EntryPage(NamedTuple):
+    """One page of `StorageBackend.list_entries`.
+
+    Attributes:
+        entries: The entries, in the order of the listing. There may be fewer than asked for, even
+            none, although more follow.
+        cursor: Where the next page begins; None if this is the last page.
+    """
+
+    entries: list[CacheEntry]
+    cursor: str | None
 
 
 class TopSearch(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import threading
 import time
 from collections import deque
@@ -25,7 +26,15 @@ from langcache.engine.storage.base import (
     least_cosine,
     similarity_of,
 )
-from langcache.engine.storage.entry import CacheEntry, Match, Scope, SearchResult, TopSearch
+from langcache.engine.storage.entry import (
+    CacheEntry,
+    EntryPage,
+    Match,
+    Scope,
+    SearchResult,
+    TopSearch,
+)
+from langcache.engine.storage.listing import Listing, Position, position_of
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -87,6 +96,8 @@ class InMemoryStorage(StorageBackend):
         # The tables, in the order in which their expired entries are reclaimed.
         self._tables: deque[ScopeTable] = deque()
         self._calls_to_skip = 0
+        self._changes = 0  # how many records were stored
+        self._cursor_name = secrets.token_hex(4)
 
     @property
     @override
@@ -134,6 +145,8 @@ class InMemoryStorage(StorageBackend):
             namespace = self._find_or_begin(entry.namespace)
             if old and namespace.records.get(entry.id) is not old:
                 return False
+            self._changes += 1
+            record.number = record.first = self._changes
             table = namespace.store(record, entry.scope, traits, entry.embedding, now)
             self._namespaces[namespace.name] = namespace
             if table:
@@ -308,6 +321,52 @@ class InMemoryStorage(StorageBackend):
         return (record.entry(matrix[row].copy()) for record, matrix, row in rows)
 
     @override
+    def list_entries(
+        self,
+        namespace: str,
+        *,
+        cursor: str = "",
+        limit: int = 100,
+        newest_first: bool = False,
+        attributes: Mapping[str, str] | None = None,
+        text: str = "",
+    ) -> EntryPage:
+        position = position_of(cursor, self._cursor_name)
+        listing = Listing(limit, attributes, text)
+        after = position and position.after
+        asked = listing.room
+        with self._lock:
+            began = position.began if position else self._changes
+            found = self._find(namespace)
+            records = (
+                found.listed(after, newest_first, attributes, asked, self._clock()) if found else []
+            )
+        # A record does not change, so it can be read without the lock.
+        wanted: list[Record] = []
+        looked_at = 0
+        for record in records:
+            if listing.is_full:
+                break
+            looked_at += 1
+            after = record.number
+            if record.first > began:
+                listing.passes_over()
+            elif listing.takes(record.prompt, record.response, record.attribute_dict()):
+                wanted.append(record)
+        ended = looked_at == len(records) < asked
+        with self._lock:
+            found = self._find(namespace)
+            present = [
+                (record, record.table.index.vector(record.row))
+                for record in wanted
+                if found and found.records.get(record.id) is record
+            ]
+        return EntryPage(
+            [record.entry(vector) for record, vector in present],
+            None if ended else Position(began, after or 0).cursor(self._cursor_name),
+        )
+
+    @override
     def namespace_size(self, namespace: str) -> int:
         with self._lock:
             now = self._clock()
@@ -469,6 +528,8 @@ class InMemoryStorage(StorageBackend):
                     table = namespace.begin_table(entry.scope, len(entry.embedding))
                     self._tables.append(table)
                 record = Record(entry)
+                self._changes += 1
+                record.number = record.first = self._changes
                 namespace.records[record.id] = record
                 groups.setdefault(table, []).append((record, traits_of(entry), entry.embedding))
             for table, group in groups.items():

@@ -17,13 +17,13 @@ from typing_extensions import override
 
 from langcache.engine.search.index_tuning import IndexTuning
 from langcache.engine.storage._metadata import metadata_json
-from langcache.engine.storage.base import check_entry
-from langcache.engine.storage.entry import CacheEntry
+from langcache.engine.storage.base import check_embedding, check_entry
+from langcache.engine.storage.entry import CacheEntry, Scope
 from langcache.engine.storage.errors import StorageError, StorageFullError
 from langcache.engine.storage.memory import InMemoryStorage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Mapping
+    from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 
 _APPLICATION_ID = int.from_bytes(b"LnCa", "big")
 _VERSION = 1
@@ -154,7 +154,18 @@ class SQLiteStorage(InMemoryStorage):
                 changed.
         """
         with self._file_lock:
-            self._store(entry)
+            self._store([entry])
+
+    @override
+    def store_many(self, entries: Iterable[CacheEntry]) -> None:
+        """Store entries in one transaction: all of them, or none if one is refused.
+
+        Raises:
+            ValueError: As `store` does, for any of them.
+            StorageError: As `store` does.
+        """
+        with self._file_lock:
+            self._store(list(entries))
 
     @override
     def edit(
@@ -166,21 +177,29 @@ class SQLiteStorage(InMemoryStorage):
                 return None
             changed = change(entry)
             if changed is not entry:
-                self._store(changed)
+                self._store([changed])
             return changed
 
-    def _store(self, entry: CacheEntry) -> None:
-        check_entry(entry)
-        row = _row(entry)
-        has_room = self._has_room(entry)
+    def _store(self, entries: Sequence[CacheEntry]) -> None:
+        rows: list[tuple[Any, ...]] = []
+        has_room = True
+        dimensions: dict[Scope, int] = {}
+        for entry in entries:
+            check_entry(entry)
+            known = dimensions.setdefault(entry.scope, len(entry.embedding))
+            check_embedding(entry.embedding, known)
+            rows.append(_row(entry))
+            has_room &= self._has_room(entry)
         with self._transaction() as (file, now):
             # Entries of other dimensions must not be loaded again.
             limit = _RECLAIM_BATCH if has_room else _NO_LIMIT
             file.execute(_DELETE_EXPIRED, (now, limit))
-            # An expired entry is not replaced: the new entry comes last in the order.
-            file.execute(f"{_DELETE} AND expires_at <= ?", (*row[:2], now))
-            file.execute(_STORE, row)
-        super().store(entry)
+            for row in rows:
+                # An expired entry is not replaced: the new entry comes last in the order.
+                file.execute(f"{_DELETE} AND expires_at <= ?", (*row[:2], now))
+                file.execute(_STORE, row)
+        for entry in entries:
+            super().store(entry)
 
     @override
     def delete(self, namespace: str, entry_ids: Collection[str]) -> int:

@@ -139,6 +139,17 @@ class Connection:
             raise storage_error(reply)
         return reply
 
+    def evaluate_all(self, script: Script, calls: Sequence[tuple[Any, ...]]) -> Steps[list[Any]]:
+        """Run a script that Redis knows several times, and return its replies or errors.
+
+        Args:
+            script: The script.
+            calls: For each time, the keys, followed by the arguments.
+        """
+        return self.attempt_all(
+            [(b"EVALSHA", script.sha1, b"%d" % len(keys), *keys, *args) for keys, *args in calls]
+        )
+
     def scan(self, pattern: bytes) -> Scan:
         """Return the keys that match a pattern; they are read in batches."""
         return Scan(self, pattern)

@@ -17,6 +17,7 @@ __all__ = [
     "CHANGES",
     "DELETE",
     "DELETE_MATCHING",
+    "LIST",
     "OUTLINE",
     "READ",
     "SIZE",
@@ -48,6 +49,7 @@ def script(*names: str) -> Script:
 STORE = script("common", "store")
 DELETE = script("common", "delete")
 DELETE_MATCHING = script("common", "delete_matching")
+LIST = script("common", "list")
 CHANGES = script("common", "changes")
 READ = script("common", "read_members", "read")
 OUTLINE = script("common", "read_members", "outline")

@@ -21,8 +21,9 @@ from langcache.engine.storage.base import (
     reaches,
     similarity_of,
 )
-from langcache.engine.storage.entry import CacheEntry, Match, Scope, SearchResult
+from langcache.engine.storage.entry import CacheEntry, EntryPage, Match, Scope, SearchResult
 from langcache.engine.storage.errors import StorageError
+from langcache.engine.storage.listing import Listing, Position, position_of
 from langcache.engine.storage.redis._codec import (
     DamagedError,
     Stored,
@@ -55,13 +56,22 @@ from langcache.engine.storage.redis._scripts import (
     CHANGES,
     DELETE,
     DELETE_MATCHING,
+    LIST,
     READ,
     SIZE,
     STORE,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import (
+        AsyncIterator,
+        Callable,
+        Collection,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
 
     import numpy as np
     import redis
@@ -79,6 +89,7 @@ _LARGE = 10_000
 _MIRRORS_BYTES = 1 << 30
 _LONGEST_TTL_MILLIS = 10**14
 _NO_EXPECTATION = b""
+_CURSOR_NAME = "redis"
 
 
 class RedisStorage(StorageBackend):
@@ -231,33 +242,56 @@ class RedisStorage(StorageBackend):
     def _store(self, entry: CacheEntry, expected: bytes = _NO_EXPECTATION) -> Steps[bool]:
         """Store an entry; if `expected` is given, only if that change stored the present one."""
         check_entry(entry)
-        fields = fields_of(entry)
-        keys = self._keys.of(entry.namespace)
-        arguments = (
-            keys.entry_prefix,
-            encoded(entry.id),
-            fields[b"scope"],
-            b"%d" % len(entry.embedding),
-            secrets.token_hex(8).encode(),
-        )
-        flat = [part for item in fields.items() for part in item]
         while True:
-            now = self._clock()
-            reply = yield from self._connection.evaluate(
-                STORE,
-                keys[:4],
-                *arguments,
-                index_number(now),
-                expected,
-                self._milliseconds(entry.expires_at, now),
-                *flat,
-            )
+            reply = yield from self._connection.evaluate(STORE, *self._storing(entry, expected))
             if reply[0] == b"dimensions":
                 check_embedding(entry.embedding, int(reply[1]))
             if reply[0] == b"stored":
                 yield from self._engine.begin(len(entry.embedding))
             if reply[0] != b"again":
                 return reply[0] == b"stored"
+
+    def _storing(self, entry: CacheEntry, expected: bytes = _NO_EXPECTATION) -> tuple[Any, ...]:
+        """Return the keys and the arguments of the script that stores an entry."""
+        fields = fields_of(entry)
+        keys = self._keys.of(entry.namespace)
+        now = self._clock()
+        return (
+            keys[:4],
+            keys.entry_prefix,
+            encoded(entry.id),
+            fields[b"scope"],
+            b"%d" % len(entry.embedding),
+            secrets.token_hex(8).encode(),
+            index_number(now),
+            expected,
+            self._milliseconds(entry.expires_at, now),
+            *(part for item in fields.items() for part in item),
+        )
+
+    @override
+    def store_many(self, entries: Iterable[CacheEntry]) -> None:
+        self._connection.run(self._store_many(list(entries)))
+
+    @override
+    async def astore_many(self, entries: Iterable[CacheEntry]) -> None:
+        await self._connection.arun(self._store_many(list(entries)))
+
+    def _store_many(self, entries: Sequence[CacheEntry]) -> Steps[None]:
+        for entry in entries:
+            check_entry(entry)
+        if entries:
+            # Makes the server know the script, and the index.
+            yield from self._store(entries[0])
+        for start in range(1, len(entries), _BATCH):
+            batch = entries[start : start + _BATCH]
+            replies = yield from self._connection.evaluate_all(
+                STORE, [self._storing(entry) for entry in batch]
+            )
+            for entry, reply in zip(batch, replies, strict=True):
+                # What is not stored yet is tried again, or refused, as if it came alone.
+                if isinstance(reply, Exception) or reply[0] != b"stored":
+                    yield from self._store(entry)
 
     def _milliseconds(self, expires_at: float | None, now: float) -> bytes:
         """Return after how many milliseconds Redis itself is to remove an entry; "" for never."""
@@ -640,6 +674,83 @@ class RedisStorage(StorageBackend):
         now = self._clock()
         ordered = sorted(found.values(), key=lambda stored: stored.first)
         return [stored.entry for stored in ordered if not _is_over(stored.entry, now)]
+
+    @override
+    def list_entries(
+        self,
+        namespace: str,
+        *,
+        cursor: str = "",
+        limit: int = 100,
+        newest_first: bool = False,
+        attributes: Mapping[str, str] | None = None,
+        text: str = "",
+    ) -> EntryPage:
+        listing = Listing(limit, attributes, text)
+        return self._connection.run(self._list_entries(namespace, cursor, listing, newest_first))
+
+    @override
+    async def alist_entries(
+        self,
+        namespace: str,
+        *,
+        cursor: str = "",
+        limit: int = 100,
+        newest_first: bool = False,
+        attributes: Mapping[str, str] | None = None,
+        text: str = "",
+    ) -> EntryPage:
+        """Asynchronous twin of `list_entries`."""
+        listing = Listing(limit, attributes, text)
+        return await self._connection.arun(
+            self._list_entries(namespace, cursor, listing, newest_first)
+        )
+
+    def _list_entries(
+        self, namespace: str, cursor: str, listing: Listing, newest_first: bool
+    ) -> Steps[EntryPage]:
+        keys = self._keys.of(namespace)
+        position = position_of(cursor, _CURSOR_NAME)
+        order = b"newest" if newest_first else b"oldest"
+        entries: list[CacheEntry] = []
+        while not listing.is_full:
+            asked = min(_READ_BATCH, listing.room)
+            reply = yield from self._connection.evaluate(
+                LIST,
+                keys[:4],
+                keys.entry_prefix,
+                order,
+                b"%d" % position.after if position else b"",
+                b"%d" % asked,
+            )
+            if not reply:
+                return EntryPage(entries, None)
+            members = cast("list[bytes]", reply[1][::2])
+            numbers = [int(float(score)) for score in reply[1][1::2]]
+            read = yield from self._read(namespace, members)
+            stored = {each.entry.id: each for each in read}
+            began = position.began if position else int(reply[0])
+            for member, number in zip(members, numbers, strict=True):
+                if listing.is_full:
+                    break
+                position = Position(began, number)
+                found = stored.get(decoded(member[TOKEN_LENGTH:]))
+                # One with another number has changed since, and comes again if oldest come first.
+                if (
+                    found is None
+                    or found.first > began
+                    or (found.seq != number and not newest_first)
+                    or _is_over(found.entry, self._clock())
+                ):
+                    listing.passes_over()
+                elif listing.takes(
+                    found.entry.prompt, found.entry.response, found.entry.attributes
+                ):
+                    entries.append(found.entry)
+            else:
+                if len(members) < asked:
+                    return EntryPage(entries, None)
+        return EntryPage(entries, position.cursor(_CURSOR_NAME) if position else None)
 
     @override
     def namespace_size(self, namespace: str) -> int:
