@@ -33,6 +33,8 @@ def test_it_tells_the_version_and_its_paths(console):
             f"{CONSOLE}/caches/{{cacheId}}",
             f"{CONSOLE}/caches/{{cacheId}}/explain",
             f"{CONSOLE}/caches/{{cacheId}}/feedback",
+            f"{CONSOLE}/caches/{{cacheId}}/entries",
+            f"{CONSOLE}/caches/{{cacheId}}/export",
             "/console/openapi.json",
         ],
     }

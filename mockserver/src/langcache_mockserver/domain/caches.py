@@ -17,6 +17,7 @@ from langcache.engine.storage import CacheEntry, Scope, TopSearch
 from langcache.engine.storage.base import reaches
 from langcache_mockserver.domain.batching import Batcher
 from langcache_mockserver.domain.conversation import reformulate
+from langcache_mockserver.domain.hit_counts import HitCounts
 from langcache_mockserver.domain.verifiers import is_loaded, shared_verifier
 from langcache_mockserver.domain.worker_threads import WORKERS
 
@@ -29,12 +30,14 @@ if TYPE_CHECKING:
     from langcache.engine.embedders.vector_memory import VectorMemory
     from langcache.engine.explanation import Outcome
     from langcache.engine.feedback import Report
-    from langcache.engine.storage import Match, StorageBackend
+    from langcache.engine.storage import EntryPage, Match, StorageBackend
+    from langcache_mockserver.domain.hit_counts import HitCount
     from langcache_mockserver.domain.worker_threads import WorkerThreads
 
 MOST_VERIFIED = 50
 """How many candidates of a lookup a verifier looks at; so a lookup with one has no more hits."""
 
+_EMBEDDED_TOGETHER = 16  # by `set_many`, before another request has its turn
 _MOST_JUDGES = 1024
 _REMEMBERED_FACTS = 4096
 _LOOP_CANDIDATES = 8
@@ -95,6 +98,22 @@ class LookupResult(NamedTuple):
     outcome: Outcome
 
 
+class NewEntry(NamedTuple):
+    """An entry to store.
+
+    Attributes:
+        prompt: The prompt.
+        response: The response to the prompt.
+        attributes: Names and values to filter by.
+        ttl_millis: How long the entry lives, in milliseconds; None for no limit.
+    """
+
+    prompt: str
+    response: str
+    attributes: Mapping[str, str]
+    ttl_millis: float | None = None
+
+
 class ReportResult(NamedTuple):
     """What became of a report on a hit.
 
@@ -151,6 +170,7 @@ class Caches:
         if isinstance(described, DescribesTexts):
             described = RememberedFacts(described, _REMEMBERED_FACTS)
         self._described: object = described
+        self._hit_counts = HitCounts()
         self._judge_of = lru_cache(_MOST_JUDGES)(self._new_judge)
         self._embeddings: Batcher[str, NDArray[np.float32]] = Batcher(
             lambda prompts: list(embedder.embed(prompts)), workers, WORKERS
@@ -179,22 +199,73 @@ class Caches:
         Returns:
             The id of the entry.
         """
-        embedding = await self._embed(prompt)
+        new = NewEntry(prompt, response, attributes, ttl_millis)
+        entry = self._entry(cache_id, new, await self._embed(prompt))
+        await self._quickly(entry.scope, "store", self._storage.store, entry)
+        return entry.id
+
+    async def set_many(self, cache_id: str, new: Sequence[NewEntry]) -> list[str]:
+        """Store entries, as `set` stores one, and return their ids.
+
+        They are embedded little by little, so that other requests are served in between.
+        """
+        entries: list[CacheEntry] = []
+        for start in range(0, len(new), _EMBEDDED_TOGETHER):
+            some = new[start : start + _EMBEDDED_TOGETHER]
+            vectors = await self._workers.run(self._embedder.embed, [each.prompt for each in some])
+            entries += map(partial(self._entry, cache_id), some, vectors)
+        await self._in_worker("store_many", self._storage.store_many, entries)
+        return [entry.id for entry in entries]
+
+    def _entry(self, cache_id: str, new: NewEntry, embedding: NDArray[np.float32]) -> CacheEntry:
         now = self._clock()
-        entry = CacheEntry(
-            id=entry_id_of(prompt, attributes),
-            prompt=prompt,
-            response=response,
+        return CacheEntry(
+            id=entry_id_of(new.prompt, new.attributes),
+            prompt=new.prompt,
+            response=new.response,
             embedding=embedding,
             namespace=cache_id,
             embedding_model_id=self._embedder.model_id,
-            attributes=attributes,
+            attributes=new.attributes,
             created_at=now,
             updated_at=now,
-            expires_at=None if ttl_millis is None else now + ttl_millis / 1000,
+            expires_at=None if new.ttl_millis is None else now + new.ttl_millis / 1000,
         )
-        await self._quickly(entry.scope, "store", self._storage.store, entry)
-        return entry.id
+
+    async def list_entries(
+        self,
+        cache_id: str,
+        *,
+        cursor: str = "",
+        limit: int,
+        newest_first: bool = False,
+        attributes: Mapping[str, str] | None = None,
+        text: str = "",
+    ) -> EntryPage:
+        """Return one page of the entries of a cache; see `StorageBackend.list_entries`.
+
+        Raises:
+            NotImplementedError: The storage cannot list entries in pages.
+            ValueError: The cursor is not one of the storage.
+        """
+        return await self._in_worker(
+            "list_entries",
+            self._storage.list_entries,
+            cache_id,
+            cursor=cursor,
+            limit=limit,
+            newest_first=newest_first,
+            attributes=attributes,
+            text=text,
+        )
+
+    async def size(self, cache_id: str) -> int:
+        """Return the number of entries in a cache."""
+        return await self._in_worker("size", self._storage.namespace_size, cache_id)
+
+    def hit_count(self, cache_id: str, entry_id: str) -> HitCount | None:
+        """Return how often an entry was a hit; None if that is not known."""
+        return self._hit_counts.of(cache_id, entry_id)
 
     async def search(self, cache_id: str, lookup: Lookup, *, alone: bool = False) -> LookupResult:
         """Find entries for a prompt.
@@ -222,7 +293,9 @@ class Caches:
                 hits.setdefault(hit.entry.id, hit)
         if not hits:
             return LookupResult([], outcome)
-        return LookupResult(list(hits.values())[: lookup.max_results], "hit")
+        returned = list(hits.values())[: lookup.max_results]
+        self._hit_counts.add(cache_id, [hit.entry.id for hit in returned], self._clock())
+        return LookupResult(returned, "hit")
 
     async def converse(
         self, cache_id: str, lookup: Lookup, context: Sequence[str]

@@ -8,13 +8,14 @@ from starlette.requests import ClientDisconnect
 
 from langcache_mockserver.http.problems import ProblemError
 from langcache_mockserver.http.request import header_values
-from langcache_mockserver.http.validation import parse_body
+from langcache_mockserver.http.validation import field_errors, parse_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.requests import Request
 
+    from langcache_mockserver.http.problems import FieldError
     from langcache_mockserver.http.validation import Schemas
 
 _INLINE_BYTES = 16 << 10  # to parse more takes longer than to hand it to a thread
@@ -58,6 +59,15 @@ class Bodies:
         """
         _check_media_type(request)
         return await self.parse(await read_bytes(request, self._max_bytes), schema)
+
+    def check(self, value: object, schema: str) -> list[FieldError]:
+        """Return the rules of a schema that a value breaks; `MAX_FIELD_ERRORS` of them at most.
+
+        Args:
+            value: A part of a body that has been read.
+            schema: The name of the schema, such as `SetRequest`.
+        """
+        return field_errors(value, self._schemas[schema])
 
     async def parse(self, body: bytes, schema: str) -> dict[str, Any]:
         """Return the members of a body that has been read.

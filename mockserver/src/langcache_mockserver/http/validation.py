@@ -96,20 +96,24 @@ def parse_body(body: bytes, schema: str, schemas: Schemas) -> dict[str, Any]:
     if b"\\u" in body:  # only an escape can make a lone surrogate
         # Before the validator, which may not be safe with such strings.
         _refuse(_lone_surrogates(value))
-    validator = schemas[schema]
-    try:
-        if not validator.is_valid(value):
-            errors = (
-                validator.iter_errors(value) if _is_small(value) else [_first(validator, value)]
-            )
-            _refuse(
-                FieldError(spell(path), rule, message)
-                for error in errors
-                for path, rule, message in broken_rules(error)
-            )
-    except ValueError:  # the validator has its own limit of nesting
-        raise _invalid_body("depth", "must not be nested so deeply") from None
+    _refuse(field_errors(value, schemas[schema]))
     return cast("dict[str, Any]", value)
+
+
+def field_errors(value: object, validator: Draft202012Validator) -> list[FieldError]:
+    """Return the rules that a value breaks: up to `MAX_FIELD_ERRORS`, or one of a large value."""
+    try:
+        if validator.is_valid(value):
+            return []
+        errors = validator.iter_errors(value) if _is_small(value) else [_first(validator, value)]
+        violations = (
+            FieldError(spell(path), rule, message)
+            for error in errors
+            for path, rule, message in broken_rules(error)
+        )
+        return list(islice(violations, MAX_FIELD_ERRORS))
+    except ValueError:  # the validator has its own limit of nesting
+        return [FieldError(_BODY, "depth", "must not be nested so deeply")]
 
 
 def _parse(body: bytes) -> object:

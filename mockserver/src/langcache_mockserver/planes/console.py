@@ -16,11 +16,11 @@ from langcache_mockserver.http.problems import FieldError, ProblemError, invalid
 from langcache_mockserver.http.response import JSONResponse
 from langcache_mockserver.http.routing import routes_of
 from langcache_mockserver.http.validation import spell
+from langcache_mockserver.planes import entries
+from langcache_mockserver.planes.console_access import console_operation
 from langcache_mockserver.planes.service import service_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from starlette.requests import Request
 
     from langcache.engine.explanation import Candidate, Explanation
@@ -28,34 +28,6 @@ if TYPE_CHECKING:
 
 _CONSOLE = "/console/v1"
 _CACHE = f"{_CONSOLE}/caches/{{cacheId}}"
-
-
-def console_operation(
-    operation: str,
-    endpoint: Callable[[Request], Awaitable[Response]],
-    needed: Access | None = None,
-) -> Callable[[Request], Awaitable[Response]]:
-    """Return an endpoint that notes its operation and demands the admin token if there is one.
-
-    There is one if somebody chose it, or was told it at the start of a strict server.
-
-    Args:
-        operation: The name of the operation.
-        endpoint: The endpoint.
-        needed: What a key that is not the admin token must be allowed to do with the cache that the
-            path names; None if no other key will do.
-    """
-
-    async def guarded(request: Request) -> Response:
-        exchange_of(request).operation = operation
-        gate = service_of(request).gate
-        if needed is not None:
-            await gate.open_console(request, needed)
-        elif gate.has_console_key:
-            gate.check_admin(request)
-        return await endpoint(request)
-
-    return guarded
 
 
 async def _describe(_request: Request) -> Response:
@@ -207,6 +179,7 @@ ROUTES = [
         POST=console_operation("reportFeedback", _report, Access.WRITE),
         DELETE=console_operation("withdrawFeedback", _withdraw, Access.WRITE),
     ),
+    *entries.ROUTES,
     *routes_of("/console/openapi.json", GET=_document),
 ]
 """The routes of the console, and of its document."""
