@@ -137,8 +137,8 @@ async def _page(request: Request, asked: _Asked) -> EntryPage:
         detail = "the storage of this server cannot list entries"
         raise ProblemError(501, detail) from None
     except ValueError:
-        message = "must be the cursor of a page of this cache; start again without one"
-        raise invalid(FieldError("cursor", "cursor", message)) from None
+        detail = "cursor: must be the cursor of a page of this storage; start again without one"
+        raise ProblemError(404, detail) from None
 
 
 def _asked(request: Request, names: Iterable[str]) -> _Asked:
