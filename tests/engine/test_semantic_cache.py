@@ -208,6 +208,113 @@ def test_the_defaults_are_those_of_the_documents():
 
 
 @on_every_storage
+def test_many_are_stored_as_one_after_the_other(make, storage, monkeypatch):
+    monkeypatch.setattr("langcache.engine.cache._TOGETHER", 16)
+    cache, alone = make(ttl=60), make(name="alone", ttl=60)
+    vector = [1.0] + [0.0] * 15
+    items = [
+        {"prompt": f"prompt {number}", "response": f"response {number}"} for number in range(40)
+    ]
+    items[3] |= {"filters": {"user": "ann", "age": 3}, "metadata": {"n": 1}, "ttl": 5}
+    items[4] |= {"vector": vector}
+    items[5] = {**items[0], "response": "newer"}
+    done = []
+    keys = cache.store_many((item for item in items), progress=done.append)
+    expected = [alone.store(**item) for item in items]
+    assert keys == [key.replace("alone:", "llmcache:") for key in expected]
+    assert done == [16, 32, 40]
+
+    def kept(name):
+        return {
+            each.id: (each.response, dict(each.attributes), each.metadata, each.expires_at)
+            for each in storage.entries(name)
+        }
+
+    assert kept("llmcache") == kept("alone")
+    assert len(kept("alone")) == 39
+    assert responses(cache.check(vector=vector, distance_threshold=0.001)) == ["response 4"]
+    assert cache.store_many([]) == []
+
+
+def test_many_prompts_are_embedded_together(make, monkeypatch):
+    monkeypatch.setattr("langcache.engine.cache._TOGETHER", 16)
+    embedder = WordEmbedder()
+    calls = []
+    embed = embedder.embed
+    embedder.embed = lambda texts: calls.append(len(texts)) or embed(texts)
+    cache = make(vectorizer=embedder)
+    items = [{"prompt": f"p {number}", "response": "r"} for number in range(20)]
+    cache.store_many(items)
+    cache.check_many(item["prompt"] for item in items)
+    assert calls == [16, 4] * 2
+
+
+@pytest.mark.parametrize(
+    ("item", "error"),
+    [
+        ({"prompt": "p"}, "entries[2].response: is required"),
+        ({"response": "r"}, "entries[2].prompt: is required"),
+        ({"prompt": "p", "response": "r", "extra": 1}, "entries[2]: unknown field 'extra'"),
+        ({"prompt": 1, "response": "r"}, "entries[2].prompt: must be a str, got int"),
+        (
+            {"prompt": "p", "response": "r", "ttl": 0},
+            "entries[2].ttl: must be at least 1 second, got 0",
+        ),
+        (
+            {"prompt": "p", "response": "r", "metadata": []},
+            "entries[2].metadata: must be a dict, got list",
+        ),
+        (
+            {"prompt": "p", "response": "r", "filters": {"x": "y"}},
+            "entries[2].filters: unknown field 'x'",
+        ),
+        ("p", "entries[2]: must be a dict, got str"),
+    ],
+)
+def test_a_bad_one_of_many_is_refused_with_its_place(cache, storage, item, error):
+    good = [{"prompt": f"p {number}", "response": "r"} for number in range(2)]
+    with pytest.raises((TypeError, ValueError)) as raised:
+        cache.store_many([*good, item])
+    assert str(raised.value) == error
+    assert storage.namespace_size("llmcache") == 0
+
+
+def test_many_are_checked_as_one_after_the_other(make):
+    cache = make(distance_threshold=0.3)
+    cache.store_many(
+        {"prompt": f"what is {word}", "response": word, "filters": {"user": user}}
+        for word in ("red", "blue", "green")
+        for user in ("ann", "bob")
+    )
+    prompts = ["what is red", "who was napoleon", "what is blue please", "what is green"]
+    done = []
+    options = {
+        "num_results": 2,
+        "return_fields": ["response", "user"],
+        "filter_expression": Tag("user") == "ann",
+        "distance_threshold": 0.5,
+    }
+    found = cache.check_many(prompts, **options, progress=done.append)
+    assert found == [cache.check(prompt, **options) for prompt in prompts]
+    assert [len(hits) > 0 for hits in found] == [True, False, True, True]
+    assert done == [4]
+    assert cache.check_many([]) == []
+    assert cache.statistics.lookups == 8
+    assert cache.statistics.hits == 6
+
+
+def test_a_bad_one_of_many_prompts_is_refused_with_its_place(cache):
+    with pytest.raises(ValueError, match=r"^prompts\[1\]: must not be empty$"):
+        cache.check_many(["p", ""])
+    with pytest.raises(TypeError, match=r"^prompts\[1\]: must be a str, got int$"):
+        cache.check_many(["p", 1])
+    with pytest.raises(TypeError, match=r"^prompts: must be several prompts, got str$"):
+        cache.check_many("a prompt")
+    with pytest.raises(ValueError, match=r"^num_results: must be at least 1, got 0$"):
+        cache.check_many(["p"], num_results=0)
+
+
+@on_every_storage
 def test_metadata_and_filters_come_back_as_they_were_stored(cache):
     filters = {"user": "a,b ü", "age": 3, "topic": "red wine"}
     key = cache.store(PROMPT, "Paris", metadata={"n": [1, 2]}, filters=filters)

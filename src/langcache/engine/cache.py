@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from inspect import getattr_static, iscoroutinefunction
+from itertools import islice
 from numbers import Real
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from langcache.engine._checks import (
     checked_metadata,
@@ -39,7 +40,7 @@ from langcache.engine.storage.writes import atomic_writes
 from langcache.engine.verify.create import create_verifier
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from types import TracebackType
 
     import numpy as np
@@ -61,6 +62,8 @@ _RESERVED = frozenset(
 _LEAST_FETCHED = 16
 _FETCH_GROWTH = 4
 _MOST_CANDIDATES = 50
+_TOGETHER = 256  # entries stored, or prompts embedded, in one batch
+_NEW_FIELDS = ("prompt", "response", "vector", "metadata", "filters", "ttl")
 
 
 class SemanticCache:
@@ -332,6 +335,110 @@ class SemanticCache:
             checked_text("prompt", prompt)
         if vector is None and not prompt:
             raise ValueError("prompt, vector: one of them is required")
+        lookup, wanted = self._checked_lookup(
+            num_results, return_fields, expression, distance_threshold
+        )
+        lookup = replace(
+            lookup,
+            prompt=prompt or "",
+            embedding=None if vector is None else self._embedding("vector", vector),
+        )
+        result = yield from self._look_up(lookup)
+        return self._hits(result.matches, wanted)
+
+    def check_many(
+        self,
+        prompts: Iterable[str],
+        *,
+        num_results: int = 1,
+        return_fields: list[str] | None = None,
+        filter_expression: FilterExpression | None = None,
+        distance_threshold: float | None = None,
+        progress: Callable[[int], object] | None = None,
+    ) -> list[list[dict[str, Any]]]:
+        """Check many prompts, which are embedded in batches.
+
+        Args:
+            prompts: The prompts.
+            num_results: As in `check`.
+            return_fields: As in `check`.
+            filter_expression: As in `check`.
+            distance_threshold: As in `check`.
+            progress: Called after each batch with the number of prompts checked so far, in the
+                thread or task that checks, which raises its exceptions.
+
+        Returns:
+            For each prompt, what `check` returns.
+
+        Raises:
+            ValueError: As in `check`; the message names the prompt's place, such as `prompts[3]`.
+            TypeError: As in `check`.
+        """
+        return run(
+            self._check_many(
+                prompts,
+                *self._checked_lookup(
+                    num_results, return_fields, filter_expression, distance_threshold
+                ),
+                progress,
+            )
+        )
+
+    async def acheck_many(
+        self,
+        prompts: Iterable[str],
+        *,
+        num_results: int = 1,
+        return_fields: list[str] | None = None,
+        filter_expression: FilterExpression | None = None,
+        distance_threshold: float | None = None,
+        progress: Callable[[int], object] | None = None,
+    ) -> list[list[dict[str, Any]]]:
+        """Asynchronous twin of `check_many`."""
+        return await arun(
+            self._check_many(
+                prompts,
+                *self._checked_lookup(
+                    num_results, return_fields, filter_expression, distance_threshold
+                ),
+                progress,
+            )
+        )
+
+    def _check_many(
+        self,
+        prompts: Iterable[str],
+        lookup: _CheckedLookup,
+        wanted: list[str],
+        progress: Callable[[int], object] | None,
+    ) -> Steps[list[list[dict[str, Any]]]]:
+        if isinstance(prompts, str):
+            raise TypeError("prompts: must be several prompts, got str")
+        found: list[list[dict[str, Any]]] = []
+        rest = iter(prompts)
+        while batch := list(islice(rest, _TOGETHER)):
+            for place, prompt in enumerate(batch, len(found)):
+                if not checked_text(f"prompts[{place}]", prompt):
+                    raise ValueError(f"prompts[{place}]: must not be empty")
+            started = time.perf_counter()
+            vectors = yield from self._embed_all(batch)
+            each_seconds = (time.perf_counter() - started) / len(batch)
+            for prompt, vector in zip(batch, vectors, strict=True):
+                one = replace(lookup, prompt=prompt, embedding=vector)
+                result = yield from self._look_up(one, each_seconds)
+                found.append(self._hits(result.matches, wanted))
+            if progress is not None:
+                progress(len(found))
+        return found
+
+    def _checked_lookup(
+        self,
+        num_results: int,
+        return_fields: list[str] | None,
+        expression: FilterExpression | None,
+        distance_threshold: float | None,
+    ) -> tuple[_CheckedLookup, list[str]]:
+        """Return a lookup without a prompt, and the wanted fields."""
         if isinstance(cast("object", num_results), bool) or not isinstance(
             cast("object", num_results), int
         ):
@@ -343,23 +450,32 @@ class SemanticCache:
         wanted = checked_texts("return_fields", return_fields or [])
         self._check_expression(expression)
         lookup = _CheckedLookup(
-            prompt=prompt or "",
-            embedding=None if vector is None else self._embedding("vector", vector),
+            prompt="",
+            embedding=None,
             threshold=self._similarity_threshold(distance_threshold),
             limit=num_results,
             attributes=expression.required_attributes() if expression is not None else {},
             expression=expression,
         )
-        result = yield from self._look_up(lookup)
-        hits = [self._hit(match) for match in result.matches]
+        return lookup, wanted
+
+    def _hits(self, matches: list[Match], wanted: list[str]) -> list[dict[str, Any]]:
+        """Return matches as hits, with the wanted fields only if there are any."""
+        hits = [self._hit(match) for match in matches]
         if not wanted:
             return hits
         return [{name: hit[name] for name in ("key", *wanted) if name in hit} for hit in hits]
 
-    def _look_up(self, lookup: _CheckedLookup) -> Steps[_LookupResult]:
-        """Find the entries for a lookup, refresh their TTL, and count the lookup."""
+    def _look_up(
+        self, lookup: _CheckedLookup, embedding_seconds: float | None = None
+    ) -> Steps[_LookupResult]:
+        """Find the entries for a lookup, refresh their TTL, and count the lookup.
+
+        Args:
+            lookup: The lookup.
+            embedding_seconds: How long it took to embed its prompt, if that is done.
+        """
         embedding = lookup.embedding
-        embedding_seconds = None
         if embedding is None:
             started = time.perf_counter()
             embedding = yield from self._embed(lookup.prompt)
@@ -416,8 +532,10 @@ class SemanticCache:
         )
 
     def _embed(self, prompt: str) -> Steps[NDArray[np.float32]]:
-        vectors = yield from call(self._vectorizer.embed, self._vectorizer.aembed, [prompt])
-        return vectors[0]
+        return (yield from self._embed_all([prompt]))[0]
+
+    def _embed_all(self, prompts: list[str]) -> Steps[NDArray[np.float32]]:
+        return (yield from call(self._vectorizer.embed, self._vectorizer.aembed, prompts))
 
     def _search(
         self,
@@ -731,47 +849,136 @@ class SemanticCache:
         filters: Mapping[str, Any] | None,
         ttl: int | None,
     ) -> Steps[str]:
+        new = self._checked_entry(prompt, response, vector, metadata, filters, ttl)
+        embedding = new.embedding
+        if embedding is None:
+            embedding = yield from self._embed(prompt)
+        return (yield from self._keep(new, embedding))
+
+    def store_many(
+        self,
+        entries: Iterable[Mapping[str, Any]],
+        *,
+        progress: Callable[[int], object] | None = None,
+    ) -> list[str]:
+        """Store many prompts and responses, which are embedded and stored in batches.
+
+        Args:
+            entries: The arguments of `store` for each, by name: `{"prompt": ..., "response": ...}`,
+                and `vector`, `metadata`, `filters` and `ttl` if wanted. They may come from a
+                generator: one batch is in memory at a time.
+            progress: Called after each batch with the number of entries stored so far, in the
+                thread or task that stores, which raises its exceptions.
+
+        Returns:
+            The keys of the entries, in their order.
+
+        Raises:
+            ValueError: As in `store`, or a name is missing or unknown. The message names the
+                entry's place, such as `entries[3]`. The batches before it are stored.
+            TypeError: As in `store`.
+        """
+        return run(self._store_many(entries, progress))
+
+    async def astore_many(
+        self,
+        entries: Iterable[Mapping[str, Any]],
+        *,
+        progress: Callable[[int], object] | None = None,
+    ) -> list[str]:
+        """Asynchronous twin of `store_many`."""
+        return await arun(self._store_many(entries, progress))
+
+    def _store_many(
+        self, entries: Iterable[Mapping[str, Any]], progress: Callable[[int], object] | None
+    ) -> Steps[list[str]]:
+        keys: list[str] = []
+        rest = iter(entries)
+        while batch := list(islice(rest, _TOGETHER)):
+            new = [self._checked_item(place, item) for place, item in enumerate(batch, len(keys))]
+            missing = [each.prompt for each in new if each.embedding is None]
+            vectors = iter((yield from self._embed_all(missing)) if missing else ())
+            kept = [
+                self._entry(each, next(vectors) if each.embedding is None else each.embedding)
+                for each in new
+            ]
+            yield from call(self._writes.store_many, self._writes.astore_many, kept)
+            for entry in kept:
+                self._complete_shadow(entry)
+            keys += [self._key(entry.id) for entry in kept]
+            if progress is not None:
+                progress(len(keys))
+        return keys
+
+    def _checked_item(self, place: int, item: Mapping[str, Any]) -> _NewEntry:
+        """Return the entry that an item of `store_many` describes."""
+        where = f"entries[{place}]"
+        if not isinstance(cast("object", item), Mapping):
+            raise TypeError(f"{where}: must be a dict, got {kind(item)}")
+        for name in item:
+            if name not in _NEW_FIELDS:
+                raise ValueError(f"{where}: unknown field {name!r}")
+        for name in _NEW_FIELDS[:2]:
+            if name not in item:
+                raise ValueError(f"{where}.{name}: is required")
+        try:
+            if item.get("metadata") is not None:
+                checked_metadata(item["metadata"])
+            return self._checked_entry(*(item.get(name) for name in _NEW_FIELDS))
+        except TypeError as error:
+            raise TypeError(f"{where}.{error}") from None
+        except ValueError as error:
+            raise ValueError(f"{where}.{error}") from None
+
+    def _checked_entry(
+        self,
+        prompt: Any,
+        response: Any,
+        vector: Any,
+        metadata: Any,
+        filters: Any,
+        ttl: Any,
+    ) -> _NewEntry:
         checked_text("prompt", prompt)
         checked_text("response", response)
         _validate_metadata(metadata)
-        attributes = self._attributes(filters)
-        lifetime = checked_ttl(ttl)
-        if vector is None:
-            embedding = yield from self._embed(prompt)
-        else:
-            embedding = self._embedding("vector", vector)
-        return (yield from self._keep(prompt, response, embedding, metadata, attributes, lifetime))
-
-    def _keep(
-        self,
-        prompt: str,
-        response: str,
-        embedding: NDArray[np.float32],
-        metadata: dict[str, Any] | None,
-        attributes: dict[str, str],
-        ttl: int | None,
-    ) -> Steps[str]:
-        """Store an entry, whose values have been checked, and return its key."""
-        now = self._clock()
-        lifetime = self._ttl if ttl is None else ttl
-        entry = CacheEntry(
-            id=_entry_id(prompt, attributes),
+        return _NewEntry(
             prompt=prompt,
             response=response,
+            metadata=metadata,
+            attributes=self._attributes(filters),
+            ttl=checked_ttl(ttl),
+            embedding=None if vector is None else self._embedding("vector", vector),
+        )
+
+    def _keep(self, new: _NewEntry, embedding: NDArray[np.float32]) -> Steps[str]:
+        """Store an entry and return its key."""
+        entry = self._entry(new, embedding)
+        yield from call(self._writes.store, self._writes.astore, entry)
+        self._complete_shadow(entry)
+        return self._key(entry.id)
+
+    def _entry(self, new: _NewEntry, embedding: NDArray[np.float32]) -> CacheEntry:
+        now = self._clock()
+        lifetime = self._ttl if new.ttl is None else new.ttl
+        return CacheEntry(
+            id=_entry_id(new.prompt, new.attributes),
+            prompt=new.prompt,
+            response=new.response,
             embedding=embedding,
             **self._scope._asdict(),
-            attributes=attributes,
-            metadata=metadata,
+            attributes=new.attributes,
+            metadata=new.metadata,
             created_at=now,
             updated_at=now,
             expires_at=None if lifetime is None else now + lifetime,
         )
-        yield from call(self._writes.store, self._writes.astore, entry)
+
+    def _complete_shadow(self, entry: CacheEntry) -> None:
         if self._on_shadow is not None:
-            shadow_lookup = self._pending.complete(prompt, response)
+            shadow_lookup = self._pending.complete(entry.prompt, entry.response)
             if shadow_lookup is not None:
                 self._on_shadow(shadow_lookup)
-        return self._key(entry.id)
 
     def update(self, key: str, **kwargs: Any) -> None:
         """Change fields of an entry, and restart its time to live with the default TTL.
@@ -1037,14 +1244,14 @@ class SemanticCache:
     ) -> Steps[str]:
         if not isinstance(cast("object", response), str):
             raise TypeError(f"fn: must return a str, got {kind(response)}")
-        yield from self._keep(
-            computation.lookup.prompt,
-            response,
-            embedding,
-            computation.metadata,
-            computation.attributes,
-            computation.ttl,
+        new = _NewEntry(
+            prompt=computation.lookup.prompt,
+            response=response,
+            metadata=computation.metadata,
+            attributes=computation.attributes,
+            ttl=computation.ttl,
         )
+        yield from self._keep(new, embedding)
         return response
 
     # Disconnection
@@ -1159,6 +1366,20 @@ class _CheckedLookup:
 
     def accepts(self, entry: CacheEntry) -> bool:
         return self.expression is None or self.expression.matches(entry.attributes)
+
+
+class _NewEntry(NamedTuple):
+    """What is to be stored, after its values have been checked.
+
+    `embedding` is None when the prompt must be embedded; `ttl` when the cache's default counts.
+    """
+
+    prompt: str
+    response: str
+    metadata: dict[str, Any] | None
+    attributes: dict[str, str]
+    ttl: int | None
+    embedding: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

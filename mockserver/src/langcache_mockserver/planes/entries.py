@@ -123,8 +123,7 @@ def _checked(entries: Sequence[Any], cache: CacheSettings | None, bodies: Bodies
                     body.get("attributes", {}),
                     body.get("ttlMillis"),
                 )
-        for each in broken:
-            errors.append({"index": index, **each._asdict()})
+        errors.extend({"index": index, **each._asdict()} for each in broken)
     return _Checked(good, errors)
 
 

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 from langcache.engine.storage.base import StorageBackend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
 
     from langcache.engine.storage.entry import CacheEntry
 
@@ -21,12 +21,14 @@ class Writes(Protocol):
     """The methods of a storage backend that change one namespace; see there."""
 
     def store(self, entry: CacheEntry) -> None: ...  # noqa: D102
+    def store_many(self, entries: Iterable[CacheEntry]) -> None: ...  # noqa: D102
     def edit(  # noqa: D102
         self, namespace: str, entry_id: str, change: Change
     ) -> CacheEntry | None: ...
     def delete(self, namespace: str, entry_ids: Collection[str]) -> int: ...  # noqa: D102
     def invalidate_namespace(self, namespace: str) -> int: ...  # noqa: D102
     async def astore(self, entry: CacheEntry) -> None: ...  # noqa: D102
+    async def astore_many(self, entries: Iterable[CacheEntry]) -> None: ...  # noqa: D102
     async def aedit(  # noqa: D102
         self, namespace: str, entry_id: str, change: Change
     ) -> CacheEntry | None: ...
@@ -60,6 +62,10 @@ class _Serialised:
         with self._turn:
             self._storage.store(entry)
 
+    def store_many(self, entries: Iterable[CacheEntry]) -> None:
+        with self._turn:
+            self._storage.store_many(entries)
+
     def edit(self, namespace: str, entry_id: str, change: Change) -> CacheEntry | None:
         with self._turn:
             return self._storage.edit(namespace, entry_id, change)
@@ -77,6 +83,9 @@ class _Serialised:
 
     async def astore(self, entry: CacheEntry) -> None:
         await asyncio.to_thread(self.store, entry)
+
+    async def astore_many(self, entries: Iterable[CacheEntry]) -> None:
+        await asyncio.to_thread(self.store_many, entries)
 
     async def aedit(self, namespace: str, entry_id: str, change: Change) -> CacheEntry | None:
         return await asyncio.to_thread(self.edit, namespace, entry_id, change)
