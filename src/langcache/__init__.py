@@ -6,7 +6,8 @@
         cache.set(prompt="How does semantic caching work?", response="It compares meanings.")
         hit = cache.search(prompt="Explain semantic caching")
 
-`langcache.engine` (extra `engine`) is the semantic cache itself, as a library.
+`langcache.engine` (extra `engine`) is the semantic cache itself, as a library. `AnswerCache` and
+`wrap` (extra `engine`) put it in front of other libraries; see `langcache.answers`.
 
 Names are imported on first use, so the engine and the server do not load an HTTP client.
 """
@@ -19,6 +20,8 @@ from langcache._version import __version__
 if TYPE_CHECKING:
     from langcache import errors, hooks, httpclient, models, types, utils
     from langcache._runtime.raw import RawResponse
+    from langcache.answers import AnswerCache as AnswerCache
+    from langcache.answers import wrap as wrap
     from langcache.httpclient import (
         AsyncHttpClient,
         DefaultAioHttpClient,
@@ -55,6 +58,9 @@ __all__ = [
 ]
 
 _HOMES = {
+    # Not in `__all__`, because they need an extra.
+    "AnswerCache": "answers",
+    "wrap": "answers",
     "UNSET": "types",
     "AsyncHttpClient": "httpclient",
     "BackoffStrategy": "utils",

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from langcache.answers.digests import digest
 from langcache.integrations.litellm._question import QuestionReader
-from langcache.integrations.litellm._scope import digest
 
 NAMES = st.text(max_size=3)
 VALUES = st.recursive(

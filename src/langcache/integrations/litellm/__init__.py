@@ -7,8 +7,8 @@
 Needs the extra `litellm`.
 """
 
+from langcache.answers.statistics import Statistics
 from langcache.integrations.litellm.activation import disable, enable, update
 from langcache.integrations.litellm.backend import LangCacheSemanticCache
-from langcache.integrations.litellm.statistics import Statistics
 
 __all__ = ["LangCacheSemanticCache", "Statistics", "disable", "enable", "update"]

@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 import json
-import math
-from dataclasses import dataclass, field
 from typing import Any, cast
 
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer to a question.
-
-    Attributes:
-        text: The answer in JSON, as it is stored.
-        similarity: (1 + cosine) / 2 of the two questions, in [0, 1]; 1 for the same question.
-        exact: Whether it was stored for exactly this question.
-    """
-
-    text: str = field(repr=False)
-    similarity: float = 1.0
-    exact: bool = True
-
-    @property
-    def is_readable(self) -> bool:
-        """Whether LiteLLM can make a response of it."""
-        return _is_readable(_parsed(self.text))
+from langcache.answers._stores import StoredAnswer
 
 
-def answer_of(value: Any) -> Answer | None:
+def readable(answer: StoredAnswer | None) -> StoredAnswer | None:
+    """Return an answer if LiteLLM can make a response of it, else None."""
+    return answer if answer and _is_readable(_parsed(answer.text)) else None
+
+
+def answer_of(value: Any) -> StoredAnswer | None:
     """Return the answer in a value that LiteLLM stores, or None when it could not be read back."""
     try:
         text = json.dumps(value)
     except (TypeError, ValueError):
         return None
-    return Answer(text) if _is_readable(value) else None
+    return StoredAnswer(text) if _is_readable(value) else None
 
 
 def calls_tool(value: Any) -> bool:
@@ -45,11 +30,6 @@ def calls_tool(value: Any) -> bool:
         if message.get("tool_calls") or message.get("function_call"):
             return True
     return False
-
-
-def is_ttl(value: Any) -> bool:
-    """Return whether a value is a time to live in seconds."""
-    return isinstance(value, (int, float)) and value is not True and 0 < value < math.inf
 
 
 def _is_readable(value: Any) -> bool:

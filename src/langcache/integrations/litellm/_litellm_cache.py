@@ -6,7 +6,9 @@ import inspect
 import uuid
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from langcache.integrations.litellm._checks import check_number
+from langcache.answers._checks import check_number
+from langcache.answers._pending_calls import PendingCalls
+from langcache.answers.digests import NotCacheableError, digest
 from langcache.integrations.litellm._litellm import (
     BaseCache,
     Cache,
@@ -14,14 +16,8 @@ from langcache.integrations.litellm._litellm import (
     litellm,
     mixes_up_embeddings,
 )
-from langcache.integrations.litellm._pending_calls import PendingCalls
 from langcache.integrations.litellm._question import INPUT_KEY, NO_KEY
-from langcache.integrations.litellm._scope import (
-    NotCacheableError,
-    digest,
-    namespace_of,
-    parameters,
-)
+from langcache.integrations.litellm._scope import namespace_of, parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,13 +1,11 @@
-"""The question of a call: the text to compare by meaning, and what must be equal beside it."""
+"""The question of a call of LiteLLM."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from langcache.integrations.litellm._scope import NotCacheableError, digest, plain
+from langcache.answers.digests import NotCacheableError, plain
+from langcache.answers.question import Question, QuestionRules, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,41 +14,19 @@ INPUT_KEY = "langcache-input:"
 NO_KEY = "langcache-none:"
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a call asks, as far as its answer depends on it.
-
-    Attributes:
-        id: 32 hex digits that identify everything asked.
-        context_hash: 32 hex digits that identify everything asked except the text.
-        text: The text to compare by meaning with others of the same context hash; None when only
-            an answer to exactly this question will do.
-    """
-
-    id: str
-    context_hash: str
-    text: str | None = field(repr=False)
-
-    def exact(self) -> Question:
-        """Return the same question, without a text to compare by meaning."""
-        return replace(self, text=None)
-
-
 class QuestionReader:
     """Reads the question from the arguments of a call.
 
     Args:
         index_name: Part of every id and context hash.
-        max_question_length: Longer texts are not compared by meaning; in characters after
-            decomposition (Unicode NFD).
-        latin_only: Whether texts with letters or symbols outside the Latin script are not compared
-            by meaning either.
+        max_question_length: As in `QuestionRules`.
+        latin_only: As in `QuestionRules`.
     """
 
     def __init__(self, index_name: str, *, max_question_length: float, latin_only: bool) -> None:
-        self._index_name = index_name
-        self._max_question_length = max_question_length
-        self._latin_only = latin_only
+        self._rules = QuestionRules(
+            index_name, max_question_length=max_question_length, latin_only=latin_only
+        )
 
     def read(self, key: str, arguments: Mapping[str, Any]) -> Question | None:
         """Return the question of a call.
@@ -70,7 +46,7 @@ class QuestionReader:
             if arguments.get("prompt"):
                 return self._completion(key, arguments["prompt"])
             if arguments.get("input"):
-                return self._whole(key, "input", arguments["input"])
+                return self._rules.whole(key, "input", arguments["input"])
         except NotCacheableError:
             return None
         return None
@@ -80,65 +56,18 @@ class QuestionReader:
 
         The key identifies the input completely.
         """
-        return self._whole(key, "item", None) if key.startswith(INPUT_KEY) else None
+        return self._rules.whole(key, "item", None) if key.startswith(INPUT_KEY) else None
 
     def _chat(self, key: str, messages: Any) -> Question:
         turns = plain(messages)
         if not isinstance(turns, list) or not isinstance(turns[-1], dict):
             raise NotCacheableError
         last = cast("dict[str, Any]", turns[-1])
-        text = _text(last.get("content")) if last.get("role") == "user" else None
+        text = text_of(last.get("content")) if last.get("role") == "user" else None
         rest = {name: value for name, value in last.items() if name != "content"}
-        return self._question(key, "messages", turns, text, [*cast("list[Any]", turns[:-1]), rest])
+        context = [*cast("list[Any]", turns[:-1]), rest]
+        return self._rules.question(key, "messages", turns, text, context)
 
     def _completion(self, key: str, prompt: Any) -> Question:
         text = prompt if isinstance(prompt, str) else None
-        return self._question(key, "prompt", plain(prompt), text, None)
-
-    def _question(
-        self, key: str, kind: str, content: Any, text: str | None, context: Any
-    ) -> Question:
-        question = self._whole(key, kind, content)
-        if text is None or not self._is_comparable(text):
-            return question
-        # Embeddings hardly tell numbers apart, so the numbers have to be equal.
-        scope = ["scope", self._index_name, key, kind, context, re.findall(r"\d+", text)]
-        return Question(question.id, digest(scope), text)
-
-    def _whole(self, key: str, kind: str, content: Any) -> Question:
-        whole = digest(["whole", self._index_name, key, kind, content])
-        return Question(whole, whole, None)
-
-    def _is_comparable(self, text: str) -> bool:
-        if not text.strip():
-            return False
-        if self._latin_only and any(map(_is_foreign, text)):
-            return False
-        # An uncased embedder that strips accents decomposes the text first.
-        return len(unicodedata.normalize("NFD", text)) <= self._max_question_length
-
-
-def _text(content: Any) -> str | None:
-    """Return the text of a message's content, or None when it is not text only."""
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list) or not content:
-        return None
-    parts = cast("list[Any]", content)
-    if not all(isinstance(part, dict) and part.keys() == {"type", "text"} for part in parts):
-        return None
-    texts = [part["text"] for part in parts if part["type"] == "text"]
-    if len(texts) != len(parts) or not all(isinstance(text, str) for text in texts):
-        return None
-    return "\n".join(texts)
-
-
-def _is_foreign(character: str) -> bool:
-    """Return whether a character is a letter or symbol that a model for English may not know."""
-    if character.isascii():
-        return False
-    category = unicodedata.category(character)
-    if category[0] == "L":
-        return not unicodedata.name(character, "").startswith("LATIN")
-    # The model may ignore punctuation, spaces and accents.
-    return category[0] not in "PZ" and category != "Mn"
+        return self._rules.question(key, "prompt", plain(prompt), text, None)

@@ -10,30 +10,27 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from langcache import LangCache
+from langcache.answers._checks import check_number, is_ttl
+from langcache.answers._stores import EngineStore, ServiceStore, StoredAnswer
+from langcache.answers._worker_pool import WorkerPool
+from langcache.answers.statistics import Counters, Statistics
 from langcache.engine import StorageBackend
 from langcache.engine._steps import Steps, arun, call, run
 from langcache.engine.verify import create_verifier, default_similarity
-from langcache.integrations.litellm._answer import Answer, answer_of, calls_tool, is_ttl
-from langcache.integrations.litellm._checks import check_number
+from langcache.integrations.litellm._answer import answer_of, calls_tool, readable
 from langcache.integrations.litellm._embedders import open_embedder, reads_latin_only
 from langcache.integrations.litellm._litellm import BaseCache
 from langcache.integrations.litellm._question import QuestionReader
 from langcache.integrations.litellm._redis import RedisAddress
-from langcache.integrations.litellm._stores import (
-    EngineStore,
-    ServiceStore,
-    open_storage,
-)
-from langcache.integrations.litellm._worker_pool import WorkerPool
-from langcache.integrations.litellm.statistics import Counters, Statistics
+from langcache.integrations.litellm._storage import open_storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
 
+    from langcache.answers._pending_calls import PendingCalls
+    from langcache.answers.question import Question
     from langcache.engine import Embedder
     from langcache.engine.verify import Verifier
-    from langcache.integrations.litellm._pending_calls import PendingCalls
-    from langcache.integrations.litellm._question import Question
 
 __all__ = ["LangCacheSemanticCache"]
 
@@ -129,7 +126,7 @@ class LangCacheSemanticCache(BaseCache):
             )
         checked_by = create_verifier(verifier)
         self._counters = Counters()
-        self._workers = WorkerPool(budget, self._counters)
+        self._workers = WorkerPool(budget, self._counters, "langcache.integrations.litellm")
         self._opened: StorageBackend | None = None
         latin_only = False
         if isinstance(storage, LangCache):
@@ -241,7 +238,7 @@ class LangCacheSemanticCache(BaseCache):
         return self._reader.read(key, arguments)
 
     def _get(self, key: str, arguments: Mapping[str, Any], kwargs: Mapping[str, Any]) -> Steps[Any]:
-        found: Answer | None = None
+        found: StoredAnswer | None = None
         question = self._read(key, arguments)
         if question is None:
             self._counters.add("skipped")
@@ -253,7 +250,9 @@ class LangCacheSemanticCache(BaseCache):
                 metadata[_SIMILARITY] = found.similarity if found else 0.0
         return json.loads(found.text) if found else None
 
-    def _look_up(self, question: Question, arguments: Mapping[str, Any]) -> Steps[Answer | None]:
+    def _look_up(
+        self, question: Question, arguments: Mapping[str, Any]
+    ) -> Steps[StoredAnswer | None]:
         pending, call_id = self.pending_calls, arguments.get("litellm_call_id")
         if pending and isinstance(call_id, str) and _may_share(arguments):
             # Before the storage, so that an answer that arrives meanwhile is not missed.
@@ -262,11 +261,11 @@ class LangCacheSemanticCache(BaseCache):
                 self._counters.add("shared_answers")
                 return shared
         # The most common hit avoids the switch to another thread.
-        found = _readable(self._store.find_at_once(question))
+        found = readable(self._store.find_at_once(question))
         if not found:
             # None when it took too long or failed.
             finding = yield from self._work(partial(self._store.find, question, self._threshold))
-            found = _readable(finding.answer if finding else None)
+            found = readable(finding.answer if finding else None)
             if not found:
                 self._counters.add("rejected" if finding and finding.rejected else "misses")
                 return None
@@ -278,7 +277,7 @@ class LangCacheSemanticCache(BaseCache):
 
     def _shared_answer(
         self, pending_calls: PendingCalls, question: Question, call_id: str
-    ) -> Steps[Answer | None]:
+    ) -> Steps[StoredAnswer | None]:
         """Return the answer of a concurrent call, or None when there is none."""
         deadline = time.monotonic() + pending_calls.seconds
         while pending := pending_calls.join(question.id, call_id):
@@ -304,8 +303,8 @@ class LangCacheSemanticCache(BaseCache):
             if pending:
                 pending.finish(question.id)
 
-    def _keep(self, question: Question, answer: Answer, ttl: float | None) -> None:
-        self._store.keep(question, answer, ttl)
+    def _keep(self, question: Question, answer: StoredAnswer, ttl: float | None) -> None:
+        self._store.keep(question, answer.text, ttl)
         self._counters.add("stores")
 
     def _work(self, work: Callable[[], _T]) -> Steps[_T | None]:
@@ -324,10 +323,6 @@ class LangCacheSemanticCache(BaseCache):
         except Exception as error:  # noqa: BLE001 - no error of the cache may fail a completion
             self.failed(error)
             return None
-
-
-def _readable(answer: Answer | None) -> Answer | None:
-    return answer if answer and answer.is_readable else None
 
 
 def _may_share(arguments: Mapping[str, Any]) -> bool:

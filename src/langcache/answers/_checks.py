@@ -1,8 +1,11 @@
-"""Checks of the constructors' arguments."""
+"""Checks of arguments."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+__all__ = ["check_number", "is_ttl"]
 
 
 def check_number(name: str, value: Any, least: float, most: float) -> float:
@@ -17,3 +20,8 @@ def check_number(name: str, value: Any, least: float, most: float) -> float:
     if not least <= value <= most:
         raise ValueError(f"{name}: must be from {least:g} to {most:g}, got {value:g}")
     return float(value)
+
+
+def is_ttl(value: Any) -> bool:
+    """Return whether a value is a time to live in seconds."""
+    return isinstance(value, (int, float)) and value is not True and 0 < value < math.inf

@@ -11,7 +11,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from langcache.integrations.litellm._answer import Answer
+    from langcache.answers._stores import StoredAnswer
 
 _SWEEP_AT = 1024
 
@@ -21,24 +21,24 @@ class PendingCall:
 
     Attributes:
         answer: The answer, from the model or the cache; None when the call ended without one.
-        call_id: LiteLLM's id of the call.
+        call_id: The id of the call.
         leader: The thread or asyncio task that makes the call.
         started_at: When it started, on the monotonic clock.
     """
 
     def __init__(self, call_id: str, leader: asyncio.Task[Any] | int) -> None:
-        self.answer: Future[Answer | None] = Future()
+        self.answer: Future[StoredAnswer | None] = Future()
         self.answer.set_running_or_notify_cancel()  # so that no waiter can cancel it
         self.call_id: str = call_id
         self.leader: asyncio.Task[Any] | int = leader
         self.started_at: float = time.monotonic()
 
-    def resolve(self, answer: Answer | None) -> None:
+    def resolve(self, answer: StoredAnswer | None) -> None:
         """Give the answer to all waiters, unless they have one already."""
         with contextlib.suppress(InvalidStateError):
             self.answer.set_result(answer)
 
-    def wait(self, seconds: float) -> Answer | None:
+    def wait(self, seconds: float) -> StoredAnswer | None:
         """Return the answer, or None when there is none within a number of seconds."""
         if _is_in_loop():
             return None  # blocking here would stop the loop that may have to make the call
@@ -47,7 +47,7 @@ class PendingCall:
         except FutureTimeoutError:
             return None
 
-    async def await_(self, seconds: float) -> Answer | None:
+    async def await_(self, seconds: float) -> StoredAnswer | None:
         """Asynchronous twin of `wait`; it also ends when the leader's task ends."""
         leader = self.leader
         ends: set[asyncio.Future[Any]] = {asyncio.wrap_future(self.answer)}
@@ -62,8 +62,8 @@ class PendingCall:
 class PendingCalls:
     """The model calls in progress, by the id of their question.
 
-    LiteLLM informs a cache of misses and answers, and a logger of the ends of calls. It reports a
-    cancelled call to neither, so waiters give up after `seconds`.
+    The end of a call may not be reported: of one that is cancelled, or of a stream that nobody
+    reads on. So waiters give up after `seconds`.
 
     Args:
         seconds: The longest time to wait for another call's answer.
@@ -93,7 +93,7 @@ class PendingCalls:
             self._question_ids[call_id] = question_id
             return None
 
-    def resolve(self, question_id: str, answer: Answer) -> None:
+    def resolve(self, question_id: str, answer: StoredAnswer) -> None:
         """Give an answer to all waiters, and to those that join before `finish`."""
         with self._lock:
             pending = self._by_question.get(question_id)

@@ -1,4 +1,4 @@
-"""Worker threads for lookups and stores, so that a slow storage does not delay a completion."""
+"""Worker threads for lookups and stores, so that a slow storage does not delay a call."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from langcache.integrations.litellm.statistics import Counters
+    from langcache.answers.statistics import Counters
 
-_logger = logging.getLogger("langcache.integrations.litellm")
 _T = TypeVar("_T")
 _THREADS = 16
 _MAX_UNFINISHED = 256
@@ -36,11 +35,13 @@ class WorkerPool:
     Args:
         seconds: The time limit of a piece of work.
         counters: Where failures and timeouts are counted.
+        logger: The name of the logger that reports problems.
     """
 
-    def __init__(self, seconds: float, counters: Counters) -> None:
+    def __init__(self, seconds: float, counters: Counters, logger: str) -> None:
         self._seconds = seconds
         self._counters = counters
+        self._logger = logging.getLogger(logger)
         self._lock = threading.Lock()
         self._start()
 
@@ -48,25 +49,37 @@ class WorkerPool:
         self._pid = os.getpid()
         self._unfinished = 0
         self._last_problem = float("-inf")
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="langcache-litellm")
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="langcache-answers")
 
-    def run(self, work: Callable[[], _T]) -> _T | None:
-        """Return the result of the work, or None when it fails or exceeds the time limit."""
+    def run(self, work: Callable[[], _T], seconds: float | None = None) -> _T | None:
+        """Return the result of the work, or None when it fails or exceeds the time limit.
+
+        Args:
+            work: The work.
+            seconds: What is left of the time limit; None for all of it. With 0 or less, the result
+                is not waited for.
+        """
+        limit = self._seconds if seconds is None else seconds
         future = self._submit(work)
-        if future is None:
+        if future is None or limit <= 0:
             return None
         try:
-            return future.result(self._seconds)
+            return future.result(limit)
         except FutureTimeoutError:
             return self._timed_out()
 
-    async def arun(self, work: Callable[[], _T]) -> _T | None:
+    async def arun(self, work: Callable[[], _T], seconds: float | None = None) -> _T | None:
         """Asynchronous twin of `run`."""
+        limit = self._seconds if seconds is None else seconds
         future = self._submit(work)
-        if future is None:
+        if future is None or limit <= 0:
             return None
-        done, _ = await asyncio.wait({asyncio.wrap_future(future)}, timeout=self._seconds)
+        done, _ = await asyncio.wait({asyncio.wrap_future(future)}, timeout=limit)
         return done.pop().result() if done else self._timed_out()
+
+    def close(self) -> None:
+        """End the threads, when they have done their work."""
+        self._pool.shutdown(wait=False)
 
     def failed(self, error: Exception) -> None:
         """Count and log a failure, without the error's message, which may quote a prompt."""
@@ -83,8 +96,8 @@ class WorkerPool:
             quiet = now - self._last_problem < _QUIET_SECONDS
             self._last_problem = now
         if not quiet:
-            _logger.warning(
-                "the cache %s; completions continue without it, and further problems are not"
+            self._logger.warning(
+                "the cache %s; calls continue without it, and further problems are not"
                 " logged until it has worked for a minute",
                 problem,
             )
