@@ -1,0 +1,93 @@
+"""Anthropic's messages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from langcache.answers.answer import Answer
+from langcache.answers.apis.base import items_of, mapping, with_usage
+from langcache.answers.request import Request, chat_request
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from langcache.answers.answer import Ending
+
+__all__ = ["Messages"]
+
+_NOT_SHAPING = frozenset({"messages", "stream"})
+_EXACT = ("tools", "mcp_servers", "container")
+_ENDINGS: dict[Any, Ending] = {
+    "end_turn": "complete",
+    "stop_sequence": "complete",
+    "tool_use": "complete",
+    "max_tokens": "truncated",
+    "model_context_window_exceeded": "truncated",
+    "refusal": "filtered",
+}
+_TEXTS = frozenset({"text", "thinking", "redacted_thinking"})
+
+
+class Messages:
+    """`POST /v1/messages`; see `Api`."""
+
+    door = "anthropic.messages"
+
+    def request_of(self, arguments: Mapping[str, Any]) -> Request:
+        """Return what a request asks. Marks for the provider's own cache make no difference."""
+        parameters = {
+            name: _unmarked(value)
+            for name, value in arguments.items()
+            if name not in _NOT_SHAPING and value is not None
+        }
+        exact = any(arguments.get(name) for name in _EXACT)
+        messages = _unmarked(arguments.get("messages"))
+        return chat_request(self.door, parameters, messages, exact=exact)
+
+    def answer_of(self, value: Any) -> Answer:
+        """Return the answer in the body of a response."""
+        message = mapping(value)
+        ending = _ENDINGS.get(message.get("stop_reason"), "failed")
+        return Answer(value, None, ending, _call_tools(items_of(message.get("content"))))
+
+    def streamed_answer_of(self, events: Sequence[Any]) -> Answer:
+        """Return the answer in the events of a stream."""
+        found = [mapping(event) for event in events]
+        ending: Ending = "failed"
+        if found and found[-1].get("type") == "message_stop":
+            deltas = [mapping(event.get("delta")) for event in found]
+            reasons = [delta["stop_reason"] for delta in deltas if delta.get("stop_reason")]
+            ending = _ENDINGS.get(reasons[-1] if reasons else None, "failed")
+        blocks = [mapping(event["content_block"]) for event in found if "content_block" in event]
+        return Answer(None, list(events), ending, _call_tools(blocks))
+
+    def usage_of(self, answer: Answer) -> dict[str, Any]:
+        """Return the usage that the provider reported with an answer."""
+        usage = dict(mapping(mapping(answer.value).get("usage")))
+        for each in answer.chunks or ():
+            event = mapping(each)
+            for part in (mapping(event.get("message")), event):
+                usage.update(mapping(part.get("usage")))
+        return usage
+
+    def unbilled(self, answer: Answer) -> Answer:
+        """Return an answer with a usage of zero."""
+        chunks = answer.chunks and [
+            with_usage(with_usage(each), "message") for each in answer.chunks
+        ]
+        return replace(answer, value=with_usage(answer.value), chunks=chunks)
+
+
+def _call_tools(blocks: Sequence[Mapping[str, Any]]) -> bool:
+    return any(block.get("type") not in _TEXTS for block in blocks)
+
+
+def _unmarked(value: Any) -> Any:
+    """Return a value without the marks for Anthropic's own cache, which change no answer."""
+    if isinstance(value, dict):
+        members = cast("dict[str, Any]", value).items()
+        return {name: _unmarked(each) for name, each in members if name != "cache_control"}
+    if isinstance(value, list):
+        return [_unmarked(each) for each in cast("list[Any]", value)]
+    return value
