@@ -13,6 +13,7 @@ from redis_servers import (  # noqa: F401 - fixtures for all
     start_cluster,
     start_redis,
 )
+from upstream import upstream  # noqa: F401 - a fixture for all
 
 from langcache import LangCache
 
