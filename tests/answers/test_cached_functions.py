@@ -1,0 +1,267 @@
+"""`AnswerCache.cached`: functions of all four kinds."""
+
+import asyncio
+import dataclasses
+import functools
+import inspect
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+ASKED = "How do I reset my password?"
+PARAPHRASE = "How can I reset my password?"
+OTHER = "What are your opening hours?"
+
+
+class Reply(BaseModel):
+    text: str
+
+
+@dataclasses.dataclass
+class Scored:
+    text: str
+    score: float
+
+
+@pytest.fixture
+def calls():
+    return []
+
+
+@pytest.fixture(params=["sync", "async", "generator", "async generator"])
+def answer(request, answers, calls):
+    """A cached function of each kind, with a sync form that returns the list of what it answers."""
+    cached = answers.cached(prompt="question", scope=("tenant",))
+
+    def sync(question: str, tenant: str = "acme", *, style: str = "short") -> str:
+        calls.append(question)
+        return f"answer {len(calls)}"
+
+    async def coroutine(question: str, tenant: str = "acme", *, style: str = "short") -> str:
+        return sync(question)
+
+    def generator(question: str, tenant: str = "acme", *, style: str = "short") -> Iterator[str]:
+        yield from sync(question).split()
+
+    async def agenerator(
+        question: str, tenant: str = "acme", *, style: str = "short"
+    ) -> AsyncIterator[str]:
+        for word in sync(question).split():
+            yield word
+
+    if request.param == "sync":
+        function = cached(sync)
+        ask = function
+    elif request.param == "async":
+        function = cached(coroutine)
+
+        def ask(*args, **kwargs):
+            return asyncio.run(function(*args, **kwargs))
+
+    elif request.param == "generator":
+        function = cached(generator)
+
+        def ask(*args, **kwargs):
+            return " ".join(function(*args, **kwargs))
+
+    else:
+        function = cached(agenerator)
+
+        async def collected(*args, **kwargs):
+            return " ".join([word async for word in function(*args, **kwargs)])
+
+        def ask(*args, **kwargs):
+            return asyncio.run(collected(*args, **kwargs))
+
+    ask_with = functools.partial(ask)
+    ask_with.function = function
+    return ask_with
+
+
+def test_the_same_and_a_similar_question_have_one_answer(answer, calls):
+    assert [answer(ASKED), answer(question=ASKED), answer(PARAPHRASE, "acme")] == ["answer 1"] * 3
+    assert calls == [ASKED]
+
+
+def test_every_other_argument_counts(answer, calls):
+    assert answer(ASKED) == "answer 1"
+    assert answer(ASKED, "umbrella") == "answer 2"
+    assert answer(ASKED, style="long") == "answer 3"
+    assert answer(OTHER) == "answer 4"
+
+
+def test_invalidate_and_explain_take_the_arguments_of_a_call(answer, answers):
+    answer(ASKED)
+    function = answer.function
+    assert function.explain(PARAPHRASE).outcome == "hit"
+    assert answers.explain(function, PARAPHRASE, "umbrella").outcome == "miss"
+    assert function.invalidate(PARAPHRASE) == 1
+    assert asyncio.run(function.aexplain(PARAPHRASE)).outcome == "miss"
+    assert asyncio.run(function.ainvalidate(ASKED)) == 0
+    assert answer(ASKED) == "answer 2"
+
+
+def test_answers_of_a_tenant_can_be_invalidated(answer, answers):
+    answer(ASKED, "acme")
+    answer(ASKED, "umbrella")
+    assert answers.invalidate(tenant="acme") == 1
+    assert answer(ASKED, "umbrella") == "answer 2"
+
+
+def test_a_cached_function_keeps_its_kind_and_name(answers):
+    async def ask(question: str) -> str:
+        """Ask."""
+        return question
+
+    cached = answers.cached(prompt="question")(ask)
+    assert inspect.iscoroutinefunction(cached)
+    assert (cached.__name__, cached.__doc__) == ("ask", "Ask.")
+    assert inspect.signature(cached) == inspect.signature(ask)
+
+
+def test_an_error_is_passed_on_and_nothing_is_stored(answer, calls, answers):
+    calls.append(None)
+
+    @answers.cached(prompt="question")
+    def fail(question: str) -> str:
+        calls.append(question)
+        raise LookupError(question)
+
+    for _ in range(2):
+        with pytest.raises(LookupError):
+            fail(ASKED)
+    assert calls[1:] == [ASKED] * 2
+
+
+def test_a_stream_that_breaks_or_is_left_is_not_stored(answers, calls):
+    @answers.cached(prompt="question")
+    def words(question: str) -> Iterator[str]:
+        calls.append(question)
+        yield "one"
+        if len(calls) == 1:
+            raise ConnectionError
+        yield "two"
+
+    with pytest.raises(ConnectionError):
+        list(words(ASKED))
+    left = words(ASKED)
+    assert next(left) == "one"
+    left.close()
+    assert list(words(ASKED)) == ["one", "two"]
+    assert list(words(ASKED)) == ["one", "two"]
+    assert len(calls) == 3
+
+
+def test_the_block_in_which_a_stream_is_asked_for_counts(answers):
+    @answers.cached(prompt="question")
+    def words(question: str) -> Iterator[str]:
+        yield "one"
+
+    with answers.scope(tenant="acme"):
+        asked = words(ASKED)
+    assert list(asked) == ["one"]
+    assert answers.invalidate(tenant="acme") == 1
+
+
+def test_models_and_dataclasses_come_back_as_they_were(answers, calls):
+    @answers.cached(prompt="question")
+    def reply(question: str) -> Reply:
+        calls.append(question)
+        return Reply(text="by mail")
+
+    @answers.cached(prompt="question")
+    def scored(question: str) -> list[Scored]:
+        calls.append(question)
+        return [Scored("by mail", 0.5)]
+
+    assert reply(ASKED) == reply(PARAPHRASE) == Reply(text="by mail")
+    assert scored(ASKED) == scored(PARAPHRASE) == [Scored("by mail", 0.5)]
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize("result", [None, object(), ("a", "tuple"), {1: "a key"}])
+def test_a_result_that_would_come_back_otherwise_is_not_stored(answers, calls, result):
+    @answers.cached(prompt="question")
+    def reply(question: str) -> Any:
+        calls.append(question)
+        return result
+
+    for _ in range(2):
+        assert reply(ASKED) is result
+    assert len(calls) == 2
+
+
+def test_an_ignored_argument_does_not_count(answers, calls):
+    class Bot:
+        @answers.cached(prompt="question", ignore=("self", "log"))
+        def ask(self, question: str, log: Any = None) -> str:
+            calls.append(question)
+            return "by mail"
+
+    assert Bot().ask(ASKED, object()) == Bot().ask(PARAPHRASE) == "by mail"
+    assert len(calls) == 1
+
+
+def test_a_list_of_messages_is_a_conversation(answers, calls):
+    @answers.cached(prompt="messages")
+    def chat(messages: list[dict[str, str]]) -> str:
+        calls.append(messages)
+        return f"answer {len(calls)}"
+
+    def user(text):
+        return {"role": "user", "content": text}
+
+    system = {"role": "system", "content": "Be brief."}
+    assert chat([system, user(ASKED)]) == chat([system, user(PARAPHRASE)]) == "answer 1"
+    assert chat([user(ASKED)]) == "answer 2"
+
+
+def test_functions_of_one_name_may_share_answers(answers, calls):
+    def one(question: str) -> str:
+        return "one"
+
+    def other(question: str) -> str:
+        return "other"
+
+    shared = answers.cached(prompt="question", name="support")
+    assert shared(one)(ASKED) == shared(other)(PARAPHRASE) == "one"
+    assert answers.cached(prompt="question")(other)(ASKED) == "other"
+
+
+def test_an_answer_is_forgotten_after_its_ttl(minilm, make_cache):
+    from langcache.engine import InMemoryStorage
+
+    cache = make_cache(InMemoryStorage(clock=lambda: 1e12))
+
+    @cache.cached(prompt="question", ttl=60)
+    def ask(question: str) -> str:
+        return "by mail"
+
+    ask(ASKED)
+    assert cache.statistics.stores == 1
+    assert ask.explain(ASKED).outcome == "miss"  # the storage's clock is far ahead
+
+
+def test_a_wrong_call_raises_as_the_function_does(answers):
+    @answers.cached(prompt="question")
+    def ask(question: str) -> str:
+        return question
+
+    with pytest.raises(TypeError, match="missing 1 required positional argument"):
+        ask()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"prompt": "text"}, "prompt: the function has no parameter 'text'"),
+        ({"prompt": "question", "scope": ("team",)}, "scope: the function has no parameter 'team'"),
+        ({"prompt": "question", "ignore": ("log",)}, "ignore: the function has no parameter 'log'"),
+        ({"prompt": "question", "ignore": ("question",)}, "ignore: must not contain prompt"),
+    ],
+)
+def test_a_name_that_is_no_parameter_is_refused(answers, settings, message):
+    with pytest.raises(ValueError, match=message):
+        answers.cached(**settings)(lambda question: question)
