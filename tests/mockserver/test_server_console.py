@@ -30,11 +30,15 @@ def test_it_tells_the_version_and_its_paths(console):
         "version": version("langcache-mockserver"),
         "paths": [
             CONSOLE,
+            f"{CONSOLE}/server",
+            f"{CONSOLE}/caches",
             f"{CONSOLE}/caches/{{cacheId}}",
             f"{CONSOLE}/caches/{{cacheId}}/explain",
             f"{CONSOLE}/caches/{{cacheId}}/feedback",
             f"{CONSOLE}/caches/{{cacheId}}/entries",
             f"{CONSOLE}/caches/{{cacheId}}/export",
+            f"{CONSOLE}/caches/{{cacheId}}/lookups",
+            f"{CONSOLE}/caches/{{cacheId}}/lookups/export",
             "/console/openapi.json",
         ],
     }

@@ -212,15 +212,15 @@ def test_the_rules_of_the_cache_hold(check_problem):
         "caches": [{"id": CACHE, "attributes": ["a"], "default_ttl_millis": 60_000}],
         "keys": [
             {"token": action, "grants": [{"cache": CACHE, "actions": [action]}]}
-            for action in ("read", "write", "full")
+            for action in ("read", "write", "full", "console")
         ],
     }
     with (
         MockServer(embedder=SimilarityTable({}), config=config, listen=False) as server,
         server.client() as client,
     ):
-        reader, writer, owner = (
-            {"authorization": f"Bearer {action}"} for action in ("read", "write", "full")
+        reader, writer, manager, owner = (
+            {"authorization": f"Bearer {action}"} for action in ("read", "write", "full", "console")
         )
         body = {
             "entries": [
@@ -237,6 +237,7 @@ def test_the_rules_of_the_cache_hold(check_problem):
         for path in (ENTRIES, EXPORT):
             check_problem(client.get(path, headers=reader), 403)
             check_problem(client.get(path, headers=writer), 403)
+            check_problem(client.get(path, headers=manager), 403)
             check_problem(client.get(path), 401)
         (entry,) = client.get(ENTRIES, headers=owner).json()["entries"]
         assert 0 < entry["ttlMillis"] <= 60_000

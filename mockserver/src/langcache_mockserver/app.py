@@ -18,9 +18,11 @@ from langcache_mockserver.controls.clock import Clock
 from langcache_mockserver.controls.controls import Controls
 from langcache_mockserver.controls.interception import InterceptionMiddleware
 from langcache_mockserver.domain.caches import Caches
+from langcache_mockserver.domain.lookups import Lookups
 from langcache_mockserver.domain.minilm import shared_minilm
 from langcache_mockserver.domain.rate_limits import RateLimits
 from langcache_mockserver.domain.registry import Registry, digest_of
+from langcache_mockserver.domain.sessions import Sessions
 from langcache_mockserver.domain.verifiers import shared_verifier
 from langcache_mockserver.domain.worker_threads import WorkerThreads
 from langcache_mockserver.http.admission import Admission
@@ -30,11 +32,19 @@ from langcache_mockserver.http.body_timeout import BodyTimeout
 from langcache_mockserver.http.documents import CONSOLE_DOCUMENT, CONTRACT, CONTROL_CONTRACT
 from langcache_mockserver.http.exchange import ExchangeMiddleware
 from langcache_mockserver.http.validation import request_schemas
-from langcache_mockserver.planes import console, control, data, health, identity, metrics, mock
+from langcache_mockserver.planes import (
+    console,
+    control,
+    data,
+    health,
+    identity,
+    metrics,
+    mock,
+)
 from langcache_mockserver.planes.auth import Gate
 from langcache_mockserver.planes.failures import ERROR_HANDLERS
 from langcache_mockserver.planes.service import Description, Service
-from langcache_mockserver.settings import Settings, has_test_controls
+from langcache_mockserver.settings import Settings, has_test_controls, kept_lookups
 from langcache_mockserver.watch.access_log import AccessLog
 from langcache_mockserver.watch.metrics import Metrics
 
@@ -101,9 +111,11 @@ def create_app(
         None if meters is None else meters.observe_embedding,
     )
     registry = Registry(used_storage, configuration.caches, configuration.keys)
+    most_lookups = kept_lookups(settings, strict=configuration.strict)
+    latest = Lookups(most_lookups) if most_lookups else None
     controls = None
     if has_test_controls(settings):
-        controls = Controls(vectors, used_storage, registry, clock)
+        controls = Controls(vectors, used_storage, registry, clock, latest)
         if settings.record:
             key = settings.upstream_key or None
             controls.recording.record(settings.upstream, key=key, file=settings.record)
@@ -147,6 +159,7 @@ def create_app(
             default_verifier=settings.verify,
             clock=clock,
             on_storage=None if meters is None else meters.observe_storage,
+            lookups=latest,
         ),
         gate=Gate(
             strict=configuration.strict,
@@ -154,6 +167,7 @@ def create_app(
             rate_limits=RateLimits(),
             admin_digest=digest_of(configuration.admin_token),
             has_console_key=configuration.strict or not configuration.generated,
+            sessions=Sessions(configuration.admin_token),
             workers=workers,
         ),
         bodies=Bodies(schemas, settings.max_body_bytes, workers),
@@ -164,9 +178,14 @@ def create_app(
             default_threshold=settings.default_threshold,
             verify=settings.verify,
             embedder=used_embedder,
+            workers=settings.workers,
+            max_body_bytes=settings.max_body_bytes,
+            max_concurrency=settings.max_concurrency,
+            relaxed=configuration.relaxed,
         ),
         metrics=meters,
         controls=controls,
+        lookups=latest,
     )
     return app
 

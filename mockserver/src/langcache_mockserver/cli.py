@@ -51,6 +51,8 @@ _HELP = {
     "body_timeout_seconds": "time limit for the arrival of a request body",
     "shutdown_seconds": "time limit for requests under way on shutdown",
     "embedding_cache": "number of prompts whose vectors stay in memory, about 2 kB each",
+    "record_lookups": "number of the latest lookups to keep for the page and the console; auto is "
+    "1000 in development mode on a loopback address, else 0",
     "cors_origins": "origins of web pages that may call the server, separated by commas; * for all",
     "metrics": "serve metrics for Prometheus at /metrics, without a key: on, off",
     "access_log": "log one line per request: off, text, json",

@@ -70,6 +70,7 @@ class MockServer:
         config: The path of a configuration file, or its content; turns the strict rules on.
         limits: The limits of the published API to enforce, in the forms of `Settings.limits`.
         admin_token: The bearer token of the control plane; by default a generated one.
+        record_lookups: How many of the latest lookups to keep; see `Settings.record_lookups`.
 
     Raises:
         ConfigurationError: The configuration cannot be read or is invalid.
@@ -93,6 +94,7 @@ class MockServer:
         config: str | PathLike[str] | Mapping[str, Any] | None = None,
         limits: str = "",
         admin_token: str = "",
+        record_lookups: str = "auto",
     ) -> None:
         given = config if isinstance(config, Mapping) else None
         self._settings = Settings(
@@ -107,6 +109,7 @@ class MockServer:
             config="" if config is None or isinstance(config, Mapping) else fspath(config),
             limits=limits,
             admin_token=admin_token,
+            record_lookups=record_lookups,
         )
         self._configuration = configuration_of(self._settings, given)
         self._embedder = embedder

@@ -30,6 +30,7 @@ _LEAST = {
     "shutdown_seconds": 0,
     "embedding_cache": 0,
 }
+_LOOKUPS_IN_DEVELOPMENT = 1000
 _ORIGIN = re.compile(
     r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](?::[0-9]{1,5})?"
 )
@@ -88,6 +89,9 @@ class Settings:
         shutdown_seconds: The time limit for requests under way on shutdown, 0 or more.
         embedding_cache: The number of prompts whose vectors stay in memory, 0 or more; each takes
             about 2 kB.
+        record_lookups: How many of the latest lookups to keep in memory, for the console: an
+            integer from 0 to 1,000,000; or `auto`, for 1,000 in development mode on a loopback
+            address, and none otherwise.
         cors_origins: The origins of web pages that may call the server, separated by commas, such
             as `https://app.example`; `*` for all, empty for none.
         metrics: `on` to serve `/metrics`, without a key, or `off`.
@@ -119,6 +123,7 @@ class Settings:
     body_timeout_seconds: int = 30
     shutdown_seconds: int = 3
     embedding_cache: int = 4096
+    record_lookups: str = "auto"
     cors_origins: str = ""
     metrics: str = "on"
     access_log: str = "off"
@@ -151,6 +156,13 @@ class Settings:
         self._check_controls()
 
     def _check_controls(self) -> None:
+        if self.record_lookups != "auto":
+            if not re.fullmatch("[0-9]{1,6}|1000000", self.record_lookups, re.ASCII):
+                rule = "must be auto or an integer from 0 to 1000000"
+                raise SettingsError("record_lookups", rule, self.record_lookups)
+            if self.workers > 1 and int(self.record_lookups):
+                rule = "must be auto or 0 with several workers, as each would have its own"
+                raise SettingsError("record_lookups", rule, self.record_lookups)
         if self.test_controls == "on" and self.workers > 1:
             rule = "must not be on with several workers, as each would have its own"
             raise SettingsError("test_controls", rule, self.test_controls)
@@ -197,6 +209,19 @@ def has_test_controls(settings: Settings) -> bool:
         rule = "must be on to record or replay, unless one process listens on a loopback address"
         raise SettingsError("test_controls", rule, settings.test_controls)
     return available
+
+
+def kept_lookups(settings: Settings, *, strict: bool) -> int:
+    """Return how many lookups a server keeps.
+
+    Args:
+        settings: The settings.
+        strict: Whether the service's own rules hold.
+    """
+    if settings.record_lookups != "auto":
+        return int(settings.record_lookups)
+    is_on = not strict and settings.workers == 1 and is_loopback(settings.host)
+    return _LOOKUPS_IN_DEVELOPMENT if is_on else 0
 
 
 def _without_password(url: str) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from langcache.engine.storage import StorageBackend
     from langcache_mockserver.controls.faults import ActiveFault
     from langcache_mockserver.controls.state import Dump
+    from langcache_mockserver.domain.lookups import Lookups
     from langcache_mockserver.domain.registry import Registry
     from langcache_mockserver.http.exchange import Exchange
 
@@ -62,6 +63,7 @@ class Controls:
         storage: Keeps the entries and records.
         registry: The declared caches and keys.
         clock: Returns the server's time in seconds since the epoch.
+        lookups: The latest lookups, or None if none are kept.
     """
 
     def __init__(
@@ -70,11 +72,12 @@ class Controls:
         storage: StorageBackend,
         registry: Registry,
         clock: Callable[[], float],
+        lookups: Lookups | None = None,
     ) -> None:
         self.faults = Faults()
         self.journal = Journal()
         self.recording = Recording()
-        self.state = State(embedder, storage, registry, clock)
+        self.state = State(embedder, storage, registry, clock, lookups)
         self.interceptions: dict[Exchange, Interception] = {}
         self._clock = clock
 

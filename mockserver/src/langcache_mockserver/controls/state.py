@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from langcache.engine.embedders import Embedder
     from langcache.engine.storage import StorageBackend
+    from langcache_mockserver.domain.lookups import Lookups
     from langcache_mockserver.domain.registry import Registry
 
 FORMAT = 1
@@ -115,6 +116,7 @@ class State:
         storage: Keeps the entries and records.
         registry: The declared caches and keys.
         clock: Returns the time in seconds since the epoch.
+        lookups: The latest lookups, or None if none are kept.
     """
 
     def __init__(
@@ -123,11 +125,13 @@ class State:
         storage: StorageBackend,
         registry: Registry,
         clock: Callable[[], float],
+        lookups: Lookups | None = None,
     ) -> None:
         self._embedder = embedder
         self._storage = storage
         self._registry = registry
         self._clock = clock
+        self._lookups = lookups
 
     def seed(self, entries: Iterable[SeedEntry], cache_id: str | None = None) -> list[str]:
         """Store entries. Their prompts are embedded in batches.
@@ -153,10 +157,12 @@ class State:
         if cache_id is not None:
             self._storage.invalidate_namespace(cache_id)
             self._forget_reports([cache_id])
+            self._forget_lookups(cache_id)
             return
         known = self._known_caches()
         self._storage.clear()
         self._forget_reports(known)
+        self._forget_lookups()
         self._set_records({})
 
     def dump(self, cache_ids: Iterable[str] = (), *, vectors: bool = True) -> Dump:
@@ -206,6 +212,7 @@ class State:
         caches = self._known_caches()
         self._storage.clear()
         self._forget_reports(caches)
+        self._forget_lookups()
         return len(self._store(drafts))
 
     def _known_caches(self) -> set[str]:
@@ -280,6 +287,10 @@ class State:
                 )
                 ids.append(draft.id)
         return ids
+
+    def _forget_lookups(self, cache_id: str | None = None) -> None:
+        if self._lookups is not None:
+            self._lookups.forget(cache_id)
 
     def _set_records(self, records: Mapping[str, Mapping[str, str]]) -> None:
         """Make these the records of the control plane, and no others."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 from langcache.engine._steps import run
 from langcache.engine.embedders.text_facts import DescribesTexts, RememberedFacts
@@ -14,10 +14,12 @@ from langcache.engine.explanation import Candidate, Explanation
 from langcache.engine.feedback import Feedback, concerns_pair
 from langcache.engine.judge import NEAR_MISS, SPARE_CANDIDATES, Choice, Judge, settle
 from langcache.engine.storage import CacheEntry, Scope, TopSearch
-from langcache.engine.storage.base import reaches
+from langcache.engine.storage.base import reaches, similarity_of
+from langcache.engine.verify import Verdict
 from langcache_mockserver.domain.batching import Batcher
 from langcache_mockserver.domain.conversation import reformulate
 from langcache_mockserver.domain.hit_counts import HitCounts
+from langcache_mockserver.domain.lookups import LookupRecord
 from langcache_mockserver.domain.verifiers import is_loaded, shared_verifier
 from langcache_mockserver.domain.worker_threads import WORKERS
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from langcache.engine.feedback import Report
     from langcache.engine.storage import EntryPage, Match, StorageBackend
     from langcache_mockserver.domain.hit_counts import HitCount
+    from langcache_mockserver.domain.lookups import Lookups
     from langcache_mockserver.domain.worker_threads import WorkerThreads
 
 MOST_VERIFIED = 50
@@ -42,6 +45,7 @@ _MOST_JUDGES = 1024
 _REMEMBERED_FACTS = 4096
 _LOOP_CANDIDATES = 8
 _LOOP_CHARACTERS = 4096
+_EXACT = Verdict(accepted=True, reason="the prompts are the same, in whatever letter case")
 _QUICK_VERIFIERS = frozenset({"off", "rules"})
 
 P = ParamSpec("P")
@@ -84,6 +88,18 @@ class Hit(NamedTuple):
     strategy: str
 
 
+class Best(NamedTuple):
+    """The entry that decided what a semantic search came to.
+
+    Attributes:
+        match: The entry that may be served, else the nearest one.
+        verdict: What the checks decided; None for an entry that does not reach the threshold.
+    """
+
+    match: Match
+    verdict: Verdict | None
+
+
 class LookupResult(NamedTuple):
     """The result of a lookup.
 
@@ -92,10 +108,12 @@ class LookupResult(NamedTuple):
         outcome: `hit`; `rejected`, if what reached the threshold of a semantic search was turned
             down; `near_miss`, if a semantic search found nothing but an entry that falls short of
             the threshold by 0.05 at most; or `miss`.
+        best: The entry that decided, after a semantic search that found one.
     """
 
     hits: list[Hit]
     outcome: Outcome
+    best: Best | None = None
 
 
 class NewEntry(NamedTuple):
@@ -146,6 +164,7 @@ class Caches:
         clock: Returns the time in seconds since the epoch.
         on_storage: Called after each use of the storage, with the name of the operation (such as
             `search`) and its duration in seconds.
+        lookups: Keeps the latest lookups; None to keep none.
     """
 
     def __init__(
@@ -158,7 +177,9 @@ class Caches:
         default_verifier: str = "off",
         clock: Callable[[], float] = time.time,
         on_storage: Callable[[str, float], object] | None = None,
+        lookups: Lookups | None = None,
     ) -> None:
+        self._lookups = lookups
         self._embedder = embedder
         self._storage = storage
         self._workers = workers
@@ -275,9 +296,18 @@ class Caches:
             lookup: What to find.
             alone: Whether no other request is under way, so that it need not wait for others.
         """
+        if self._lookups is None:
+            return await self._search(cache_id, lookup, alone=alone)
+        started, removals = time.perf_counter(), self._lookups.removals
+        result = await self._search(cache_id, lookup, alone=alone)
+        self._record(cache_id, lookup, result, time.perf_counter() - started, removals)
+        return result
+
+    async def _search(self, cache_id: str, lookup: Lookup, *, alone: bool = False) -> LookupResult:
         scope = Scope(cache_id, self._embedder.model_id)
         hits: dict[str, Hit] = {}
         outcome: Outcome = "miss"
+        best: Best | None = None
         for strategy in dict.fromkeys(lookup.strategies):
             if len(hits) >= lookup.max_results:
                 break
@@ -287,15 +317,15 @@ class Caches:
                 found = await self._exact(scope, lookup)
             else:
                 choice = await self._semantic(scope, lookup, alone=alone)
-                outcome = choice.outcome
+                outcome, best = _settled(choice, self._threshold(lookup))
                 found = [Hit(each.entry, each.similarity, "semantic") for each in choice.accepted]
             for hit in found:
                 hits.setdefault(hit.entry.id, hit)
         if not hits:
-            return LookupResult([], outcome)
+            return LookupResult([], outcome, best)
         returned = list(hits.values())[: lookup.max_results]
         self._hit_counts.add(cache_id, [hit.entry.id for hit in returned], self._clock())
-        return LookupResult(returned, "hit")
+        return LookupResult(returned, "hit", best)
 
     async def converse(
         self, cache_id: str, lookup: Lookup, context: Sequence[str]
@@ -310,15 +340,20 @@ class Caches:
         Returns:
             The reformulated prompt that has hits, or else the last one tried; and its result.
         """
+        started = time.perf_counter()
+        removals = 0 if self._lookups is None else self._lookups.removals
         prompt, result = lookup.prompt, LookupResult([], "miss")
         for prompt in await self._workers.run(reformulate, lookup.prompt, context):
-            result = await self.search(cache_id, lookup._replace(prompt=prompt))
+            result = await self._search(cache_id, lookup._replace(prompt=prompt))
             if result.hits:
                 break
+        if self._lookups is not None:
+            tried = lookup._replace(prompt=prompt)
+            self._record(cache_id, tried, result, time.perf_counter() - started, removals)
         return prompt, result
 
     async def explain(self, cache_id: str, lookup: Lookup, most_candidates: int) -> Explanation:
-        """Return what a semantic search for a prompt would come to, and why.
+        """Return what a search for a prompt would come to, and why.
 
         Args:
             cache_id: The cache.
@@ -344,11 +379,23 @@ class Caches:
         searched = time.perf_counter()
         verdicts = await self._workers.run(run, judge.judge(lookup.prompt, found))
         verified = time.perf_counter()
-        outcome, served = settle(found, verdicts, threshold)
+        semantic, served = settle(found, verdicts, threshold)
+        chosen = None if served is None else served.entry
+        outcome: Outcome = "miss"
+        for strategy in lookup.strategies:
+            if strategy == "exact":
+                exact = await self._exact(scope, lookup)
+                if exact:
+                    outcome, chosen = "hit", exact[0].entry
+                    break
+            else:
+                outcome = semantic
+                if chosen is not None:
+                    break
         best = found[0].similarity if found else None
         return Explanation(
             outcome=outcome,
-            response=None if served is None else served.entry.response,
+            response=chosen.response if outcome == "hit" and chosen is not None else None,
             threshold=threshold,
             distance_threshold=_distance(threshold),
             best_similarity=best,
@@ -363,7 +410,7 @@ class Caches:
                     distance=_distance(match.similarity),
                     reaches_threshold=reaches(match.similarity, threshold),
                     verdict=verdict,
-                    served=match is served,
+                    served=outcome == "hit" and chosen is not None and match.entry.id == chosen.id,
                     attributes=match.entry.attributes,
                 )
                 for match, verdict in list(zip(found, verdicts, strict=True))[:most_candidates]
@@ -413,6 +460,98 @@ class Caches:
         """Return the reports that count, the latest first."""
         return await self._in_worker("report", run, self._feedback(cache_id).reports())
 
+    async def known(self) -> list[str]:
+        """Return the ids of the caches that have entries, as far as the storage can list them."""
+        return await self._workers.run(self._storage.namespaces)
+
+    def forget_lookups(self, cache_id: str) -> None:
+        """Remove the lookups of a cache that are kept."""
+        if self._lookups is not None:
+            self._lookups.forget(cache_id)
+
+    async def labelled_lookups(self, cache_id: str) -> list[dict[str, Any]]:
+        """Return the lookups of a cache for `langcache tune`, with what users reported as labels.
+
+        There is one row for each prompt and the cached prompt that it found: a pair that came up
+        often is one example nevertheless. A report on a pair whose lookup is not kept any more has
+        a row, too.
+
+        Returns:
+            The rows of a file of lookups, as `langcache.engine.tuning.read_labelled` reads it.
+        """
+        reports = {
+            (report.prompt, report.cached_prompt): report for report in await self.reports(cache_id)
+        }
+        rows: dict[tuple[str, str], dict[str, Any]] = {}
+        for kept in [] if self._lookups is None else self._lookups.of_cache(cache_id):
+            if kept.similarity is not None:
+                # What a report decided says nothing about the verifier.
+                accepted = kept.accepted is not False or kept.check == "feedback"
+                rows[kept.prompt, kept.cached_prompt] = {
+                    "similarity": kept.similarity,
+                    "accepted": accepted,
+                    "scope": cache_id,
+                    "kind": kept.outcome,
+                    "probability": kept.probability,
+                    "reason": kept.reason,
+                    "prompt": kept.prompt,
+                    "cached_prompt": kept.cached_prompt,
+                    "recorded_at": kept.at,
+                }
+        for pair, report in reports.items():
+            if pair not in rows:
+                asked, cached = await self._embed(pair[0]), await self._embed(pair[1])
+                rows[pair] = {
+                    "similarity": similarity_of(float(asked @ cached)),
+                    "scope": cache_id,
+                    "prompt": pair[0],
+                    "cached_prompt": pair[1],
+                    "recorded_at": report.reported_at,
+                }
+            rows[pair]["label"] = "right" if report.right else "wrong"
+        return [
+            {name: value for name, value in row.items() if value is not None}
+            for row in rows.values()
+        ]
+
+    def _record(
+        self,
+        cache_id: str,
+        lookup: Lookup,
+        result: LookupResult,
+        seconds: float,
+        removals: int,
+    ) -> None:
+        """Keep what a lookup came to."""
+        assert self._lookups is not None  # noqa: S101 - whoever calls this has seen it
+        hit = result.hits[0] if result.hits else None
+        match, verdict = (None, None) if result.best is None else result.best
+        if hit is not None and hit.strategy == "exact":
+            entry, similarity, verdict = hit.entry, 1.0, _EXACT
+        elif match is not None:
+            entry, similarity = match.entry, match.similarity
+        else:
+            entry, similarity = None, None
+        recorded = LookupRecord(
+            number=0,
+            cache_id=cache_id,
+            at=self._clock(),
+            prompt=lookup.prompt,
+            outcome=result.outcome,
+            strategy="semantic" if hit is None else hit.strategy,
+            threshold=self._threshold(lookup),
+            similarity=similarity,
+            entry_id="" if entry is None else entry.id,
+            cached_prompt="" if entry is None else entry.prompt,
+            response_characters=0 if entry is None else len(entry.response),
+            accepted=None if verdict is None else verdict.accepted,
+            reason="" if verdict is None else verdict.reason,
+            check="" if verdict is None else verdict.check,
+            probability=None if verdict is None else verdict.probability,
+            seconds=seconds,
+        )
+        self._lookups.add(recorded, removals)
+
     async def delete(self, cache_id: str, entry_id: str) -> bool:
         """Delete an entry by its id; return whether it was there."""
         return await self._in_worker("delete", self._delete, cache_id, entry_id)
@@ -421,6 +560,8 @@ class Caches:
         was_there = self._storage.delete(cache_id, [entry_id]) > 0
         if was_there:
             run(self._feedback(cache_id).forget([entry_id]))
+            if self._lookups is not None:
+                self._lookups.forget(cache_id, entry_id.__eq__)
         return was_there
 
     async def delete_by_attributes(self, cache_id: str, attributes: Mapping[str, str]) -> int:
@@ -430,6 +571,8 @@ class Caches:
             count = self._storage.delete_by_attributes(cache_id, attributes)
             if count:  # it is not known which; listing the reports removes those of no entry
                 run(self._feedback(cache_id).reports())
+                if self._lookups is not None:
+                    self._lookups.forget(cache_id, partial(self._is_gone, cache_id))
             return count
 
         return await self._in_worker("delete_by_attributes", work)
@@ -440,8 +583,13 @@ class Caches:
         def work() -> None:
             self._storage.invalidate_namespace(cache_id)
             run(self._feedback(cache_id).forget())
+            if self._lookups is not None:
+                self._lookups.forget(cache_id)
 
         await self._in_worker("flush", work)
+
+    def _is_gone(self, cache_id: str, entry_id: str) -> bool:
+        return bool(entry_id) and self._storage.get(cache_id, entry_id) is None
 
     async def check(self) -> None:
         """Raise the error of the storage if it cannot be used."""
@@ -477,7 +625,8 @@ class Caches:
             search = TopSearch(
                 embedding,
                 *scope,
-                max(0.0, threshold - NEAR_MISS),
+                # A lookup that is kept says what was nearest, however far that is.
+                0.0 if self._lookups is not None else max(0.0, threshold - NEAR_MISS),
                 choice.asked,
                 lookup.attributes,
             )
@@ -560,6 +709,21 @@ def _is_quick(verifier: str, prompt: str, candidates: Sequence[Match]) -> bool:
         and len(others) <= _LOOP_CANDIDATES
         and len(prompt) + sum(map(len, others)) <= _LOOP_CHARACTERS
     )
+
+
+def _settled(choice: Choice, threshold: float) -> tuple[Outcome, Best | None]:
+    """Return what a choice comes to, whatever the least similarity of its search, and why."""
+    if choice.accepted:
+        served = choice.accepted[0]
+        verdict = next(verdict for match, verdict in choice.judged if match is served)
+        return "hit", Best(served, verdict)
+    if choice.judged:
+        return "rejected", Best(*choice.judged[0])
+    if not choice.found:
+        return "miss", None
+    nearest = choice.found[0]
+    is_near = reaches(nearest.similarity, threshold - NEAR_MISS)
+    return ("near_miss" if is_near else "miss"), Best(nearest, None)
 
 
 def _distance(similarity: float) -> float:

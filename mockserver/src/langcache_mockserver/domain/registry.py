@@ -45,6 +45,7 @@ class Access(enum.IntEnum):
     READ = 1
     WRITE = 2
     FULL = 3
+    CONSOLE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +115,8 @@ class Key:
 def grants_of(allowed: Iterable[tuple[str, Sequence[str]]]) -> dict[str, Access]:
     """Return grants from pairs of a cache, or `ANY_CACHE`, and the actions allowed on it.
 
-    An action is `read`, `write` or `full`. If a cache comes more than once, the highest one counts.
+    An action is `read`, `write`, `full` or `console`. If a cache comes more than once, the highest
+    one counts.
     """
     grants: dict[str, Access] = {}
     for cache_id, actions in allowed:
@@ -206,7 +208,10 @@ class Registry:
         The duration of this call reveals nothing about tokens: a caller cannot choose where the
         digest of a guess differs from others.
         """
-        digest = digest_of(token)
+        return self.key_of_digest(digest_of(token))
+
+    def key_of_digest(self, digest: str) -> Key | None:
+        """Return the key whose token has this SHA-256, or None if it is unknown."""
         key = self._keys.get(digest)
         same = hmac.compare_digest(digest, key.digest if key else "")
         return key if same else None

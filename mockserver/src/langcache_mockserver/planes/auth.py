@@ -7,23 +7,34 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from langcache_mockserver.controls.availability import is_local
 from langcache_mockserver.domain.registry import Access, digest_of
 from langcache_mockserver.http.exchange import exchange_of
 from langcache_mockserver.http.problems import ProblemError, unauthorized
-from langcache_mockserver.http.request import bearer_token, path_id
+from langcache_mockserver.http.request import bearer_token, header_values, path_id
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import Request
 
     from langcache_mockserver.domain.rate_limits import RateLimits
     from langcache_mockserver.domain.registry import CacheSettings, Key, Registry
+    from langcache_mockserver.domain.sessions import Sessions
     from langcache_mockserver.domain.worker_threads import WorkerThreads
 
 _MISSING = {
     Access.READ: "to read from this cache",
     Access.WRITE: "to write to this cache",
     Access.FULL: "to manage this cache",
+    Access.CONSOLE: "to look into this cache",
 }
+
+
+SESSION_COOKIE = "langcache_session"
+"""The cookie with the session of a browser."""
+
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +48,7 @@ class Gate:
         admin_digest: The SHA-256 of the admin token, in hexadecimal digits.
         has_console_key: Whether the console demands the admin token: somebody chose it, or was told
             it at the start.
+        sessions: The sessions of browsers that have signed in to the console.
         workers: The threads that read the registry's records.
     """
 
@@ -45,6 +57,7 @@ class Gate:
     rate_limits: RateLimits
     admin_digest: str
     has_console_key: bool
+    sessions: Sessions
     workers: WorkerThreads
 
     async def open_cache(self, request: Request, needed: Access) -> CacheSettings | None:
@@ -71,7 +84,12 @@ class Gate:
         if not self.strict:
             exchange.cache_id = path_id(request, "cacheId")
             return self.registry.cache(exchange.cache_id)
-        key = await self._known_key(exchange.key)
+        return await self._open_declared(request, digest_of(exchange.key), needed)
+
+    async def _open_declared(self, request: Request, digest: str, needed: Access) -> CacheSettings:
+        """Let a key in under strict rules; see `open_cache`."""
+        exchange = exchange_of(request)
+        key = await self._known_key(digest)
         exchange.cache_id = path_id(request, "cacheId")
         if key.access(exchange.cache_id) < needed:
             raise ProblemError(403, f"the key has no grant {_MISSING[needed]}")
@@ -87,18 +105,27 @@ class Gate:
         """Let the caller of a console operation on a cache in; note the cache in the exchange.
 
         Where the console demands the admin token, a key with the needed grant does as well under
-        strict rules.
+        strict rules. A browser that has signed in shows its session instead. Where the console
+        demands no token, what needs `Access.CONSOLE` is for requests from this machine only.
 
         Returns:
             The cache if it is declared, as it always is under strict rules.
 
         Raises:
-            ProblemError: As by `open_cache`.
+            ProblemError: As by `open_cache`; 403, too, if a session lacks the token for changes.
         """
-        if self.has_console_key and not self._is_admin(request):
-            if self.strict:
-                return await self.open_cache(request, needed)
-            raise _not_admin()
+        if self.has_console_key:
+            digest = self.console_caller(request)
+            if not self.is_admin(digest):
+                if self.strict:
+                    if self.registry.is_stale():
+                        await self.workers.run(self.registry.refresh)
+                    if not session_of(request):
+                        exchange_of(request).key = bearer_token(request)
+                    return await self._open_declared(request, digest, needed)
+                raise _not_admin()
+        elif needed is Access.CONSOLE and not is_local(request.scope):
+            raise _not_local()
         if self.registry.is_stale():
             await self.workers.run(self.registry.refresh)
         cache_id = exchange_of(request).cache_id = path_id(request, "cacheId")
@@ -109,6 +136,29 @@ class Gate:
             if cache is None:
                 raise ProblemError(404, "there is no cache of this id")
         return cache
+
+    async def enter_console(self, request: Request) -> Callable[[str], bool]:
+        """Let the caller of a console operation on no cache in.
+
+        Returns:
+            A function that tells whether the caller may look into the cache of an id.
+
+        Raises:
+            ProblemError: As by `open_console`; 403, if the key may look into no cache.
+        """
+        if not self.has_console_key:
+            if not is_local(request.scope):
+                raise _not_local()
+            return _any_cache
+        digest = self.console_caller(request)
+        if self.is_admin(digest):
+            return _any_cache
+        if not self.strict:
+            raise _not_admin()
+        key = await self._known_key(digest)
+        if max(key.grants.values(), default=Access.NONE) < Access.CONSOLE:
+            raise ProblemError(403, "the key has no grant to look into a cache")
+        return lambda cache_id: key.access(cache_id) >= Access.CONSOLE
 
     async def read_records(self) -> None:
         """Read what other processes may have changed of caches and keys, if there are any."""
@@ -121,18 +171,46 @@ class Gate:
         Raises:
             ProblemError: 401, if it does not.
         """
-        if not self._is_admin(request):
+        if not self.is_admin(digest_of(bearer_token(request))):
             raise _not_admin()
 
-    def _is_admin(self, request: Request) -> bool:
-        digest = digest_of(bearer_token(request))
+    def check_console_admin(self, request: Request) -> None:
+        """Check that a request may use what the console has for admins only.
+
+        Raises:
+            ProblemError: As by `open_console`.
+        """
+        if self.has_console_key and not self.is_admin(self.console_caller(request)):
+            raise _not_admin()
+
+    def console_caller(self, request: Request) -> str:
+        """Return the SHA-256 of the token of a request: its bearer token, or that of its session.
+
+        Raises:
+            ProblemError: 401, if there is none; 403, if a session wants to change something
+                without the token for changes, as requests from other sites do.
+        """
+        session = session_of(request)
+        if header_values(request.scope, b"authorization") or not session:
+            return digest_of(bearer_token(request))
+        digest = self.sessions.digest(session)
+        if digest is None:
+            raise unauthorized("the session is over")
+        if request.method not in _SAFE_METHODS:
+            given = header_values(request.scope, b"x-csrf-token")
+            if len(given) != 1 or not self.sessions.may_change(session, given[0].decode("latin-1")):
+                raise ProblemError(403, "the X-CSRF-Token header must be that of the session")
+        return digest
+
+    def is_admin(self, digest: str) -> bool:
+        """Return whether a SHA-256 is that of the admin token."""
         return hmac.compare_digest(digest, self.admin_digest)
 
-    async def _known_key(self, token: str) -> Key:
-        key = self.registry.key(token)
+    async def _known_key(self, digest: str) -> Key:
+        key = self.registry.key_of_digest(digest)
         if key is None:
             await self.read_records()
-            key = self.registry.key(token)
+            key = self.registry.key_of_digest(digest)
         if key is None:
             raise unauthorized("the API key is unknown")
         if key.rate_limit is not None:
@@ -144,5 +222,18 @@ class Gate:
         return key
 
 
+def session_of(request: Request) -> str:
+    """Return the session that the cookie of a request has, or ""."""
+    return request.cookies.get(SESSION_COOKIE, "")
+
+
+def _any_cache(_cache_id: str) -> bool:
+    return True
+
+
 def _not_admin() -> ProblemError:
     return unauthorized("the token is not the admin token of this server")
+
+
+def _not_local() -> ProblemError:
+    return unauthorized("without an admin token, this is for direct requests from this machine")

@@ -16,7 +16,7 @@ from langcache_mockserver.http.problems import FieldError, ProblemError, invalid
 from langcache_mockserver.http.response import JSONResponse
 from langcache_mockserver.http.routing import routes_of
 from langcache_mockserver.http.validation import spell
-from langcache_mockserver.planes import entries
+from langcache_mockserver.planes import entries, lookups
 from langcache_mockserver.planes.console_access import console_operation
 from langcache_mockserver.planes.service import service_of
 
@@ -29,10 +29,47 @@ if TYPE_CHECKING:
 _CONSOLE = "/console/v1"
 _CACHE = f"{_CONSOLE}/caches/{{cacheId}}"
 
+_MOST_CACHES = 1000
+
 
 async def _describe(_request: Request) -> Response:
     paths = list(dict.fromkeys(path for path, _ in ROUTES))
     return JSONResponse({"version": version("langcache-mockserver"), "paths": paths})
+
+
+async def _list_caches(request: Request) -> Response:
+    service = service_of(request)
+    may_see = await service.gate.enter_console(request)
+    registry = service.gate.registry
+    names = {cache.id: cache.name for cache in registry.caches() if may_see(cache.id)}
+    if not service.gate.strict:
+        # Under strict rules only declared caches exist.
+        names |= {each: each for each in await service.caches.known() if each not in names}
+    caches = [{"cacheId": cache_id, "name": name} for cache_id, name in names.items()]
+    return JSONResponse({"caches": caches[:_MOST_CACHES]})
+
+
+async def _describe_server(request: Request) -> Response:
+    service = service_of(request)
+    await service.gate.enter_console(request)
+    about = service.description
+    return JSONResponse(
+        {
+            "version": version("langcache-mockserver"),
+            "strict": service.gate.strict,
+            "storage": about.storage,
+            "workers": about.workers,
+            "embeddingModel": about.embedder.model_id,
+            "embeddingDimensions": about.embedder.dimensions,
+            "defaultSearchThreshold": about.default_threshold,
+            "verify": about.verify,
+            "recordedLookups": 0 if service.lookups is None else service.lookups.most,
+            "maxBodyBytes": about.max_body_bytes,
+            "maxConcurrency": about.max_concurrency,
+            "relaxedLimits": sorted(about.relaxed),
+            "testControls": service.controls is not None,
+        }
+    )
 
 
 async def _document(_request: Request) -> Response:
@@ -74,6 +111,7 @@ async def _explain(request: Request) -> Response:
     lookup = Lookup(
         prompt=body["prompt"],
         threshold=body.get("similarityThreshold"),
+        strategies=body.get("searchStrategies", ["semantic"]),
         attributes=body.get("attributes"),
         verify=body.get("verify") or service.gate.registry.verifier(cache_id),
     )
@@ -168,6 +206,12 @@ def _reported(report: Report) -> dict[str, Any]:
 ROUTES = [
     *routes_of(_CONSOLE, GET=console_operation("describeConsole", _describe)),
     *routes_of(
+        f"{_CONSOLE}/server", GET=console_operation("describeServer", _describe_server, enters=True)
+    ),
+    *routes_of(
+        f"{_CONSOLE}/caches", GET=console_operation("listConsoleCaches", _list_caches, enters=True)
+    ),
+    *routes_of(
         _CACHE,
         GET=console_operation("getConsoleCache", _get_cache),
         PATCH=console_operation("updateConsoleCache", _update_cache),
@@ -180,6 +224,7 @@ ROUTES = [
         DELETE=console_operation("withdrawFeedback", _withdraw, Access.WRITE),
     ),
     *entries.ROUTES,
+    *lookups.ROUTES,
     *routes_of("/console/openapi.json", GET=_document),
 ]
 """The routes of the console, and of its document."""

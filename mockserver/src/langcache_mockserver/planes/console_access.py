@@ -20,6 +20,8 @@ def console_operation(
     operation: str,
     endpoint: Callable[[Request], Awaitable[Response]],
     needed: Access | None = None,
+    *,
+    enters: bool = False,
 ) -> Callable[[Request], Awaitable[Response]]:
     """Return an endpoint that notes its operation and demands the admin token if there is one.
 
@@ -30,6 +32,7 @@ def console_operation(
         endpoint: The endpoint.
         needed: What a key that is not the admin token must be allowed to do with the cache that the
             path names; None if no other key will do.
+        enters: Whether the endpoint itself lets callers in, with `Gate.enter_console`.
     """
 
     async def guarded(request: Request) -> Response:
@@ -37,8 +40,8 @@ def console_operation(
         gate = service_of(request).gate
         if needed is not None:
             await gate.open_console(request, needed)
-        elif gate.has_console_key:
-            gate.check_admin(request)
+        elif not enters:
+            gate.check_console_admin(request)
         return await endpoint(request)
 
     return guarded

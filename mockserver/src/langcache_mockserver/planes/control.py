@@ -73,6 +73,7 @@ async def _delete_cache(request: Request) -> Response:
     with_entries = _flag(request, "flush")
     # The cache first, so that nobody stores an entry after the flush.
     cache = await _change_cache(request, lambda _cache: None)
+    service_of(request).caches.forget_lookups(cache.id)
     if with_entries:
         await service_of(request).caches.flush(cache.id)
     return JSONResponse({"cacheId": cache.id})

@@ -198,9 +198,9 @@ _CACHE = "/console/v1/caches/{cacheId}"
 ROUTES = [
     *routes_of(
         f"{_CACHE}/entries",
-        GET=console_operation("listEntries", _list, Access.FULL),
+        GET=console_operation("listEntries", _list, Access.CONSOLE),
         POST=console_operation("storeEntries", _store, Access.WRITE),
     ),
-    *routes_of(f"{_CACHE}/export", GET=console_operation("exportEntries", _export, Access.FULL)),
+    *routes_of(f"{_CACHE}/export", GET=console_operation("exportEntries", _export, Access.CONSOLE)),
 ]
 """The routes of the entries of a cache."""

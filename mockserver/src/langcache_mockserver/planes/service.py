@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from starlette.applications import Starlette
     from starlette.requests import Request
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from langcache.engine.embedders import Embedder
     from langcache_mockserver.controls.controls import Controls
     from langcache_mockserver.domain.caches import Caches
+    from langcache_mockserver.domain.lookups import Lookups
     from langcache_mockserver.domain.worker_threads import WorkerThreads
     from langcache_mockserver.http.bodies import Bodies
     from langcache_mockserver.planes.auth import Gate
@@ -30,12 +31,20 @@ class Description:
             one.
         verify: The name of the verifier if the cache has none, or `off`.
         embedder: The embedder.
+        workers: The number of its processes.
+        max_body_bytes: The largest request body, in bytes.
+        max_concurrency: The largest number of requests at once.
+        relaxed: The names of the limits of the API that are not enforced.
     """
 
     storage: str
     default_threshold: float
     verify: str
     embedder: Embedder
+    workers: int
+    max_body_bytes: int
+    max_concurrency: int
+    relaxed: Collection[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +60,7 @@ class Service:
         description: What the server tells about itself.
         metrics: Its metrics, or None.
         controls: Its test controls, or None.
+        lookups: The latest lookups, or None if none are kept.
     """
 
     caches: Caches
@@ -61,6 +71,7 @@ class Service:
     description: Description
     metrics: Metrics | None
     controls: Controls | None
+    lookups: Lookups | None
 
 
 def service_in(app: Starlette) -> Service:

@@ -1,0 +1,183 @@
+"""The latest lookups of a server: what they asked for, what was nearest, what they came to."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from langcache.engine.explanation import Outcome
+
+MOST_CHARACTERS = 16 << 20
+"""How many characters of prompts the lookups of a server may have in all."""
+
+
+class LookupRecord(NamedTuple):
+    """One lookup.
+
+    Attributes:
+        number: Its number; later ones have larger numbers.
+        cache_id: The cache.
+        at: When it ended, in seconds since the epoch.
+        prompt: The prompt.
+        outcome: What it came to.
+        strategy: The strategy that decided, `exact` or `semantic`.
+        threshold: The least similarity of a semantic hit.
+        similarity: The similarity of the entry below; None if the cache had none.
+        entry_id: The id of the entry that was served, else of the nearest one; "" if there is none.
+        cached_prompt: The prompt of that entry.
+        response_characters: The length of its response.
+        accepted: Whether the checks let the entry pass; None if it was not checked, as it does not
+            reach the threshold.
+        reason: Why the checks decided so.
+        check: What decided.
+        probability: How sure a verifier is that one answer serves both prompts, if it says so.
+        seconds: How long the lookup took.
+    """
+
+    number: int
+    cache_id: str
+    at: float
+    prompt: str
+    outcome: Outcome
+    strategy: str
+    threshold: float
+    similarity: float | None
+    entry_id: str
+    cached_prompt: str
+    response_characters: int
+    accepted: bool | None
+    reason: str
+    check: str
+    probability: float | None
+    seconds: float
+
+    @property
+    def characters(self) -> int:
+        """How many characters of prompts it has."""
+        return len(self.prompt) + len(self.cached_prompt)
+
+
+class LookupPage(NamedTuple):
+    """Some lookups of one cache.
+
+    Attributes:
+        lookups: The lookups, the earliest first.
+        cursor: Where the next page begins.
+        has_more: Whether there are later lookups already.
+        starts_over: Whether lookups were removed since the cursor was given, so that this page is
+            the first one again.
+    """
+
+    lookups: list[LookupRecord]
+    cursor: str
+    has_more: bool
+    starts_over: bool
+
+
+class Lookups:
+    """Keeps the latest lookups of all caches of a server, in memory. Thread-safe.
+
+    What was looked up goes with the entries: whoever deletes entries calls `forget`.
+
+    Args:
+        most: How many lookups to keep.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._lock = threading.Lock()
+        self._kept: deque[LookupRecord] = deque()
+        self._characters = 0
+        self._next = 1
+        self._removals = 0
+        self._run = secrets.token_hex(4)
+
+    @property
+    def removals(self) -> int:
+        """How often lookups were removed; see `add`."""
+        return self._removals
+
+    def add(self, lookup: LookupRecord, removals: int) -> None:
+        """Keep a lookup, whose number is replaced.
+
+        Args:
+            lookup: The lookup.
+            removals: What `removals` was before the lookup. If entries were deleted meanwhile, it
+                may have found one of them, so it is not kept.
+        """
+        with self._lock:
+            if removals != self._removals:
+                return
+            self._kept.append(lookup._replace(number=self._next))
+            self._next += 1
+            self._characters += lookup.characters
+            while len(self._kept) > self.most or self._characters > MOST_CHARACTERS:
+                self._characters -= self._kept.popleft().characters
+
+    def page(self, cache_id: str, cursor: str, limit: int) -> LookupPage:
+        """Return some lookups of a cache.
+
+        Args:
+            cache_id: The cache.
+            cursor: The cursor of the page before; "" for the earliest lookups.
+            limit: How many lookups to return at most.
+
+        Raises:
+            ValueError: The cursor is none of those.
+        """
+        with self._lock:
+            run = f"{self._run}-{self._removals}"
+            after, starts_over = 0, False
+            if cursor:
+                of_run, _, number = cursor.rpartition("-")
+                if not of_run or not number.isascii() or not number.isdigit() or len(number) > 18:
+                    raise ValueError("must be the cursor of a page of lookups")
+                starts_over = of_run != run
+                after = 0 if starts_over else int(number)
+            # The latest are read first: a page that polls has read all but a few.
+            later: list[LookupRecord] = []
+            for lookup in reversed(self._kept):
+                if lookup.number <= after:
+                    break
+                if lookup.cache_id == cache_id:
+                    later.append(lookup)
+            later.reverse()
+            has_more = len(later) > limit
+            lookups = later[:limit]
+            last = lookups[-1].number if has_more else self._next - 1
+            return LookupPage(lookups, f"{run}-{last}", has_more, starts_over)
+
+    def of_cache(self, cache_id: str) -> list[LookupRecord]:
+        """Return all lookups of a cache that are kept, the earliest first."""
+        with self._lock:
+            return [lookup for lookup in self._kept if lookup.cache_id == cache_id]
+
+    def forget(
+        self, cache_id: str | None = None, is_gone: Callable[[str], bool] | None = None
+    ) -> None:
+        """Remove lookups.
+
+        Args:
+            cache_id: The cache; None for all caches.
+            is_gone: Returns whether the entry of an id is gone; only lookups with such an entry are
+                removed. None to remove all lookups of the cache.
+        """
+        with self._lock:
+            self._removals += 1
+            kept = list(self._kept)
+        # A function that reads the storage must not hold up the lookups that are going on; those
+        # that come meanwhile have not found what is gone.
+        doomed = {
+            lookup.number
+            for lookup in kept
+            if cache_id in (None, lookup.cache_id) and (is_gone is None or is_gone(lookup.entry_id))
+        }
+        with self._lock:
+            self._removals += 1
+            self._kept = deque(each for each in self._kept if each.number not in doomed)
+            self._characters = sum(each.characters for each in self._kept)
