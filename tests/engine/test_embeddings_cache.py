@@ -353,8 +353,8 @@ def test_it_is_a_context_manager_in_both_forms():
 class CacheMachine(RuleBasedStateMachine):
     """Applies the same operations to a cache and to a dict, and compares the results."""
 
-    contents = st.sampled_from(["a", "b", b"a", "61", ""])
-    models = st.sampled_from(["m", "n"])
+    contents = st.sampled_from(["a", "b", b"a", "61", "", "a:m"])
+    models = st.sampled_from(["m", "m:m"])
     ttls = st.none() | st.integers(1, 4)
 
     @initialize(ttl=ttls, refresh=st.booleans(), asynchronous=st.booleans())
@@ -366,8 +366,7 @@ class CacheMachine(RuleBasedStateMachine):
 
     @staticmethod
     def id(content, model):
-        # By design, bytes are equal to the text of their hexadecimal form.
-        return (content.hex() if isinstance(content, bytes) else content), model
+        return content, model
 
     def expiry(self, ttl):
         return float("inf") if ttl is None else self.clock.now + ttl
@@ -516,3 +515,52 @@ def test_a_semantic_cache_with_it_embeds_a_prompt_once():
     statistics = embeddings.statistics
     assert (statistics.hits, statistics.misses, statistics.entries) == (1, 1, 1)
     assert cache.check(vector=minilm.embed(["What is the capital of France?"])[0])
+
+
+COLLIDING = [
+    (("text", ":model"), ("text:", "model")),
+    (("a", "b:c"), ("a:b", "c")),
+    (("6162", MODEL), (b"ab", MODEL)),
+    (("", MODEL), (b"", MODEL)),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), COLLIDING)
+def test_contents_whose_joined_texts_are_equal_do_not_share_an_entry(make, one, other):
+    cache = make()
+    assert len({cache.set(*one, [1.0]), cache.set(*other, [2.0])}) == 2
+    assert cache.get(*one)["embedding"] == [1.0]
+    assert cache.get(*other)["embedding"] == [2.0]
+    cache.drop(*one)
+    assert not cache.exists(*one)
+    assert cache.exists(*other)
+
+
+def test_an_entry_of_another_content_is_not_found(make):
+    cache = make()
+    cache.set("text", ":model", VECTOR)
+    assert cache.get("text:", "model") is None
+    assert not cache.exists("text:", "model")
+    cache.drop("text:", "model")
+    assert cache.exists("text", ":model")
+
+
+def test_contents_whose_joined_texts_are_equal_can_be_set_together(make):
+    cache = make()
+    items = [
+        {"content": content, "model_name": model, "embedding": [float(number)]}
+        for number, (content, model) in enumerate([("a", "b:c"), ("a:b", "c"), ("a", "b:c")])
+    ]
+    keys = cache.mset(items)
+    assert keys[0] == keys[2] != keys[1]
+    assert cache.get("a", "b:c")["embedding"] == [2.0]
+    assert cache.get("a:b", "c")["embedding"] == [1.0]
+
+
+@pytest.mark.parametrize("content", ["12:30 o'clock", "beef", b"beef"])
+def test_an_id_that_is_not_taken_is_that_of_redisvl(make, content):
+    cache = make()
+    text = content.hex() if isinstance(content, bytes) else content
+    entry_id = hashlib.sha256(f"{text}:{MODEL}".encode()).hexdigest()
+    assert cache.set(content, MODEL, VECTOR) == f"embedcache:{entry_id}"
+    assert cache.get(content, MODEL)["entry_id"] == entry_id

@@ -1185,3 +1185,44 @@ def test_threads_and_tasks_at_once_lose_and_mix_up_nothing(storage, clock, often
     for worker in workers:
         worker.join(60)
     assert failures == []
+
+
+COLLIDING = [
+    ((PROMPT, {"topic": "acme", "user": "bob"}), (PROMPT, {"topic": "acmeuserbob"})),
+    ((PROMPT, {"user": "bob"}), (f"{PROMPT}userbob", None)),
+    (("a", {"user": "b"}), ("auserb", None)),
+]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(("one", "other"), COLLIDING)
+def test_entries_whose_joined_texts_are_equal_do_not_replace_each_other(make, one, other, turned):
+    cache = make()
+    pair = [other, one] if turned else [one, other]
+    for answer in ("first", "second"):
+        keys = [
+            cache.store(prompt, f"{answer} {number}", filters=filters)
+            for number, (prompt, filters) in enumerate(pair)
+        ]
+    assert len(set(keys)) == 2
+    assert sorted(entry.response for entry in cache.storage.entries(cache.name)) == [
+        "second 0",
+        "second 1",
+    ]
+
+
+@pytest.mark.parametrize(("one", "other"), COLLIDING)
+def test_such_entries_do_not_replace_each_other_when_stored_together(make, one, other):
+    cache = make()
+    keys = cache.store_many(
+        {"prompt": prompt, "response": "r", "filters": filters} for prompt, filters in (one, other)
+    )
+    assert len(set(keys)) == len(list(cache.storage.entries(cache.name))) == 2
+
+
+def test_an_entry_that_was_changed_is_not_replaced_by_its_old_prompt(make):
+    cache = make()
+    key = cache.store(PROMPT, "Paris", filters={"user": "ann"})
+    cache.update(key, user="bob")
+    assert cache.store(PROMPT, "Lyon", filters={"user": "ann"}) != key
+    assert cache.check(PROMPT, filter_expression=Tag("user") == "bob")[0]["response"] == "Paris"

@@ -1,4 +1,5 @@
 import hashlib
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -294,3 +295,20 @@ def test_many_callers_at_once_each_get_their_own_answers(http, cache_path):
         len(find(http, f"{cache_path}-{n}", similarityThreshold=0, maxResults=99)) for n in range(4)
     ]
     assert sizes == [20, 20, 20, 20]
+
+
+def test_a_prompt_that_looks_like_another_one_with_attributes_has_an_id_of_its_own(
+    http, cache_path
+):
+    ids = [put(http, cache_path, attributes={"language": "en"})]
+    looks_alike = json.dumps([QUESTION, [["language", "en"]]])
+    ids.append(put(http, cache_path, looks_alike, "Another."))
+    ids.append(put(http, cache_path, json.dumps([looks_alike, []]), "A third."))
+    assert len(set(ids)) == 3
+    (found,) = find(http, cache_path, attributes={"language": "en"})
+    assert found["response"] == ANSWER
+
+
+def test_a_prompt_that_begins_like_an_array_keeps_the_md5_as_id(http, cache_path):
+    prompt = '["a", "b"] is how I write a list; how do you?'
+    assert put(http, cache_path, prompt) == hashlib.md5(prompt.encode()).hexdigest()

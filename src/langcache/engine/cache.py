@@ -78,7 +78,8 @@ class SemanticCache:
     rounding: a distance of 2e-6.
 
     An entry has an id, the SHA-256 of its prompt and of its filters' names and values, and a key,
-    `name:id`. Storing the same prompt with the same filters replaces the entry.
+    `name:id`. Storing the same prompt with the same filters replaces the entry. If the entry of
+    another prompt or other filters has that id, the new entry gets another one.
 
     Caches with the same name and embedding model on the same storage backend share their entries.
 
@@ -898,14 +899,16 @@ class SemanticCache:
             new = [self._checked_item(place, item) for place, item in enumerate(batch, len(keys))]
             missing = [each.prompt for each in new if each.embedding is None]
             vectors = iter((yield from self._embed_all(missing)) if missing else ())
-            kept = [
-                self._entry(each, next(vectors) if each.embedding is None else each.embedding)
-                for each in new
-            ]
-            yield from call(self._writes.store_many, self._writes.astore_many, kept)
-            for entry in kept:
+            kept: dict[str, CacheEntry] = {}
+            for each in new:
+                embedding = next(vectors) if each.embedding is None else each.embedding
+                entry = yield from self._entry(each, embedding, kept)
+                kept[entry.id] = entry
+                keys.append(self._key(entry.id))
+            entries_kept = list(kept.values())
+            yield from call(self._writes.store_many, self._writes.astore_many, entries_kept)
+            for entry in entries_kept:
                 self._complete_shadow(entry)
-            keys += [self._key(entry.id) for entry in kept]
             if progress is not None:
                 progress(len(keys))
         return keys
@@ -953,16 +956,20 @@ class SemanticCache:
 
     def _keep(self, new: _NewEntry, embedding: NDArray[np.float32]) -> Steps[str]:
         """Store an entry and return its key."""
-        entry = self._entry(new, embedding)
+        entry = yield from self._entry(new, embedding, {})
         yield from call(self._writes.store, self._writes.astore, entry)
         self._complete_shadow(entry)
         return self._key(entry.id)
 
-    def _entry(self, new: _NewEntry, embedding: NDArray[np.float32]) -> CacheEntry:
+    def _entry(
+        self, new: _NewEntry, embedding: NDArray[np.float32], waiting: Mapping[str, CacheEntry]
+    ) -> Steps[CacheEntry]:
+        """Return an entry to store; `waiting` are those by id that will be stored with it."""
+        entry_id = yield from self._free_id(new.prompt, new.attributes, waiting)
         now = self._clock()
         lifetime = self._ttl if new.ttl is None else new.ttl
         return CacheEntry(
-            id=_entry_id(new.prompt, new.attributes),
+            id=entry_id,
             prompt=new.prompt,
             response=new.response,
             embedding=embedding,
@@ -979,6 +986,29 @@ class SemanticCache:
             shadow_lookup = self._pending.complete(entry.prompt, entry.response)
             if shadow_lookup is not None:
                 self._on_shadow(shadow_lookup)
+
+    def _free_id(
+        self, prompt: str, attributes: dict[str, str], waiting: Mapping[str, CacheEntry]
+    ) -> Steps[str]:
+        """Return the id to store a prompt under.
+
+        It is RedisVL's, which joins prompt, names and values, unless an entry has it that has
+        another prompt or other filters: "a" with {"b": "c"} reads like "abc" without filters. (Two
+        such prompts that are stored at the same moment may still replace each other.)
+        """
+        first = _joined_id(prompt, attributes)
+        # Without the name of a field in it, the text can be read in one way only.
+        if not attributes and not any(name in prompt for name in self._fields):
+            return first
+        known = waiting.get(first)
+        if known is None:
+            storage = self._storage
+            known = yield from call(storage.get, storage.aget, self._name, first)
+        if known is None or (known.prompt == prompt and known.attributes == attributes):
+            return first
+        # No text begins with the byte FF, so no joined text has this id.
+        parts = json.dumps([prompt, sorted(attributes.items())]).encode()
+        return hashlib.sha256(b"\xff" + parts).hexdigest()
 
     def update(self, key: str, **kwargs: Any) -> None:
         """Change fields of an entry, and restart its time to live with the default TTL.
@@ -1232,7 +1262,7 @@ class SemanticCache:
         That happens when its computation ended between this call's lookup and computation.
         """
         prompt = computation.lookup.prompt
-        entry_id = _entry_id(prompt, computation.attributes)
+        entry_id = _joined_id(prompt, computation.attributes)
         entry = yield from call(self._storage.get, self._storage.aget, self._name, entry_id)
         if entry is None or entry.scope != self._scope:
             return None
@@ -1429,10 +1459,10 @@ def _redis_storage(
     )
 
 
-def _entry_id(prompt: str, attributes: Mapping[str, str]) -> str:
+def _joined_id(prompt: str, attributes: Mapping[str, str]) -> str:
     """Return the SHA-256 of a prompt and its filters, computed as in RedisVL."""
-    content = prompt + "".join(name + attributes[name] for name in sorted(attributes))
-    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+    joined = prompt + "".join(name + attributes[name] for name in sorted(attributes))
+    return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _distance(similarity: float) -> float:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
 import math
+import re
 import threading
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 
@@ -45,6 +47,7 @@ __all__ = ["CachedEmbedder", "EmbeddingsCache"]
 
 _ITEM_FIELDS = frozenset(("content", "model_name", "embedding", "metadata"))
 _REQUIRED_ITEM_FIELDS = frozenset(("content", "model_name", "embedding"))
+_HEX = re.compile("([0-9a-f]{2})*")
 
 
 class EmbeddingsCache:
@@ -55,11 +58,12 @@ class EmbeddingsCache:
     that JSON can express. With Redis, each method may also raise `StorageError`: Redis cannot be
     reached, returns an error, or does not answer within 5 seconds.
 
-    An entry has an id, the SHA-256 of its content and model name, and a key, `name:id`. Methods
-    with `_by_key` take keys instead of content and model name. Methods that start with `m` take
-    several at once and return results in the same order. Each method has an asynchronous twin,
-    whose name starts with `a`. In memory, no method blocks. A cache may be used from several
-    threads and tasks at once.
+    An entry has an id, the SHA-256 of its content and model name, and a key, `name:id`. If the
+    entry of another content or model has that id, the new entry gets another one. Methods with
+    `_by_key` take keys instead of content and model name. Methods that start with `m` take several
+    at once and return results in the same order. Each method has an asynchronous twin, whose name
+    starts with `a`. In memory, no method blocks. A cache may be used from several threads and tasks
+    at once.
 
     Embeddings are returned exactly as they were stored.
 
@@ -179,7 +183,26 @@ class EmbeddingsCache:
         Raises:
             TypeError: A content is neither a str nor bytes, or the model name is not a str.
         """
-        return self.mget_by_keys(self._keys(contents, model_name))
+        return self._store.run(self._mget(self._asked(contents, model_name)))
+
+    def _mget(self, asked: list[_Asked]) -> Steps[list[dict[str, Any] | None]]:
+        ttl = self._ttl if self._refresh_ttl_on_hit else None
+        plain = [each.keys[0] for each in asked if len(each.keys) == 1]
+        found = dict(zip(plain, (yield from self._store.read(plain, ttl)), strict=True))
+        found.update((yield from self._read_ambiguous(asked)))
+        ambiguous = [key for each in asked if len(each.keys) > 1 and (key := each.key_in(found))]
+        if ttl is not None and ambiguous:
+            yield from self._store.are_there(ambiguous, ttl)
+        keys = [each.key_in(found) for each in asked]
+        return self._counted([found[key] if key else None for key in keys])
+
+    def _read_ambiguous(self, asked: list[_Asked]) -> Steps[_Found]:
+        """Return the records under the keys of what has more than one key. TTLs do not change."""
+        keys = [key for each in asked if len(each.keys) > 1 for key in each.keys]
+        records: list[EmbeddingRecord | None] = []
+        if keys:
+            records = yield from self._store.read(keys, None)
+        return dict(zip(keys, records, strict=True))
 
     def mget_by_keys(self, keys: list[str]) -> list[dict[str, Any] | None]:
         """Return the entries of keys, each as `mget` does, or None.
@@ -192,6 +215,10 @@ class EmbeddingsCache:
     def _mget_by_keys(self, keys: list[str]) -> Steps[list[dict[str, Any] | None]]:
         wanted = checked_texts("keys", keys)
         found = yield from self._store.read(wanted, self._ttl if self._refresh_ttl_on_hit else None)
+        return self._counted(found)
+
+    def _counted(self, found: list[EmbeddingRecord | None]) -> list[dict[str, Any] | None]:
+        """Count hits and misses, and return the entries."""
         hits = sum(record is not None for record in found)
         with self._lock:
             self._hits += hits
@@ -231,8 +258,25 @@ class EmbeddingsCache:
         for record in records:
             record.inserted_at = now
             record.expires_at = math.inf if lifetime is None else now + lifetime
-        keys = [self._key(record.entry_id) for record in records]
+        keys = yield from self._free_keys(records)
         yield from self._store.write(dict(zip(keys, records, strict=True)))
+        return keys
+
+    def _free_keys(self, records: list[EmbeddingRecord]) -> Steps[list[str]]:
+        """Return a key for each record, none of which has the entry of another content.
+
+        Sets the id of a record whose first id is taken.
+        """
+        asked = [self._asked_for(record.content, record.model_name) for record in records]
+        found = yield from self._read_ambiguous(asked)
+        keys: list[str] = []
+        for record, each in zip(records, asked, strict=True):
+            key = each.key_in(found) or next(
+                (key for key in each.keys if found.get(key) is None), each.keys[-1]
+            )
+            found[key] = record
+            record.entry_id = key[len(self._key("")) :]
+            keys.append(key)
         return keys
 
     def mexists(self, contents: Iterable[bytes | str], model_name: str) -> list[bool]:
@@ -241,7 +285,16 @@ class EmbeddingsCache:
         Raises:
             TypeError: As for `mget`.
         """
-        return self.mexists_by_keys(self._keys(contents, model_name))
+        return self._store.run(self._mexists(self._asked(contents, model_name)))
+
+    def _mexists(self, asked: list[_Asked]) -> Steps[list[bool]]:
+        plain = [each.keys[0] for each in asked if len(each.keys) == 1]
+        there = dict(zip(plain, (yield from self._store.are_there(plain)), strict=True))
+        found = yield from self._read_ambiguous(asked)
+        return [
+            there[each.keys[0]] if len(each.keys) == 1 else each.key_in(found) is not None
+            for each in asked
+        ]
 
     def mexists_by_keys(self, keys: list[str]) -> list[bool]:
         """Return for each key, in order, whether it has an entry. TTLs do not change.
@@ -260,7 +313,12 @@ class EmbeddingsCache:
         Raises:
             TypeError: As for `mget`.
         """
-        self.mdrop_by_keys(self._keys(contents, model_name))
+        self._store.run(self._mdrop(self._asked(contents, model_name)))
+
+    def _mdrop(self, asked: list[_Asked]) -> Steps[None]:
+        found = yield from self._read_ambiguous(asked)
+        keys = [each.keys[0] if len(each.keys) == 1 else each.key_in(found) for each in asked]
+        yield from self._store.remove([key for key in keys if key])
 
     def mdrop_by_keys(self, keys: list[str]) -> None:
         """Remove the entries of keys. Keys without an entry are ignored.
@@ -358,7 +416,7 @@ class EmbeddingsCache:
         self, contents: Iterable[bytes | str], model_name: str
     ) -> list[dict[str, Any] | None]:
         """Asynchronous twin of `mget`."""
-        return await self.amget_by_keys(self._keys(contents, model_name))
+        return await self._store.arun(self._mget(self._asked(contents, model_name)))
 
     async def amget_by_keys(self, keys: list[str]) -> list[dict[str, Any] | None]:
         """Asynchronous twin of `mget_by_keys`."""
@@ -370,7 +428,7 @@ class EmbeddingsCache:
 
     async def amexists(self, contents: Iterable[bytes | str], model_name: str) -> list[bool]:
         """Asynchronous twin of `mexists`."""
-        return await self.amexists_by_keys(self._keys(contents, model_name))
+        return await self._store.arun(self._mexists(self._asked(contents, model_name)))
 
     async def amexists_by_keys(self, keys: list[str]) -> list[bool]:
         """Asynchronous twin of `mexists_by_keys`."""
@@ -378,7 +436,7 @@ class EmbeddingsCache:
 
     async def amdrop(self, contents: Iterable[bytes | str], model_name: str) -> None:
         """Asynchronous twin of `mdrop`."""
-        await self.amdrop_by_keys(self._keys(contents, model_name))
+        await self._store.arun(self._mdrop(self._asked(contents, model_name)))
 
     async def amdrop_by_keys(self, keys: list[str]) -> None:
         """Asynchronous twin of `mdrop_by_keys`."""
@@ -446,14 +504,44 @@ class EmbeddingsCache:
     def _key(self, entry_id: str) -> str:
         return f"{self._name}:{entry_id}"
 
-    def _keys(self, contents: Iterable[bytes | str], model_name: str) -> list[str]:
+    def _asked(self, contents: Iterable[bytes | str], model_name: str) -> list[_Asked]:
         checked_text("model_name", model_name)
         if isinstance(contents, (str, bytes)):
             raise TypeError(f"contents: must be an iterable of str or bytes, got {kind(contents)}")
         return [
-            self._key(_entry_id(_checked_content(f"contents[{position}]", content), model_name))
+            self._asked_for(_checked_content(f"contents[{position}]", content), model_name)
             for position, content in enumerate(contents)
         ]
+
+    def _asked_for(self, content: bytes | str, model_name: str) -> _Asked:
+        ids = _entry_ids(content, model_name)
+        return _Asked(content, model_name, [self._key(entry_id) for entry_id in ids])
+
+
+_Found: TypeAlias = "dict[str, EmbeddingRecord | None]"
+"""Records by key."""
+
+
+class _Asked(NamedTuple):
+    """A content and a model name that an entry is asked for.
+
+    Attributes:
+        content: The content.
+        model_name: The model's name.
+        keys: The keys that the entry may have.
+    """
+
+    content: bytes | str
+    model_name: str
+    keys: list[str]
+
+    def key_in(self, found: _Found) -> str | None:
+        """Return the key under which the entry was found, or None."""
+        for key in self.keys:
+            record = found.get(key)
+            if record and (record.content, record.model_name) == (self.content, self.model_name):
+                return key
+        return None
 
 
 def _item(
@@ -484,7 +572,7 @@ def _checked_item(where: str, item: object) -> EmbeddingRecord:
     model_name = checked_text(f"{where}.model_name", fields["model_name"])
     metadata = fields.get("metadata")
     return EmbeddingRecord(
-        entry_id=_entry_id(content, model_name),
+        entry_id="",
         content=content,
         model_name=model_name,
         embedding=checked_numbers(f"{where}.embedding", fields["embedding"]),
@@ -498,10 +586,20 @@ def _checked_content(where: str, content: object) -> bytes | str:
     return content
 
 
-def _entry_id(content: bytes | str, model_name: str) -> str:
-    """Return the SHA-256 of a content and a model name, computed as in RedisVL."""
+def _entry_ids(content: bytes | str, model_name: str) -> list[str]:
+    """Return the ids that an entry may have, the preferred one first.
+
+    The first is the SHA-256 of content and model name that RedisVL uses. Other contents may have
+    the same one: "a" of the model "b:c" and "a:b" of "c", or bytes and their hexadecimal text. If
+    that is possible, there is a second one that no other content has.
+    """
     text = content.hex() if isinstance(content, bytes) else content
-    return hashlib.sha256(utf8(f"{text}:{model_name}")).hexdigest()
+    first = hashlib.sha256(utf8(f"{text}:{model_name}")).hexdigest()
+    if isinstance(content, str) and ":" not in text + model_name and not _HEX.fullmatch(text):
+        return [first]
+    # No text begins with the byte FF, so no first id is equal to this one.
+    parts = json.dumps([type(content).__name__, text, model_name]).encode()
+    return [first, hashlib.sha256(b"\xff" + parts).hexdigest()]
 
 
 class CachedEmbedder:

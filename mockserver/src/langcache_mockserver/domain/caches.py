@@ -735,9 +735,9 @@ def entry_id_of(prompt: str, attributes: Mapping[str, str]) -> str:
 
     Without attributes it is the MD5 of the prompt, as in the hosted service; with attributes, the
     MD5 of a JSON array of the prompt and the sorted attributes, so that no two sets of attributes
-    are spelled alike.
+    are spelled alike. A prompt that looks like such an array is put into one, too.
     """
     identity = prompt
-    if attributes:
+    if attributes or (prompt.startswith('["') and prompt.endswith("]]")):
         identity = json.dumps([prompt, sorted(attributes.items())], ensure_ascii=False)
     return hashlib.md5(identity.encode(), usedforsecurity=False).hexdigest()
