@@ -288,3 +288,21 @@ def test_an_embeddings_cache_without_redis_there_says_so():
         pytest.raises(StorageError, match="refused"),
     ):
         cache.get("a", "model")
+
+
+@pytest.mark.parametrize("kind", ["semantic", "embeddings"])
+def test_a_loop_that_ends_closes_its_connections(url, client, redis_prefix, kind):
+    if kind == "semantic":
+        cache = SemanticCache(redis_prefix, vectorizer=embedder(), redis_url=url)
+        call = cache.acheck
+    else:
+        cache = EmbeddingsCache(redis_prefix, redis_url=url)
+        call = cache.astatistics
+    before = len(client.client_list())
+    for _ in range(5):
+        asyncio.run(call("text") if kind == "semantic" else call())
+    deadline = time.monotonic() + 5
+    while len(client.client_list()) > before and time.monotonic() < deadline:
+        pass  # the server needs a moment to see that a connection has gone
+    assert len(client.client_list()) <= before
+    cache.disconnect()

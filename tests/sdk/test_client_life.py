@@ -6,6 +6,7 @@ import weakref
 
 import httpx
 import pytest
+import trio
 
 from langcache import (
     DefaultAioHttpClient,
@@ -219,3 +220,49 @@ def test_the_base_url_may_have_a_path_and_differ_for_a_call(scripted_server, ans
         cache.health(server_url=f"{other.url}/else")
     assert one.requests[0].startswith(b"GET /prefix/v1/caches/c/health ")
     assert other.requests[0].startswith(b"GET /else/v1/caches/c/health ")
+
+
+def open_connections(server):
+    """The number of connections that the server has and the client has not closed."""
+    return sum(thread.is_alive() for thread in server._threads)
+
+
+@pytest.mark.parametrize("run", [asyncio.run, trio.run])
+def test_a_loop_that_ends_closes_its_connections(scripted_server, answer, run):
+    server = scripted_server(answer(b'{"ok": true}'))
+    cache = client(server.url)
+    for _ in range(5):
+        run(cache.health_async if run is trio.run else cache.health_async())
+    assert server.connections == 5
+    for thread in server._threads:
+        thread.join(5)  # they end with their connection
+    assert open_connections(server) == 0
+    assert cache._clients._own.by_loop.loops() == []
+
+
+def test_a_client_that_nobody_closed_is_closed_by_its_loop(scripted_server, answer):
+    server = scripted_server(answer(b'{"ok": true}'))
+
+    async def main():
+        await client(server.url).health_async()
+        gc.collect()
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+    server._threads[0].join(5)
+    assert open_connections(server) == 0
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_loop_that_was_closed_by_hand_goes_when_the_next_one_comes(url):
+    cache = client(url)
+    for _ in range(3):
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(cache.health_async())
+        loop.close()
+    assert cache._clients._own.by_loop.loops() == [loop]
+    cache.close()
+    assert cache._clients._own.by_loop.loops() == []
+    del loop
+    gc.collect()

@@ -1,9 +1,9 @@
 """Creates and closes the HTTP clients of a `LangCache`.
 
 Clients are created on first use: one for blocking calls, and one for each event loop, because a
-connection belongs to the loop that opened it. A forked child process starts without clients.
-Nothing here takes a lock, so a fork cannot leave a lock held. If two threads create the first
-client at the same time, both use the same one.
+connection belongs to the loop that opened it. It is closed when the loop ends. A forked child
+process starts without clients. Nothing here takes a lock, so a fork cannot leave a lock held. If
+two threads create the first client at the same time, both use the same one.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import os
 import ssl
 import sys
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import httpx
 
+from langcache._event_loops import PerLoop
 from langcache.httpclient import (
     AsyncHttpClient,
     DefaultAsyncHttpClient,
@@ -61,11 +61,7 @@ class Clients:
         """Return the client for an async call to a URL in the running event loop."""
         if self._supplied_async is not None:
             return self._supplied_async
-        loop = _running_loop()
-        loops = self._current().by_loop
-        clients = loops.get(loop)
-        if clients is None:
-            clients = loops.setdefault(loop, {})
+        clients = self._current().by_loop.get(_running_loop(), dict[str, DefaultAsyncHttpClient])
         return clients.get(url.scheme) or clients.setdefault(
             url.scheme, DefaultAsyncHttpClient(**_options(url))
         )
@@ -84,32 +80,30 @@ class Clients:
 
         Each of those loops must close its own clients, because they may be in use.
         """
-        clients = self._current().by_loop.pop(_running_loop(), {})
         self._close(of_running_loops=False)
-        for client in clients.values():
-            await client.aclose()
+        await self._current().by_loop.aclose(_running_loop())
 
     def _close(self, *, of_running_loops: bool) -> None:
         own = self._current()
         for scheme in list(own.sync):
             own.sync.pop(scheme).close()
-        if not own.by_loop:
+        loops = own.by_loop.loops()
+        if not loops:
             return
         import asyncio
 
         here = _running_asyncio_loop()
-        for loop in list(own.by_loop):
-            # Whether a trio run has ended is unknown, so its clients cannot be closed from here.
-            runs = not isinstance(loop, asyncio.AbstractEventLoop) or loop.is_running()
-            if runs and not of_running_loops:
+        for loop in loops:
+            if not isinstance(loop, asyncio.AbstractEventLoop):
+                # Whether a trio run has ended is unknown. It closes its clients when it ends.
                 continue
-            for client in own.by_loop.pop(loop, {}).values():
-                if not isinstance(loop, asyncio.AbstractEventLoop) or loop.is_closed():
-                    continue
-                if runs:
-                    asyncio.run_coroutine_threadsafe(client.aclose(), loop)
-                elif here is None:
-                    loop.run_until_complete(client.aclose())
+            if loop.is_closed():
+                own.by_loop.forget(loop)
+            elif loop.is_running():
+                if of_running_loops:
+                    asyncio.run_coroutine_threadsafe(own.by_loop.aclose(loop), loop)
+            elif here is None:
+                loop.run_until_complete(own.by_loop.aclose(loop))
 
     def _current(self) -> _Own:
         own = self._own
@@ -134,9 +128,12 @@ class _Own:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.sync: dict[str, DefaultHttpClient] = {}
-        self.by_loop: WeakKeyDictionary[Any, dict[str, DefaultAsyncHttpClient]] = (
-            WeakKeyDictionary()
-        )
+        self.by_loop: PerLoop[dict[str, DefaultAsyncHttpClient]] = PerLoop(_close_all)
+
+
+async def _close_all(clients: dict[str, DefaultAsyncHttpClient]) -> None:
+    for client in clients.values():
+        await client.aclose()
 
 
 @functools.lru_cache(maxsize=1)

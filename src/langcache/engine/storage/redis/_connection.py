@@ -7,7 +7,6 @@ import threading
 import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, cast
-from weakref import WeakKeyDictionary
 
 from redis.exceptions import (
     AskError,
@@ -24,6 +23,7 @@ from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
 )
 
+from langcache._event_loops import PerLoop
 from langcache.engine._steps import Steps, arun, call, run
 from langcache.engine.storage.errors import StorageError, StorageFullError
 from langcache.engine.storage.redis._clients import (
@@ -90,7 +90,7 @@ class Connection:
         """A number that changes when a connection breaks: the server may have been restarted."""
         self._lock = threading.Lock()
         self._made: Any = None
-        self._made_async: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
+        self._made_async: PerLoop[Any] = PerLoop(aclose)
 
     # Carrying out operations.
 
@@ -263,12 +263,10 @@ class Connection:
         loop = asyncio.get_running_loop()
         with self._lock:
             self._check_open()
-            client = self._made_async.get(loop)
-            if client is None:
-                client = self._made_async[loop] = _made(
-                    make_async_client, self._url, self._connection_kwargs, self._timeout
-                )
-            return client
+            return self._made_async.get(
+                loop,
+                lambda: _made(make_async_client, self._url, self._connection_kwargs, self._timeout),
+            )
 
     def _check_open(self) -> None:
         if self._closed:
@@ -285,9 +283,7 @@ class Connection:
     async def aclose(self) -> None:
         """Close the clients that were created here: the synchronous one and this loop's."""
         self.close()
-        client = self._made_async.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await aclose(client)
+        await self._made_async.aclose(asyncio.get_running_loop())
 
 
 class Scan:
