@@ -2,6 +2,7 @@ import asyncio
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 
 import httpx
 import pytest
@@ -10,6 +11,7 @@ from langcache_mockserver import MockServer, SimilarityTable
 from langcache_mockserver.planes.service import service_in
 
 from langcache import LangCache
+from langcache.engine import FunctionEmbedder
 from langcache.httpclient import AsyncHttpClient, HttpClient
 
 
@@ -207,3 +209,35 @@ def test_servers_of_a_process_share_the_model():
 
     with ThreadPoolExecutor(4) as pool:
         assert len({id(each) for each in pool.map(embedder_of, range(4))}) == 1
+
+
+def test_the_first_request_may_come_from_trio():
+    with MockServer(listen=False) as server:
+        cache = LangCache(
+            server.url, "key", "cache", client=server.client(), async_client=server.async_client()
+        )
+        assert trio.run(use, cache) == "r"
+        assert asyncio.run(use(cache)) == "r"
+        cache.flush()
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_no_context_variable_of_a_caller_reaches_the_server(is_async):
+    tenant = ContextVar("tenant", default=None)
+    seen = []
+
+    def embed(texts):
+        seen.append(tenant.get())
+        return [[1.0, 0.0]] * len(texts)
+
+    embedder = FunctionEmbedder(embed, model_id="seen", dimensions=2)
+    tenant.set("acme")
+    with MockServer(listen=False, embedder=embedder) as server:
+        cache = LangCache(
+            server.url, "key", "cache", client=server.client(), async_client=server.async_client()
+        )
+        if is_async:
+            asyncio.run(use(cache))
+        else:
+            cache.search(prompt="p")
+    assert seen == [None]

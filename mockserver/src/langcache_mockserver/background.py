@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import threading
 from concurrent.futures import Future, wait
-from typing import TYPE_CHECKING, Any
+from contextvars import Context
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from langcache_mockserver.http.uvicorn_server import Server, url_of
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from langcache_mockserver.http.application import Application
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _IN_PROCESS_URL = "http://langcache.invalid"  # a name that never resolves (RFC 6761)
 _GRACE_SECONDS = 3  # for in-process requests under way when it stops
@@ -43,7 +47,12 @@ class Background:
         self._settled = threading.Event()
         self._calls: set[Future[None]] = set()
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="langcache-mockserver", daemon=True)
+        self._thread = threading.Thread(
+            target=_without_context,
+            args=(self._run,),
+            name="langcache-mockserver",
+            daemon=True,
+        )
 
     def start(self) -> None:
         """Start to serve; requests are possible when this returns.
@@ -79,7 +88,7 @@ class Background:
             raise RuntimeError("the server is not running")
         with self._lock:  # so that `stop` knows every call that has begun
             try:
-                call = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+                call = _without_context(asyncio.run_coroutine_threadsafe, coroutine, self._loop)
             except RuntimeError:
                 coroutine.close()
                 raise
@@ -96,7 +105,7 @@ class Background:
         """Call a function in the application's event loop, if it is served."""
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed
-                self._loop.call_soon_threadsafe(function)
+                _without_context(self._loop.call_soon_threadsafe, function)
 
     def _run(self) -> None:
         try:
@@ -118,3 +127,12 @@ class Background:
     def _ready(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._settled.set()
+
+
+def _without_context(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function with no context variable set.
+
+    An event loop runs what it is given in the context of the caller. There, sniffio and anyio keep
+    the name of the caller's async library, which need not be the one that serves.
+    """
+    return Context().run(function, *args, **kwargs)
