@@ -3,7 +3,9 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from functools import partial
 
+import anyio
 import httpx
 import pytest
 import trio
@@ -211,12 +213,13 @@ def test_servers_of_a_process_share_the_model():
         assert len({id(each) for each in pool.map(embedder_of, range(4))}) == 1
 
 
-def test_the_first_request_may_come_from_trio():
+@pytest.mark.parametrize("run", [trio.run, partial(anyio.run, backend="trio")])
+def test_the_first_request_may_come_from_trio(run):
     with MockServer(listen=False) as server:
         cache = LangCache(
             server.url, "key", "cache", client=server.client(), async_client=server.async_client()
         )
-        assert trio.run(use, cache) == "r"
+        assert run(use, cache) == "r"
         assert asyncio.run(use(cache)) == "r"
         cache.flush()
 
