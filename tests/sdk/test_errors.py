@@ -1,5 +1,6 @@
 import json
 import pickle
+import zlib
 
 import httpx
 import pytest
@@ -217,3 +218,26 @@ def test_the_tree_in_the_docstring_names_every_class():
     for name in errors.__all__:
         if not name.endswith("Data") and name != "ERRORS_BY_STATUS":
             assert name in errors.__doc__, name
+
+
+def charsets():
+    import encodings
+    import pkgutil
+
+    return sorted({module.name for module in pkgutil.iter_modules(encodings.__path__)})
+
+
+@pytest.mark.parametrize("status", [200, 418, 500])
+@pytest.mark.parametrize("charset", [*charsets(), "rot13", "zip", "bz2", "\0", "x" * 1000])
+def test_no_charset_breaks_an_error(status, charset):
+    response = httpx.Response(
+        status,
+        headers=[(b"content-type", b"text/plain; charset=" + charset.encode())],
+        content=rb"what? \d \u12 xn--\xff-99999999999" + zlib.compress(b"bomb"),
+    )
+    with httpx.Client(transport=httpx.MockTransport(lambda request: response)) as http:
+        cache = LangCache("http://langcache.test", "k", "c", client=http, retry_config=None)
+        error = outcome(lambda: cache.search(prompt="p"))
+    assert isinstance(error, errors.LangCacheError)
+    assert error.status_code == status
+    assert "bomb" not in str(error)

@@ -5,18 +5,25 @@ The public module is `langcache.errors`. Its class for each status is generated.
 
 from __future__ import annotations
 
+import codecs
 import json
 from typing import Any, ClassVar, Generic, TypeVar
 
 import httpx
 
+from langcache._runtime.pickling import public_request, public_response
 from langcache.types import BaseModel
 
 DataT = TypeVar("DataT", bound=BaseModel)
 
+# Codecs that decode bytes to text, but are notations. Some take quadratic time or warn.
+_NOT_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
+
 
 class LangCacheError(Exception):
     """The service responded with an error. Base class of all exceptions that have a response.
+
+    It is pickled without the headers and the body of the request, which are secret.
 
     Attributes:
         message: The raw body, or the status line if the body is empty.
@@ -45,7 +52,7 @@ class LangCacheError(Exception):
         return self.message
 
     def _arguments(self) -> tuple[Any, ...]:
-        return (self.message, self.raw_response, self.body)
+        return (self.message, public_response(self.raw_response), self.body)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (type(self), self._arguments(), {"attempts": self.attempts})
@@ -74,7 +81,8 @@ class ResponseValidationError(LangCacheError):
 
     def _arguments(self) -> tuple[Any, ...]:
         # A pydantic.ValidationError does not pickle; its text does.
-        return (self.message, self.raw_response, ValueError(str(self.cause)), self.body)
+        response = public_response(self.raw_response)
+        return (self.message, response, ValueError(str(self.cause)), self.body)
 
 
 class ProblemError(LangCacheError, Generic[DataT]):
@@ -93,7 +101,7 @@ class ProblemError(LangCacheError, Generic[DataT]):
         self.data: DataT = data
 
     def _arguments(self) -> tuple[Any, ...]:
-        return (self.data, self.raw_response, self.body)
+        return (self.data, public_response(self.raw_response), self.body)
 
     @classmethod
     def from_response(cls, response: httpx.Response) -> ProblemError[Any]:
@@ -112,11 +120,19 @@ class ProblemError(LangCacheError, Generic[DataT]):
 
 
 def body_text(response: httpx.Response) -> str:
-    """Return the body as text, even if its charset is unknown or wrong."""
+    """Return the body as text, even if its charset is unknown, wrong or none at all.
+
+    `response.text` trusts the charset: it raises a TypeError for `rot13` and decompresses for `zip`.
+    """
+    content = response.content
     try:
-        return response.text
-    except (UnicodeError, LookupError):
-        return response.content.decode("utf-8", "replace")
+        # `decode` refuses codecs that are not charsets, such as these two.
+        encoding = codecs.lookup(response.charset_encoding or "utf-8").name
+        if encoding not in _NOT_CHARSETS:
+            return content.decode(encoding, "replace")
+    except (UnicodeError, LookupError, ValueError):  # the name may have a NUL
+        pass
+    return content.decode("utf-8", "replace")
 
 
 def status_line(response: httpx.Response) -> str:
@@ -138,6 +154,13 @@ class NoResponseError(Exception):
 
     def __init__(self, message: str = "No response received", **kwargs: Any) -> None:
         super().__init__(message, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state: dict[str, Any] = {"attempts": self.attempts}
+        request: httpx.Request | None = getattr(self, "_request", None)
+        if request is not None:
+            state["request"] = public_request(request)
+        return (type(self), self.args, state)
 
 
 class RequestError(NoResponseError, httpx.RequestError):

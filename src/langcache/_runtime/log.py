@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
     from langcache.utils.logger import Logger
 
-_SECRET_HEADERS = frozenset(
+SECRET_HEADERS = frozenset(
     {"authorization", "proxy-authorization", "x-api-key", "cookie", "set-cookie"}
 )
+"""The headers whose values are secrets, by their names in lower case."""
 
 _logger = logging.getLogger("langcache")
 
@@ -78,5 +79,5 @@ class CallLog:
 
 def _masked(headers: httpx.Headers) -> dict[str, str]:
     return {
-        name: "***" if name.lower() in _SECRET_HEADERS else value for name, value in headers.items()
+        name: "***" if name.lower() in SECRET_HEADERS else value for name, value in headers.items()
     }

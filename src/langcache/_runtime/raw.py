@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from langcache._runtime.pickling import public_response
 
 if TYPE_CHECKING:
     import httpx
@@ -14,6 +16,8 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class RawResponse(Generic[T]):
     """The return value of the methods of `with_raw_response`.
+
+    It is pickled without the headers and the body of the request, which are secret.
 
     Attributes:
         parsed: The result of the method itself.
@@ -39,3 +43,6 @@ class RawResponse(Generic[T]):
     def request_id(self) -> str | None:
         """The `x-request-id` of the response, for error reports."""
         return self.headers.get("x-request-id")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self.parsed, public_response(self.http_response), self.attempts))
