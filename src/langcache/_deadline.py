@@ -14,10 +14,11 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import httpcore
-import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Generator, Iterable
+
+    import httpx
 
 _deadline: ContextVar[float | None] = ContextVar("langcache_deadline", default=None)
 
@@ -30,37 +31,6 @@ def within(deadline: float) -> Generator[None, None, None]:
         yield
     finally:
         _deadline.reset(token)
-
-
-def bounded_stream(
-    stream: httpx.SyncByteStream, deadline: float, request: httpx.Request
-) -> httpx.SyncByteStream:
-    """Return a response stream that raises ReadTimeout after the deadline.
-
-    It checks the deadline between two chunks. This is for clients that the user passed, whose
-    sockets cannot be wrapped.
-    """
-    return _BoundedStream(stream, deadline, request)
-
-
-class _BoundedStream(httpx.SyncByteStream):
-    def __init__(
-        self, stream: httpx.SyncByteStream, deadline: float, request: httpx.Request
-    ) -> None:
-        self._stream = stream
-        self._deadline = deadline
-        self._request = request
-
-    def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._stream:
-            yield chunk
-            if time.monotonic() >= self._deadline:
-                raise httpx.ReadTimeout(
-                    "the deadline of the call has passed", request=self._request
-                )
-
-    def close(self) -> None:
-        self._stream.close()
 
 
 def install(client: httpx.Client) -> None:

@@ -126,13 +126,15 @@ class LangCache(BaseClient):
             kept, and it is never closed for you. Default: a client is created on the first call.
         async_client: Your own HTTP client for async calls, such as an `httpx.AsyncClient`.
         retry_config: The retry policy. None disables retries. Default: requests are retried after a
-            failed or broken connection and after the statuses 429, 502, 503, 504, for at most 2000
-            milliseconds.
+            broken connection or a timeout and after the statuses 429, 502, 503, 504, for at most
+            2000 milliseconds. A refused connection is not retried unless you pass a policy.
         timeout_ms: Time budget for each whole call, retries included, in milliseconds. Default: no
             limit other than the timeouts of the HTTP client.
         debug_logger: The logger for requests and responses. Default: the logger `langcache`.
         debug_bodies: Whether to also log headers (with secrets masked) and bodies. Default: whether
             the environment variable `LANGCACHE_DEBUG` is `bodies`.
+        max_response_bytes: The largest response body to accept, in bytes, after decompression. A
+            larger one raises `RequestError`. Default: 64 MiB.
 
     Attributes:
         hooks: Your own functions that run before requests and after responses.

@@ -1,10 +1,14 @@
+import socket
 import time
 
+import anyio
 import httpx
 import pytest
 import respx
 
 from langcache import LangCache, errors
+from langcache._runtime.retry import is_refused
+from langcache.httpclient import DefaultAioHttpClient
 from langcache.utils import BackoffStrategy, RetryConfig
 
 URL = "http://langcache.test/v1/caches/c/flush"
@@ -151,3 +155,73 @@ def test_a_refused_connection_is_retried_until_the_server_is_up(scripted_server,
 
         cache.flush()
     assert attempts == [1, 2, 3]
+
+
+@pytest.fixture(params=["127.0.0.1", "localhost", "[::1]"])
+def down(request):
+    """The URL of a port where nothing listens."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        yield f"http://{request.param}:{closed.getsockname()[1]}"
+
+
+def attempts_of(call):
+    with pytest.raises(httpx.TransportError) as caught:  # aiohttp calls it a timeout
+        call()
+    return caught.value.attempts
+
+
+def ask_async(url, backend, make=None, **options):
+    async def main():
+        http = make and make()
+        async with LangCache(url, "k", "c", async_client=http, **options) as cache:
+            try:
+                await cache.flush_async()
+            finally:
+                if http:
+                    await http.aclose()
+
+    return anyio.run(main, backend=backend)
+
+
+def test_a_refused_connection_fails_at_once_by_default(down):
+    with LangCache(down, "k", "c") as cache:
+        assert attempts_of(cache.flush) == 1
+    for backend in ("asyncio", "trio"):
+        assert attempts_of(lambda backend=backend: ask_async(down, backend)) == 1
+    assert attempts_of(lambda: ask_async(down, "asyncio", DefaultAioHttpClient)) == 1
+
+
+def test_a_refused_connection_is_retried_with_a_policy_of_the_callers_own(down):
+    patient = RetryConfig("backoff", BackoffStrategy(1, 1, 1, 50), True)
+    with LangCache(down, "k", "c", retry_config=patient) as cache:
+        assert attempts_of(cache.flush) > 1
+    with LangCache(down, "k", "c") as cache:
+        assert attempts_of(lambda: cache.flush(retries=patient)) > 1
+    assert attempts_of(lambda: ask_async(down, "asyncio", retry_config=patient)) > 1
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        ConnectionResetError(),
+        BrokenPipeError(),
+        TimeoutError(),
+        OSError(113, "No route to host"),
+        socket.gaierror(-3, "Temporary failure in name resolution"),
+        None,
+    ],
+)
+def test_other_failures_to_connect_are_retried_by_default(cause, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    with respx.mock, client() as cache:
+        error = httpx.ConnectError("broken")
+        error.__cause__ = cause
+        respx.post(URL).side_effect = [error, httpx.Response(204)]
+        cache.flush()
+
+
+def test_a_cause_that_leads_back_to_itself_ends():
+    error = httpx.ConnectError("odd")
+    error.__cause__ = error
+    assert not is_refused(error)

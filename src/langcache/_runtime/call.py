@@ -28,7 +28,7 @@ from langcache._runtime.errors import (
     status_line,
 )
 from langcache._runtime.raw import RawResponse
-from langcache._runtime.retry import backoff_delay, is_transient, retry_after
+from langcache._runtime.retry import backoff_delay, is_refused, is_transient, retry_after
 from langcache.hooks import HookContext
 
 if TYPE_CHECKING:
@@ -50,10 +50,12 @@ class Send:
     Attributes:
         request: The request.
         deadline: The `time.monotonic()` by which the response must be complete, or None.
+        max_bytes: The largest response body to accept.
     """
 
     request: httpx.Request
     deadline: float | None
+    max_bytes: int
 
 
 @dataclass(slots=True)
@@ -99,6 +101,7 @@ class Call(Generic[T]):
         retry: The retry policy, or None for a single attempt.
         default_retry: The policy whose statuses apply if `retry` has none.
         timeout: The time budget for the whole call in seconds, or None for no limit.
+        max_response_bytes: The largest response body to accept.
         hooks: The client's hooks.
         log: The client's log.
     """
@@ -112,6 +115,7 @@ class Call(Generic[T]):
     retry: RetryConfig | None
     default_retry: RetryConfig
     timeout: float | None
+    max_response_bytes: int
     hooks: Hooks
     log: CallLog
 
@@ -214,7 +218,8 @@ def _attempt(
     response: httpx.Response | None = None
     error: httpx.RequestError | None = None
     try:
-        response = cast("httpx.Response", (yield Send(request, deadline)))
+        send = Send(request, deadline, call.max_response_bytes)
+        response = cast("httpx.Response", (yield send))
     except httpx.RequestError as caught:
         error = caught
     if call.log.enabled:
@@ -257,6 +262,9 @@ def _delay_before_retry(
         return None
     if response is None:
         if not retry.retry_connection_errors or (error is not None and not is_transient(error)):
+            return None
+        # A server that is not up will not be up in a moment. Whoever passes a policy is patient.
+        if retry is call.default_retry and is_refused(error):
             return None
         return backoff_delay(retry.backoff, failures)
     if not retry.retries_status(response.status_code, call.default_retry):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from typing_extensions import Self
 
-from langcache._runtime.arguments import number
+from langcache._runtime.arguments import integer, number
 from langcache._runtime.call import Call, perform
 from langcache._runtime.clients import Clients
 from langcache._runtime.drivers import drive, drive_async
@@ -50,6 +50,8 @@ class BaseClient:
         debug_logger: The logger. Default: the logger `langcache`.
         debug_bodies: Whether to also log headers (with secrets masked) and bodies. Default: whether
             `LANGCACHE_DEBUG` is `bodies`.
+        max_response_bytes: The largest response body to accept, in bytes, after decompression. A
+            larger one raises `RequestError`.
 
     Raises:
         TypeError: An argument has the wrong type.
@@ -72,6 +74,7 @@ class BaseClient:
         debug_logger: Logger | None = None,
         *,
         debug_bodies: bool | None = None,
+        max_response_bytes: int = 64 << 20,
     ) -> None:
         self._server_url = _check_server_url(server_url)
         if api_key is not None and not callable(api_key):
@@ -88,6 +91,9 @@ class BaseClient:
         self._clients = Clients(client, async_client)
         self._retry_config = retry_config
         self._timeout = _check_timeout(timeout_ms)
+        self._max_response_bytes = integer("max_response_bytes", max_response_bytes)
+        if self._max_response_bytes < 1:
+            raise ValueError(f"max_response_bytes: must be at least 1, got {max_response_bytes}")
         self._log = CallLog(debug_logger, debug_bodies)
         self.hooks: Hooks = Hooks()
 
@@ -191,6 +197,7 @@ class BaseClient:
             retry=retry,
             default_retry=self._default_retry_config,
             timeout=self._timeout if timeout_ms is None else _check_timeout(timeout_ms),
+            max_response_bytes=self._max_response_bytes,
             hooks=self.hooks,
             log=self._log,
         )

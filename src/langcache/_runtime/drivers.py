@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import time
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import httpx
 
-from langcache._deadline import bounded_stream, within
+from langcache._deadline import within
+from langcache._runtime.body import read_body, read_body_async
 from langcache._runtime.call import Await, Command, Send, Sleep
 from langcache._runtime.errors import ReadTimeoutError
 
@@ -40,7 +42,7 @@ def drive(call: Generator[Command, Any, RawResponse[T]], client: HttpClient) -> 
 
 def _do(command: Command, client: HttpClient) -> Any:
     if isinstance(command, Send):
-        return _send(command.request, command.deadline, client)
+        return _send(command, client)
     if isinstance(command, Sleep):
         time.sleep(command.seconds)
         return None
@@ -49,18 +51,10 @@ def _do(command: Command, client: HttpClient) -> Any:
     raise TypeError(f"{command.source}: is async; use the method whose name ends in _async")
 
 
-def _send(request: httpx.Request, deadline: float | None, client: HttpClient) -> httpx.Response:
-    if deadline is None:
-        return client.send(request, follow_redirects=False)
-    with within(deadline):
-        response = client.send(request, stream=True, follow_redirects=False)
-        try:
-            response.stream = bounded_stream(
-                cast("httpx.SyncByteStream", response.stream), deadline, request
-            )
-            response.read()
-        finally:
-            response.close()
+def _send(command: Send, client: HttpClient) -> httpx.Response:
+    with contextlib.nullcontext() if command.deadline is None else within(command.deadline):
+        response = client.send(command.request, stream=True, follow_redirects=False)
+        read_body(response, command.request, command.deadline, command.max_bytes)
         return response
 
 
@@ -103,5 +97,7 @@ async def _do_async(command: Command, client: AsyncHttpClient) -> Any:
 
 async def _send_or_await(command: Send | Await, client: AsyncHttpClient) -> Any:
     if isinstance(command, Send):
-        return await client.send(command.request, follow_redirects=False)
+        response = await client.send(command.request, stream=True, follow_redirects=False)
+        await read_body_async(response, command.request, command.deadline, command.max_bytes)
+        return response
     return await command.awaitable

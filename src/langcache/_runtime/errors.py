@@ -122,7 +122,7 @@ class ProblemError(LangCacheError, Generic[DataT]):
 def body_text(response: httpx.Response) -> str:
     """Return the body as text, even if its charset is unknown, wrong or none at all.
 
-    `response.text` trusts the charset: it raises a TypeError for `rot13` and decompresses for `zip`.
+    `response.text` raises a TypeError for a charset such as `rot13`, and decompresses for `zip`.
     """
     content = response.content
     try:

@@ -11,7 +11,11 @@ from langcache._version import __version__
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"(?:[!-~](?:[ \t!-~]*[!-~])?)?")
 
-BASE = {"accept": "application/json", "user-agent": f"langcache-python/{__version__}"}
+BASE = {
+    "accept": "application/json",
+    "accept-encoding": "gzip, deflate",  # see `body`
+    "user-agent": f"langcache-python/{__version__}",
+}
 WITH_BODY = {**BASE, "content-type": "application/json"}
 
 

@@ -19,10 +19,27 @@ _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 # happen again, such as a request that violates HTTP, are not included.
 _TRANSIENT = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError)
 
+_MOST_CAUSES = 10
+
 
 def is_transient(error: httpx.RequestError) -> bool:
     """Return whether a network error may be temporary."""
     return isinstance(error, _TRANSIENT)
+
+
+def is_refused(error: BaseException | None) -> bool:
+    """Return whether a network error says that nothing listens at the address.
+
+    With several addresses, such as those of `localhost`, each of them has to refuse.
+    """
+    for _ in range(_MOST_CAUSES):
+        if error is None or isinstance(error, ConnectionRefusedError):
+            break
+        several: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+        if several:
+            return all(map(is_refused, several))
+        error = error.__cause__ or error.__context__
+    return isinstance(error, ConnectionRefusedError)
 
 
 def backoff_delay(backoff: BackoffStrategy, failures: int) -> float:

@@ -70,7 +70,8 @@ class RetryConfig:
         strategy: `"backoff"`, or `"none"` for a single attempt.
         backoff: The waits between attempts.
         retry_connection_errors: Whether to retry if no complete response arrived: refused, broken
-            or stale connections, and timeouts of one attempt.
+            or stale connections, and timeouts of one attempt. The default policy does not retry
+            refused connections, because a server that is not running seldom starts in time.
         status_codes_override: The statuses to retry, such as `"429"` or `"5XX"`. Default: 429, 502,
             503, 504.
 
