@@ -25,6 +25,8 @@ def http(server):
 
 
 def is_hidden(answer, check_problem):
+    if answer.status_code in {400, 421} and answer.json()["detail"].startswith("Host: "):
+        return True  # whatever the path
     if answer.status_code != 404:
         return False
     problem = check_problem(answer, 404)
@@ -143,8 +145,47 @@ def test_several_processes_can_have_none():
     Settings(**options)
     with pytest.raises(SettingsError, match="test_controls: must not be on with several workers"):
         Settings(**options, test_controls="on")
+    with pytest.raises(SettingsError, match="test_controls: must not be local with several"):
+        Settings(**options, test_controls="local")
     with pytest.raises(SettingsError, match="test_controls: must be"):
         Settings(test_controls="maybe")
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        ({"strict": True}, 404),
+        ({"config": "keys: []"}, 404),
+        ({"strict": True, "test_controls": "local"}, 200),
+        ({"strict": True, "test_controls": "on"}, 200),
+        ({"test_controls": "local", "host": "0.0.0.0"}, 200),
+        ({}, 200),
+    ],
+)
+def test_a_strict_server_has_them_only_where_they_are_asked_for(tmp_path, options, status):
+    if "config" in options:
+        (tmp_path / "c.yaml").write_text(options["config"])
+        options = {**options, "config": str(tmp_path / "c.yaml")}
+    app = create_app(Settings(**options), embedder=SimilarityTable({}))
+    assert asyncio.run(ask(app, ("127.0.0.1", 1))) == status
+    assert (service_in(app).controls is None) == (status == 404)
+    other = 200 if options.get("test_controls") == "on" else 404
+    assert asyncio.run(ask(app, ("192.0.2.1", 1))) == other
+
+
+def test_a_strict_server_in_a_test_has_them():
+    with MockServer(embedder=SimilarityTable({}), strict=True) as server:
+        server.faults.add(status=503)
+        assert httpx.get(f"{server.url}/_mock/v1/faults").json()["faults"]
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://[", "http://[::1", "//", "://", "[", "\xff", "http://[a]b"]
+)
+def test_an_origin_that_is_no_url_is_another_origin(http, check_problem, origin):
+    headers = [("origin", origin.encode("latin-1"))]
+    assert is_hidden(http.get("/_mock/v1/faults", headers=headers), check_problem)
+    assert http.get("/health", headers=headers).status_code == 200
 
 
 def test_a_journal_is_kept_only_with_them():

@@ -93,7 +93,7 @@ def test_a_request_that_is_never_finished_holds_up_the_end_for_some_seconds_only
         socket.create_connection(("127.0.0.1", port)) as connection,
     ):
         connection.sendall(
-            b"POST /v1/caches/a/entries HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\n"
+            b"POST /v1/caches/a/entries HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer k\r\n"
             b"content-type: application/json\r\ncontent-length: 9\r\n\r\n"
         )
         request(port, "GET", "/health")
@@ -202,3 +202,18 @@ def test_entries_in_a_file_are_there_after_a_restart(tmp_path):
     with running("--port", "0", "--storage", file) as (_, _, port):
         status, body = request(port, "POST", f"{path}/search", '{"prompt": "Why?"}')
         assert (status, b'"So."' in body) == (200, True)
+
+
+def test_a_server_that_others_can_reach_without_a_key_says_so_in_one_line():
+    warning = (
+        "langcache-mockserver: warning: whoever can reach 0.0.0.0 can read and change every cache, "
+        "because any API key is accepted; --strict on demands declared keys\n"
+    )
+    for arguments, expected in (
+        (["--host=0.0.0.0"], warning),
+        (["--host=0.0.0.0", "--strict", "--admin-token=t"], ""),
+        (["--host=127.0.0.1"], ""),
+    ):
+        with running("--port=0", *arguments) as (process, _, _):
+            process.terminate()
+            assert process.communicate(timeout=20)[1] == expected

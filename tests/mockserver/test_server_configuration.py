@@ -86,7 +86,7 @@ def test_an_empty_file_is_the_strict_rules_without_caches(tmp_path, text):
         (
             f"id: {ID}",
             "id: 12",
-            ":3: caches[0].id: must be of type string, got 12: put it in quotes",
+            ":3: caches[0].id: must be of type string, got a number: put it in quotes",
         ),
         (f"id: {ID}\n    name", "name", ":3: caches[0].id: is required"),
         ("name: faq", "name: ''", ":4: caches[0].name: must have at least 1 characters, got 0 ch"),
@@ -106,7 +106,7 @@ def test_an_empty_file_is_the_strict_rules_without_caches(tmp_path, text):
         (
             "token: plain",
             "token: 5",
-            ":10: keys[0].token: must be of type string, got 5: put it in",
+            ":10: keys[0].token: must be of type string, got a number: put it in",
         ),
         ("- token: plain\n    name", "- name", ":10: keys[0].token: is required"),
         ("token_sha256:", "token: a\n    token_sha256:", ":15: keys[1].token: must not be given"),
@@ -161,6 +161,54 @@ def test_caches_and_tokens_must_differ(problems_of):
     token = hashlib.sha256(b"t").hexdigest()
     twice = f"keys:\n- {{token: t, grants: []}}\n- {{token_sha256: {token}, grants: []}}\n"
     assert problems_of(twice) == [":3: keys[1]: must have another token than earlier keys"]
+
+
+@pytest.mark.parametrize("place", ["token: {}", "- {}", "token_sha256: {}", "name: {}", "{}: x"])
+@pytest.mark.parametrize(
+    "secret",
+    [
+        *("8675309", "-8675309", "86.75309", "8675309e5", "0x8675309", "8675309:1"),
+        *("*s8675309", "&s8675309", "!s8675309", "!s8675309!x", "!!s8675309", "%s8675309"),
+        *("@s8675309", "[8675309]", "{s: 8675309}", "'s8675309", '"s\\8675309"', "|s8675309"),
+        "tag:s8675309: x",
+    ],
+)
+def test_a_secret_that_is_not_in_quotes_is_not_shown(problems_of, place, secret):
+    place = place.format(secret)
+    texts = [
+        f"keys:\n- {place}\n  grants: []\n",
+        f"keys:\n{place}\n",
+        f"admin_{place}\n",
+        f"admin_token:\n  {place}\n",
+        f"keys: {secret}\n",
+    ]
+    for text in texts:
+        try:
+            found = problems_of(text)
+        except pytest.fail.Exception:  # it is a good file
+            continue
+        # The name of an unknown field is shown: without it, nobody would find it.
+        assert not [line for line in found if "8675309" in line and "unknown field" not in line]
+
+
+def test_one_token_is_not_both_a_key_and_the_admin_token(problems_of, tmp_path):
+    token = hashlib.sha256(b"t").hexdigest()
+    for key in ("token: t", f"token_sha256: {token}"):
+        text = f"keys:\n- {{{key}, grants: []}}\nadmin_token: t\n"
+        assert problems_of(text) == [":2: keys[0]: must have another token than admin_token"]
+    (tmp_path / "c.yaml").write_text("keys: [{token: t, grants: []}]\nadmin_token: other\n")
+    with pytest.raises(ConfigurationError, match=r"^admin_token: must differ from the tokens"):
+        configuration_of(Settings(config=str(tmp_path / "c.yaml"), admin_token="t"))
+
+
+def test_a_file_of_many_aliases_is_refused_before_they_are_followed(problems_of):
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    [problem] = problems_of("\n".join(lines))
+    assert problem == ": must have at most 100000 values"
+    maps = [f"a{n}: &a{n} {{b: *a{n - 1}, c: *a{n - 1}}}" for n in range(1, 40)]
+    [problem] = problems_of("\n".join(["a0: &a0 {}", *maps]))
+    assert problem == ": must have at most 100000 values"
 
 
 @pytest.mark.parametrize(

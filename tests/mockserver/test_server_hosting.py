@@ -45,7 +45,7 @@ def half_sent(address):
     half = len(ENTRY) // 2
     with socket.create_connection(address, timeout=15) as connection:
         connection.sendall(
-            b"POST /v1/caches/a/entries HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\n"
+            b"POST /v1/caches/a/entries HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer k\r\n"
             b"content-type: application/json\r\ncontent-length: %d\r\n\r\n"
             % len(ENTRY)
             + ENTRY[:half]

@@ -39,14 +39,14 @@ def _complete(answer):
 
 def send_raw(server, method, target, body=b""):
     head = (
-        f"{method} {target} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\n"
+        f"{method} {target} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer k\r\n"
         f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     )
     return exchange(server, head.encode("latin-1") + body)
 
 
 def test_requests_that_come_at_once_are_answered_one_after_the_other(mock_server):
-    head = b" HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\n"
+    head = b" HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer k\r\n"
     requests = [
         b"POST /v1/caches/at-once/flush" + head + b"content-length: 0\r\n\r\n",
         b"HEAD /health" + head + b"\r\n",
@@ -64,7 +64,7 @@ def test_requests_that_come_at_once_are_answered_one_after_the_other(mock_server
 def test_a_body_is_asked_for_before_its_answer_is_made(mock_server):
     body = b'{"prompt": "Shall I go on?", "response": "Yes."}'
     head = (
-        b"POST /v1/caches/asked/entries HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\n"
+        b"POST /v1/caches/asked/entries HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer k\r\n"
         b"content-type: application/json\r\nexpect: 100-continue\r\n"
         b"content-length: %d\r\n\r\n" % len(body)
     )
@@ -88,7 +88,7 @@ def test_a_body_is_asked_for_before_its_answer_is_made(mock_server):
 def test_what_is_not_http_is_refused_with_a_problem(mock_server, check_problem, start, header):
     address = urlsplit(mock_server.url)
     with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
-        connection.sendall(start + b" HTTP/1.1\r\nhost: x\r\n" + header + b"\r\n\r\n")
+        connection.sendall(start + b" HTTP/1.1\r\nhost: localhost\r\n" + header + b"\r\n\r\n")
         head, _, body = b"".join(iter(lambda: connection.recv(65536), b"")).partition(b"\r\n\r\n")
     status, *lines = head.decode().split("\r\n")
     headers = [tuple(line.split(": ", 1)) for line in lines]
@@ -272,7 +272,7 @@ def test_an_id_that_is_not_percent_encoded_utf_8_is_400(http, check_problem, moc
 
 def test_a_declared_body_that_is_too_large_is_413_before_it_is_sent(mock_server):
     head = (
-        b"POST /v1/caches/a/entries HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\n"
+        b"POST /v1/caches/a/entries HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer k\r\n"
         b"content-type: application/json\r\nexpect: 100-continue\r\n"
         b"content-length: 1048577\r\n\r\n"
     )
@@ -283,7 +283,7 @@ def test_a_declared_body_that_is_too_large_is_413_before_it_is_sent(mock_server)
 
 def test_a_streamed_body_is_413_as_soon_as_it_is_too_large(mock_server):
     head = (
-        b"POST /v1/caches/a/entries HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\n"
+        b"POST /v1/caches/a/entries HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer k\r\n"
         b"content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
     )
     chunk = b"80000\r\n" + b" " * 0x80000 + b"\r\n"
@@ -402,7 +402,7 @@ def test_a_caller_who_hangs_up_leaves_no_trace(mock_server, http, cache_path, ca
     address = urlsplit(mock_server.url)
     with socket.create_connection((address.hostname, address.port)) as connection:
         connection.sendall(
-            f"POST {cache_path}/entries HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\n"
+            f"POST {cache_path}/entries HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer k\r\n"
             'content-type: application/json\r\ncontent-length: 50\r\n\r\n{"prompt": "p",'.encode()
         )
     response = http.post(f"{cache_path}/entries/search", json={"prompt": "p"})

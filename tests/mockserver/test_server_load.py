@@ -44,7 +44,7 @@ def server():
 def request(path, body, *, declared=None):
     content = json.dumps(body).encode()
     head = (
-        f"POST /v1/caches/load/{path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\n"
+        f"POST /v1/caches/load/{path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer k\r\n"
         f"content-type: application/json\r\ncontent-length: {declared or len(content)}\r\n\r\n"
     )
     return head.encode() + content

@@ -31,6 +31,8 @@ from langcache_mockserver.http.bodies import Bodies
 from langcache_mockserver.http.body_timeout import BodyTimeout
 from langcache_mockserver.http.documents import CONSOLE_DOCUMENT, CONTRACT, CONTROL_CONTRACT
 from langcache_mockserver.http.exchange import ExchangeMiddleware
+from langcache_mockserver.http.hosts import HostCheck
+from langcache_mockserver.http.request import is_loopback
 from langcache_mockserver.http.validation import request_schemas
 from langcache_mockserver.planes import (
     console,
@@ -114,7 +116,7 @@ def create_app(
     most_lookups = kept_lookups(settings, strict=configuration.strict)
     latest = Lookups(most_lookups) if most_lookups else None
     controls = None
-    if has_test_controls(settings):
+    if has_test_controls(settings, strict=configuration.strict):
         controls = Controls(vectors, used_storage, registry, clock, latest)
         if settings.record:
             key = settings.upstream_key or None
@@ -202,6 +204,8 @@ def _middleware(
     if controls is not None:
         observers.append(controls.observe)
     middleware = [Middleware(ExchangeMiddleware, observers=observers)]
+    hosts = settings.allowed_host_names
+    middleware.append(Middleware(HostCheck, is_local=is_loopback(settings.host), allowed=hosts))
     if settings.otel == "on":
         from langcache_mockserver.watch.tracing import Tracing
 
@@ -218,7 +222,7 @@ def _middleware(
     middleware.append(Middleware(Admission, most=settings.max_concurrency))
     middleware.append(Middleware(BodyTimeout, seconds=settings.body_timeout_seconds))
     if controls is not None:
-        if settings.test_controls == "auto":
+        if settings.test_controls != "on":
             middleware.append(Middleware(LocalOnly))
         middleware.append(Middleware(InterceptionMiddleware, controls=controls))
     return middleware

@@ -19,6 +19,7 @@ from langcache_mockserver.configuration import (
 )
 from langcache_mockserver.domain.verifiers import VERIFIERS
 from langcache_mockserver.http.relaxed_limits import LIMITS_FORMS
+from langcache_mockserver.http.request import is_loopback
 from langcache_mockserver.http.uvicorn_server import Server, listen, url_of
 from langcache_mockserver.settings import LOG_LEVELS, STORAGES, Settings, SettingsError
 from langcache_mockserver.workers import run_workers, start_logging
@@ -41,8 +42,8 @@ _HELP = {
     "limits": f"limits of the API to enforce: {LIMITS_FORMS}",
     "admin_token": "bearer token of the control plane; better set as an environment variable",
     "max_body_bytes": "largest request body to accept, in bytes",
-    "test_controls": "test controls under /_mock/: on, off, or auto, which is on for "
-    "requests from this machine to a loopback address",
+    "test_controls": "test controls under /_mock/: on; local, for requests from this machine; "
+    "off; or auto, which is local on a loopback address without strict, else off",
     "record": "file to record the responses of the upstream in",
     "replay": "recorded file to take responses from",
     "upstream": "base URL of the LangCache service to record",
@@ -54,6 +55,8 @@ _HELP = {
     "record_lookups": "number of the latest lookups to keep for the page and the console; auto is "
     "1000 in development mode on a loopback address, else 0",
     "cors_origins": "origins of web pages that may call the server, separated by commas; * for all",
+    "allowed_hosts": "names that the Host header may have besides localhost and IP addresses, "
+    "separated by commas; * for all; by default checked on a loopback address only",
     "metrics": "serve metrics for Prometheus at /metrics, without a key: on, off",
     "access_log": "log one line per request: off, text, json",
     "otel": "trace requests with OpenTelemetry: off, on",
@@ -100,6 +103,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ready = f"{_PROGRAM} ready on {url_of(listener, settings.host)}"
 
     def say_ready() -> None:
+        if not configuration.strict and not is_loopback(settings.host):
+            sys.stderr.write(
+                f"{_PROGRAM}: warning: whoever can reach {settings.host} can read and change every "
+                "cache, because any API key is accepted; --strict on demands declared keys\n"
+            )
         if configuration.strict and configuration.generated:
             sys.stderr.write(f"{_PROGRAM} admin token: {configuration.admin_token}\n")
         print(ready, flush=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 
 CONFIGURATION_SCHEMA = Path(__file__).with_name("configuration.schema.json")
 """The JSON Schema of a configuration, a file."""
+
+_MOST_VALUES = 100_000
+_QUOTED = re.compile(r""" (['"]).{2,}\1""")  # may be a token that is not in quotes
+_SHOWN_TAGS = re.compile(r"binary|bool|float|int|map|merge|null|omap|pairs|python/.*|se[qt]|value")
 
 FieldPath: TypeAlias = "Sequence[str | int]"
 
@@ -91,6 +96,8 @@ def configuration_of(settings: Settings, given: Mapping[str, Any] | None = None)
         _check(content, relaxed, locate)
     now = moment(time.time())
     token = settings.admin_token or content.get("admin_token")
+    if token and digest_of(token) in map(_digest, content.get("keys", ())):
+        raise ConfigurationError(["admin_token: must differ from the tokens of all keys"])
     return Configuration(
         strict=settings.strict or given is not None or bool(settings.config),
         caches=tuple(_cache(cache, now) for cache in content.get("caches", ())),
@@ -148,7 +155,7 @@ def _check(
     schema = json.loads(CONFIGURATION_SCHEMA.read_bytes())
     schema["$defs"] = relax(schema["$defs"], relaxed)
     broken = [
-        (path, f"{message}: put it in quotes" if _is_bare(error) else message)
+        (path, _without_number(error, message))
         for error in Draft202012Validator(schema).iter_errors(content)
         for path, _, message in broken_rules(error)
     ]
@@ -160,12 +167,19 @@ def _check(
         raise ConfigurationError(islice(problems, MAX_FIELD_ERRORS))
 
 
-def _is_bare(error: ValidationError) -> bool:
-    """Return whether YAML read a number or a boolean where a string is required."""
+def _without_number(error: ValidationError, message: str) -> str:
+    """Return a message that does not show a number where there should be none.
+
+    YAML reads a token of digits that is not in quotes as a number.
+    """
     kind = error.kind
-    return (
-        kind.name == "type" and "string" in kind.value and isinstance(error.instance, float | int)
-    )
+    if kind.name != "type" or not isinstance(error.instance, float | int):
+        return message
+    if not {"number", "integer"}.isdisjoint(kind.value):
+        return message
+    rule = message.rpartition(", got ")[0]
+    got = "a boolean" if isinstance(error.instance, bool) else "a number"
+    return f"{rule}, got {got}{': put it in quotes' if 'string' in kind.value else ''}"
 
 
 def _contradictions(content: Mapping[str, Any]) -> Iterator[tuple[FieldPath, str]]:
@@ -176,8 +190,12 @@ def _contradictions(content: Mapping[str, Any]) -> Iterator[tuple[FieldPath, str
             yield ["caches", index, "id"], "must differ from the ids of earlier caches"
         caches.add(cache["id"])
     digests: set[str] = set()
+    admin_token = content.get("admin_token")
+    admin_digest = digest_of(admin_token) if admin_token else None
     for index, key in enumerate(content.get("keys", ())):
         digest = _digest(key)
+        if digest == admin_digest:
+            yield ["keys", index], "must have another token than admin_token"
         if digest in digests:
             yield ["keys", index], "must have another token than earlier keys"
         digests.add(digest)
@@ -198,12 +216,15 @@ def _read(file: Path) -> tuple[Mapping[str, Any], Callable[[FieldPath], str]]:
     try:
         loader = yaml.SafeLoader(file.read_bytes())
         root = loader.get_single_node()
+        if root is not None and _size_of(root, {}) > _MOST_VALUES:
+            raise ConfigurationError([f"{file}: must have at most {_MOST_VALUES} values"])
         content: Any = None if root is None else _plain(root, loader)
     except OSError as error:
         raise ConfigurationError([f"{file}: cannot be read: {error.strerror}"]) from None
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigurationError([f"{file}{line}: must be plain YAML: {error.problem}"]) from None
+        problem = _QUOTED.sub("", error.problem or "a mistake")
+        raise ConfigurationError([f"{file}{line}: must be plain YAML: {problem}"]) from None
     except yaml.YAMLError:
         raise ConfigurationError(
             [f"{file}: must be YAML, got something that is not text"]
@@ -215,6 +236,21 @@ def _read(file: Path) -> tuple[Mapping[str, Any], Callable[[FieldPath], str]]:
         return f"{file}:{_line(root, path)}"
 
     return {} if content is None else content, locate
+
+
+def _size_of(node: yaml.Node, known: dict[yaml.Node, int]) -> int:
+    """Return the number of values in a node, those of aliases counted each time."""
+    from yaml import MappingNode, SequenceNode
+
+    size = known.get(node)
+    if size is None:
+        size = 1
+        if isinstance(node, SequenceNode):
+            size += sum(_size_of(item, known) for item in node.value)
+        elif isinstance(node, MappingNode):
+            size += sum(_size_of(value, known) for _, value in node.value)
+        known[node] = size
+    return size
 
 
 def _plain(node: yaml.Node, loader: yaml.SafeLoader) -> Any:
@@ -240,7 +276,8 @@ def _plain(node: yaml.Node, loader: yaml.SafeLoader) -> Any:
         if kind in {"bool", "float", "int", "null"}:
             with contextlib.suppress(ValueError):  # such as from `!!int x`
                 return cast("Any", loader).construct_object(node)
-    raise ConstructorError(None, None, f"!!{kind} is not possible here", node.start_mark)
+    shown = f"!!{kind}" if _SHOWN_TAGS.fullmatch(kind) else "this tag"
+    raise ConstructorError(None, None, f"{shown} is not possible here", node.start_mark)
 
 
 def _line(root: yaml.Node | None, path: FieldPath) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from langcache_mockserver.app import create_app
 from langcache_mockserver.background import Background
 from langcache_mockserver.configuration import configuration_of
+from langcache_mockserver.http.request import is_loopback
 from langcache_mockserver.http.uvicorn_server import listen
 from langcache_mockserver.planes.service import service_in
 from langcache_mockserver.settings import Settings
@@ -65,7 +66,8 @@ class MockServer:
             which must use the same clock and is yours to close.
         clock: Returns the time in seconds since the epoch, for the TTL of entries; by default a
             `Clock`, available as `clock`, or the system's clock if `storage` is an object.
-        test_controls: Whether there are test controls; see `Settings.test_controls`.
+        test_controls: Whether there are test controls; see `Settings.test_controls`. Here, `auto`
+            does not depend on the strict rules.
         strict: Whether only declared caches, keys with grants and declared attributes are accepted.
         config: The path of a configuration file, or its content; turns the strict rules on.
         limits: The limits of the published API to enforce, in the forms of `Settings.limits`.
@@ -97,11 +99,16 @@ class MockServer:
         record_lookups: str = "auto",
     ) -> None:
         given = config if isinstance(config, Mapping) else None
+        if test_controls == "auto" and is_loopback(host):
+            test_controls = "local"  # whoever starts this server in a test asks for them
         self._settings = Settings(
             host=host,
             port=port,
             storage=storage if isinstance(storage, str) else "memory",
-            test_controls=test_controls,
+            # Whoever starts this server in a test asks for them.
+            test_controls="local"
+            if test_controls == "auto" and is_loopback(host)
+            else test_controls,
             default_threshold=default_threshold,
             verify=verify,
             max_body_bytes=max_body_bytes,

@@ -18,7 +18,7 @@ LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
 
 _CHOICES = {
     "verify": VERIFIERS,
-    "test_controls": ("auto", "on", "off"),
+    "test_controls": ("auto", "local", "on", "off"),
     "metrics": ("on", "off"),
     "access_log": ("off", "text", "json"),
     "otel": ("off", "on"),
@@ -34,6 +34,7 @@ _LOOKUPS_IN_DEVELOPMENT = 1000
 _ORIGIN = re.compile(
     r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](?::[0-9]{1,5})?"
 )
+_HOST_NAME = re.compile(r"\*|[A-Za-z0-9._-]+")
 
 
 class SettingsError(ValueError):
@@ -76,8 +77,9 @@ class Settings:
         admin_token: The bearer token of the control plane; "" for that of the configuration file,
             or a generated one. A secret: `repr` does not show it.
         max_body_bytes: The largest request body to accept, in bytes; at least 1.
-        test_controls: Whether there are test controls under `/_mock/`: `on`; `off`; or `auto`, for
-            requests from this machine to a single process that listens on a loopback address.
+        test_controls: Whether there are test controls under `/_mock/`: `on`; `local`, for requests
+            from this machine; `off`; or `auto`, which is `local` for a single process that listens
+            on a loopback address and is not strict, else `off`.
         record: The file (JSON Lines) to record the responses of `upstream` in, or "" for none.
         replay: The recorded file to take responses from, or "" for none.
         upstream: The base URL of the LangCache service to record.
@@ -94,6 +96,9 @@ class Settings:
             address, and none otherwise.
         cors_origins: The origins of web pages that may call the server, separated by commas, such
             as `https://app.example`; `*` for all, empty for none.
+        allowed_hosts: Names that the Host header of a request may have besides `localhost` and IP
+            addresses, separated by commas; `*` for all. If empty, the header is only checked on a
+            loopback address.
         metrics: `on` to serve `/metrics`, without a key, or `off`.
         access_log: `text` or `json` to log one line per request, or `off`.
         otel: `on` to trace requests with OpenTelemetry, which must be installed, or `off`.
@@ -125,6 +130,7 @@ class Settings:
     embedding_cache: int = 4096
     record_lookups: str = "auto"
     cors_origins: str = ""
+    allowed_hosts: str = ""
     metrics: str = "on"
     access_log: str = "off"
     otel: str = "off"
@@ -163,8 +169,8 @@ class Settings:
             if self.workers > 1 and int(self.record_lookups):
                 rule = "must be auto or 0 with several workers, as each would have its own"
                 raise SettingsError("record_lookups", rule, self.record_lookups)
-        if self.test_controls == "on" and self.workers > 1:
-            rule = "must not be on with several workers, as each would have its own"
+        if self.test_controls in {"on", "local"} and self.workers > 1:
+            rule = f"must not be {self.test_controls} with several workers, as each has its own"
             raise SettingsError("test_controls", rule, self.test_controls)
         if self.record and self.replay:
             raise SettingsError("replay", "must not be set with record", self.replay)
@@ -186,6 +192,10 @@ class Settings:
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 rule = "must be '*' or origins such as https://app.example, separated by commas"
                 raise SettingsError("cors_origins", rule, self.cors_origins)
+        for name in self.allowed_host_names:
+            if not _HOST_NAME.fullmatch(name):
+                rule = "must be '*' or host names without a port, separated by commas"
+                raise SettingsError("allowed_hosts", rule, self.allowed_hosts)
         if self.otel == "on" and find_spec("opentelemetry") is None:
             rule = "must be off without OpenTelemetry (the extra langcache-mockserver[otel])"
             raise SettingsError("otel", rule, self.otel)
@@ -193,20 +203,35 @@ class Settings:
     @property
     def allowed_origins(self) -> list[str]:
         """The origins of `cors_origins`, one by one."""
-        return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
+        return _parts(self.cors_origins)
+
+    @property
+    def allowed_host_names(self) -> list[str]:
+        """The names of `allowed_hosts`, one by one."""
+        return _parts(self.allowed_hosts)
 
 
-def has_test_controls(settings: Settings) -> bool:
+def has_test_controls(settings: Settings, *, strict: bool) -> bool:
     """Return whether a server has test controls.
+
+    Args:
+        settings: The settings.
+        strict: Whether the strict rules hold, by the settings or by the configuration.
 
     Raises:
         SettingsError: It has none, but has to record or replay, which is one of them.
     """
-    available = settings.test_controls == "on" or (
-        settings.test_controls == "auto" and settings.workers == 1 and is_loopback(settings.host)
+    available = settings.test_controls in {"on", "local"} or (
+        settings.test_controls == "auto"
+        and settings.workers == 1
+        and not strict
+        and is_loopback(settings.host)
     )
     if not available and (settings.record or settings.replay):
-        rule = "must be on to record or replay, unless one process listens on a loopback address"
+        rule = (
+            "must be on to record or replay (or local), unless one process that is not strict "
+            "listens on a loopback address"
+        )
         raise SettingsError("test_controls", rule, settings.test_controls)
     return available
 
@@ -222,6 +247,10 @@ def kept_lookups(settings: Settings, *, strict: bool) -> int:
         return int(settings.record_lookups)
     is_on = not strict and settings.workers == 1 and is_loopback(settings.host)
     return _LOOKUPS_IN_DEVELOPMENT if is_on else 0
+
+
+def _parts(setting: str) -> list[str]:
+    return [part.strip() for part in setting.split(",") if part.strip()]
 
 
 def _without_password(url: str) -> str:

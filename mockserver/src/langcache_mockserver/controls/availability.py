@@ -40,7 +40,8 @@ def is_local(scope: Scope) -> bool:
     if not _is_own_host(host):
         return False
     origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == host
+    # No origin has a user, so the host of an origin is all that follows the scheme.
+    return origin is None or origin.partition("://")[2] == host
 
 
 class LocalOnly:
