@@ -130,6 +130,12 @@ def test_equal_tags_are_required_wherever_they_must_hold():
         ("wine red", "red and white wine", "red beer"),
         ("wine red | beer", "a beer", "wine"),
         ("*", "word", "..."),
+        ("%wine%", "a vine", "a vinegar"),
+        ("%wine%", "a win", "a w"),
+        ("%%wine%%", "a winter", "winters"),
+        ("%%wine%%", "a vines", "a vinegar"),
+        ("%%%engine%%%", "the Engineer", "the engineering"),
+        ("red %wine% | beer", "red winé", "white wine"),
     ],
 )
 def test_a_text_is_like_a_pattern(pattern, matching, other):
@@ -141,6 +147,58 @@ def test_a_text_is_like_a_pattern(pattern, matching, other):
 
 def test_a_pattern_with_many_asterisks_takes_no_longer():
     assert not (Text("topic") % ("a*" * 40 + "b")).matches({"topic": "a" * 5000})
+
+
+def test_a_word_of_any_length_is_like_itself_with_signs():
+    word = "a" * 5000
+    assert (Text("topic") % f"%{word}%").matches({"topic": word})
+    assert not (Text("topic") % f"%{word}%").matches({"topic": word + "b"})
+
+
+@given(st.text("ab", max_size=5), st.text("ab", min_size=1, max_size=5), st.integers(1, 3))
+def test_a_fuzzy_word_counts_insertions_deletions_and_replacements(word, wanted, most):
+    def distance(left, right):
+        if not left or not right:
+            return len(left) + len(right)
+        replaced = distance(left[1:], right[1:]) + (left[0] != right[0])
+        return min(replaced, distance(left[1:], right) + 1, distance(left, right[1:]) + 1)
+
+    pattern = "%" * most + wanted + "%" * most
+    expected = bool(word) and distance(word, wanted) <= most
+    assert (Text("topic") % pattern).matches({"topic": word}) == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matching", "other"),
+    [
+        ("ann*", ["ann", "annie", "ann*"], ["Ann", "an", ""]),
+        ("*nn", ["ann", "nn"], ["anne"]),
+        ("a*|b*", ["ann", "bob"], ["carl"]),
+        (["a*", "bob"], ["ann", "bob"], ["bobby"]),
+        ("a|b,c", ["a", "b,c"], ["b", "c", "a|b,c"]),
+    ],
+)
+def test_a_tag_is_like_a_pattern(pattern, matching, other):
+    expression = Tag("user") % pattern
+    assert all(expression.matches({"user": each}) for each in matching)
+    assert not any(expression.matches({"user": each}) for each in other)
+    assert not expression.matches({})
+    assert "user" in repr(expression)
+    assert str(pattern) not in repr(expression)
+
+
+@pytest.mark.parametrize(
+    ("inclusive", "matching"),
+    [("both", [1, 2, 3]), ("left", [1, 2]), ("right", [2, 3]), ("neither", [2])],
+)
+def test_a_number_is_between_two_others(inclusive, matching):
+    expression = Num("age").between(1, 3, inclusive)
+    assert [age for age in range(5) if expression.matches({"age": str(age)})] == matching
+    assert [age for age in range(5) if Num("age").between(1, 3).matches({"age": str(age)})] == [
+        1,
+        2,
+        3,
+    ]
 
 
 def test_a_field_that_is_no_number_counts_as_missing():
@@ -162,7 +220,16 @@ def test_a_field_that_is_no_number_counts_as_missing():
         (lambda: Text("topic") == "...", ValueError),
         (lambda: Text("topic") % "", ValueError),
         (lambda: Text("topic") % "red |", ValueError),
-        (lambda: Text("topic") % "%%red%%", ValueError),
+        (lambda: Text("topic") % "%red", ValueError),
+        (lambda: Text("topic") % "%%red%", ValueError),
+        (lambda: Text("topic") % "%%%%red%%%%", ValueError),
+        (lambda: Text("topic") % "%re*%", ValueError),
+        (lambda: Tag("user") % "", ValueError),
+        (lambda: Tag("user") % "ann|", ValueError),
+        (lambda: Tag("user") % None, TypeError),
+        (lambda: Num("age").between(1, "2"), TypeError),
+        (lambda: Num("age").between(1, math.nan), ValueError),
+        (lambda: Num("age").between(1, 2, "all"), ValueError),
         (lambda: Tag(""), ValueError),
         (lambda: Tag(3), TypeError),
         (lambda: (Tag("user") == "ann") & True, TypeError),

@@ -13,20 +13,58 @@ import operator
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar, cast
 
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-__all__ = ["FieldType", "FilterExpression", "Num", "Tag", "Text"]
+__all__ = ["FieldType", "FilterExpression", "Num", "Tag", "Text", "Translator"]
+
+_T = TypeVar("_T")
 
 FieldType: TypeAlias = Literal["tag", "numeric", "text"]
 """The type of a filterable field, for `Tag`, `Num` or `Text`."""
 
+NumberSymbol: TypeAlias = Literal["==", "<", "<=", ">", ">="]
+"""How a number is compared."""
+
 _WORD = re.compile(r"\w+")
-_PATTERN_WORD = re.compile(r"[\w*]+")
+_PATTERN_WORD = re.compile(r"[\w*]+|(?P<signs>%{1,3})\w+(?P=signs)")
+_LONGEST_FUZZY = 64
+
+
+class Translator(ABC, Generic[_T]):
+    """Makes something else of a filter expression, such as a query; see `translate`."""
+
+    @abstractmethod
+    def both(self, left: _T, right: _T) -> _T:
+        """Return what stands for an "and"."""
+
+    @abstractmethod
+    def either(self, left: _T, right: _T) -> _T:
+        """Return what stands for an "or"."""
+
+    @abstractmethod
+    def opposite(self, negated: _T) -> _T:
+        """Return what stands for a "not"."""
+
+    @abstractmethod
+    def tag_is_one_of(self, name: str, values: Collection[str]) -> _T:
+        """Return what stands for a tag that equals one of some values."""
+
+    @abstractmethod
+    def number(self, name: str, symbol: NumberSymbol, value: float) -> _T:
+        """Return what stands for a comparison of a number."""
+
+    @abstractmethod
+    def words(self, name: str, phrase: Sequence[str]) -> _T:
+        """Return what stands for a text that has these words, one after the other."""
+
+    @abstractmethod
+    def pattern(self, name: str) -> _T:
+        """Return what stands for a comparison with a pattern."""
 
 
 class FilterExpression(ABC):
@@ -58,6 +96,10 @@ class FilterExpression(ABC):
     @abstractmethod
     def fields(self) -> Iterator[tuple[str, FieldType]]:
         """Iterate over the names and types of the fields in the expression."""
+
+    @abstractmethod
+    def translate(self, translator: Translator[_T]) -> _T:
+        """Return what a translator makes of the expression."""
 
     def __and__(self, other: FilterExpression) -> FilterExpression:
         return _And(self, other) if _is_expression(other) else NotImplemented
@@ -94,6 +136,10 @@ class _And(FilterExpression):
         yield from self.left.fields()
         yield from self.right.fields()
 
+    @override
+    def translate(self, translator: Translator[_T]) -> _T:
+        return translator.both(self.left.translate(translator), self.right.translate(translator))
+
     def __repr__(self) -> str:
         return f"({self.left!r} & {self.right!r})"
 
@@ -118,6 +164,11 @@ class _Or(FilterExpression):
         yield from self.left.fields()
         yield from self.right.fields()
 
+    @override
+    def translate(self, translator: Translator[_T]) -> _T:
+        left, right = self.left.translate(translator), self.right.translate(translator)
+        return translator.either(left, right)
+
     def __repr__(self) -> str:
         return f"({self.left!r} | {self.right!r})"
 
@@ -133,6 +184,10 @@ class _Not(FilterExpression):
     @override
     def fields(self) -> Iterator[tuple[str, FieldType]]:
         return self.negated.fields()
+
+    @override
+    def translate(self, translator: Translator[_T]) -> _T:
+        return translator.opposite(self.negated.translate(translator))
 
     def __repr__(self) -> str:
         return f"~{self.negated!r}"
@@ -155,14 +210,41 @@ class _TagIsOneOf(FilterExpression):
     def fields(self) -> Iterator[tuple[str, FieldType]]:
         yield self.name, "tag"
 
+    @override
+    def translate(self, translator: Translator[_T]) -> _T:
+        return translator.tag_is_one_of(self.name, self.values)
+
     def __repr__(self) -> str:
         return f"(Tag({self.name!r}) == ...)"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class _TagIsLike(FilterExpression):
+    name: str
+    patterns: frozenset[str]
+    """`*` in a pattern matches any characters."""
+
+    @override
+    def matches(self, fields: Mapping[str, str]) -> bool:
+        value = fields.get(self.name)
+        return value is not None and any(_is_like(value, pattern) for pattern in self.patterns)
+
+    @override
+    def fields(self) -> Iterator[tuple[str, FieldType]]:
+        yield self.name, "tag"
+
+    @override
+    def translate(self, translator: Translator[_T]) -> _T:
+        return translator.pattern(self.name)
+
+    def __repr__(self) -> str:
+        return f"(Tag({self.name!r}) % ...)"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class _NumCompares(FilterExpression):
     name: str
-    symbol: str
+    symbol: NumberSymbol
     compare: Callable[[float, float], bool]
     value: float
 
@@ -176,6 +258,10 @@ class _NumCompares(FilterExpression):
     @override
     def fields(self) -> Iterator[tuple[str, FieldType]]:
         yield self.name, "numeric"
+
+    @override
+    def translate(self, translator: Translator[_T]) -> _T:
+        return translator.number(self.name, self.symbol, self.value)
 
     def __repr__(self) -> str:
         return f"(Num({self.name!r}) {self.symbol} ...)"
@@ -195,6 +281,10 @@ class _TextHasPhrase(FilterExpression):
     def fields(self) -> Iterator[tuple[str, FieldType]]:
         yield self.name, "text"
 
+    @override
+    def translate(self, translator: Translator[_T]) -> _T:
+        return translator.words(self.name, self.phrase.split())
+
     def __repr__(self) -> str:
         return f"(Text({self.name!r}) == ...)"
 
@@ -203,13 +293,13 @@ class _TextHasPhrase(FilterExpression):
 class _TextIsLike(FilterExpression):
     name: str
     alternatives: tuple[tuple[str, ...], ...]
-    """The words of each alternative; `*` in a word matches any characters."""
+    """The words of each alternative, with the signs of a pattern."""
 
     @override
     def matches(self, fields: Mapping[str, str]) -> bool:
         words = _words(fields.get(self.name, ""))
         return any(
-            all(any(_is_like(word, pattern) for word in words) for pattern in patterns)
+            all(any(_word_is_like(word, pattern) for word in words) for pattern in patterns)
             for patterns in self.alternatives
         )
 
@@ -217,12 +307,36 @@ class _TextIsLike(FilterExpression):
     def fields(self) -> Iterator[tuple[str, FieldType]]:
         yield self.name, "text"
 
+    @override
+    def translate(self, translator: Translator[_T]) -> _T:
+        return translator.pattern(self.name)
+
     def __repr__(self) -> str:
         return f"(Text({self.name!r}) % ...)"
 
 
 def _words(text: str) -> list[str]:
     return _WORD.findall(text.casefold())
+
+
+def _word_is_like(word: str, pattern: str) -> bool:
+    meant = pattern.strip("%")
+    if meant == pattern:
+        return _is_like(word, pattern)
+    return word == meant or _is_near(word, meant, (len(pattern) - len(meant)) // 2)
+
+
+def _is_near(word: str, other: str, most: int) -> bool:
+    """Return whether `most` insertions, deletions and replacements make one word the other."""
+    if len(word) > _LONGEST_FUZZY or abs(len(word) - len(other)) > most:
+        return False
+    row = list(range(len(other) + 1))
+    for deleted, letter in enumerate(word, 1):
+        above, row = row, [deleted]
+        for column, wanted in enumerate(other, 1):
+            replaced = above[column - 1] + (letter != wanted)
+            row.append(min(replaced, above[column] + 1, row[-1] + 1))
+    return row[-1] <= most
 
 
 def _is_like(word: str, pattern: str) -> bool:
@@ -278,8 +392,12 @@ class Tag(_Field):  # noqa: PLW1641 - == makes an expression
     `Tag("user") == ["ann", "bob"]` matches any of its values; an empty collection matches nothing.
     `!=` is the opposite, and also matches an entry without the field.
 
+    `Tag("user") % "ann*"` matches values that begin with "ann": `*` stands for any characters, also
+    none, anywhere in the pattern. `|` separates alternatives, as do the items of a collection.
+
     Raises:
         TypeError: Compared with anything but a str or a collection of str.
+        ValueError: A pattern is empty.
     """
 
     __slots__ = ()
@@ -293,6 +411,14 @@ class Tag(_Field):  # noqa: PLW1641 - == makes an expression
         self, value: str | Collection[str]
     ) -> FilterExpression:
         return ~(self == value)
+
+    def __mod__(self, pattern: str | Collection[str]) -> FilterExpression:
+        patterns = [
+            alternative.strip() for each in _tag_values(pattern) for alternative in each.split("|")
+        ]
+        if not all(patterns):
+            raise ValueError("Tag: must be compared with patterns that are not empty")
+        return _TagIsLike(self._name, frozenset(patterns))
 
 
 def _tag_values(value: str | Collection[str]) -> frozenset[str]:
@@ -308,7 +434,7 @@ def _tag_values(value: str | Collection[str]) -> frozenset[str]:
 
 
 class Num(_Field):  # noqa: PLW1641 - == makes an expression
-    """A field that holds a number, compared as a float: `==`, `!=`, `<`, `<=`, `>`, `>=`.
+    """A field that holds a number: `==`, `!=`, `<`, `<=`, `>`, `>=` and `between` compare floats.
 
     An entry without the field matches only `!=`.
 
@@ -341,6 +467,27 @@ class Num(_Field):  # noqa: PLW1641 - == makes an expression
     def __ge__(self, value: float) -> FilterExpression:
         return _NumCompares(self._name, ">=", operator.ge, _number(value))
 
+    def between(
+        self,
+        start: float,
+        end: float,
+        inclusive: Literal["both", "neither", "left", "right"] = "both",
+    ) -> FilterExpression:
+        """Return the condition that the number is between two others.
+
+        Args:
+            start: The lower bound.
+            end: The upper bound.
+            inclusive: Which bounds belong to the range.
+
+        Raises:
+            ValueError: `inclusive` is none of these.
+        """
+        if inclusive not in ("both", "neither", "left", "right"):
+            raise ValueError("inclusive: must be 'both', 'neither', 'left' or 'right'")
+        lower = self >= start if inclusive in ("both", "left") else self > start
+        return lower & (self <= end if inclusive in ("both", "right") else self < end)
+
 
 def _number(value: float) -> float:
     given = cast("object", value)
@@ -364,13 +511,15 @@ class Text(_Field):  # noqa: PLW1641 - == makes an expression
     - `Text("topic") == "red wine"`: the field contains this sequence of words.
     - `Text("topic") != "red wine"`: it does not, or the field is missing.
     - `Text("topic") % "red win*"`: the field contains each of these words, in any order. `*`
-      matches any characters within a word, also none. `|` separates alternatives:
+      matches any characters within a word, also none. `%wine%` matches the words that at most one
+      insertion, deletion or replacement of a letter makes of "wine"; `%%wine%%` allows two and
+      `%%%wine%%%` three, in words of up to 64 letters. `|` separates alternatives:
       `"red win* | beer"`.
 
     Raises:
         TypeError: Compared with anything but a str.
         ValueError: The text has no word; or, for `%`, an alternative has no word, or the pattern
-            has a character besides words, `*`, `|` and white space.
+            has a character besides words, `*`, `|`, white space and `%` around a word.
     """
 
     __slots__ = ()
@@ -395,7 +544,7 @@ class Text(_Field):  # noqa: PLW1641 - == makes an expression
             if not words or not all(map(_PATTERN_WORD.fullmatch, words)):
                 raise ValueError(
                     "Text: each alternative of a pattern must be words of letters, digits, _ and *,"
-                    f" got {_size(pattern)}"
+                    f" or such words between one to three % on both sides, got {_size(pattern)}"
                 )
             alternatives.append(words)
         return _TextIsLike(self._name, tuple(alternatives))
