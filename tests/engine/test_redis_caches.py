@@ -45,7 +45,7 @@ def url(redis_url, redis_prefix):
     with SemanticCache(redis_prefix, **arguments) as cache:
         cache.delete()
     with redis.Redis.from_url(redis_url) as client, contextlib.suppress(redis.ResponseError):
-        client.execute_command("FT.DROPINDEX", "langcache:v3")
+        client.execute_command("FT.DROPINDEX", "langcache:v3:2")
 
 
 @pytest.fixture

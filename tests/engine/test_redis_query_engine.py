@@ -70,7 +70,7 @@ class Engine:
         schema = {}
         field = kind = None
         for each in rest:
-            if each in (b"SORTABLE", b"SEPARATOR"):
+            if each in {b"SORTABLE", b"SEPARATOR"}:
                 assert each == b"SORTABLE" or next(rest) == b","
                 continue
             field, kind = each, next(rest)
@@ -116,7 +116,8 @@ class Engine:
         rest = iter(arguments)
         for each in rest:
             counts = {b"PARAMS": 1 + 2, b"SORTBY": 2, b"LIMIT": 2}
-            options[each] = [next(rest) for _ in range(counts.get(each, 1))]
+            count = int(next(rest)) if each == b"RETURN" else counts.get(each, 1)
+            options[each] = [next(rest) for _ in range(count)]
         assert options[b"DIALECT"] == [b"2"]
         if int(options[b"LIMIT"][1]) > 10_000:
             raise redis.ResponseError("LIMIT exceeds maximum of 10000")
@@ -137,22 +138,57 @@ class Engine:
             found.sort(key=lambda each: float(each[1].get(b"updated", b"0")), reverse=True)
         first, count = map(int, options[b"LIMIT"])
         found = found[first : first + count]
+        if b"RETURN" in options:
+            wanted = options[b"RETURN"]
+            found = [
+                (key, {name: fields[name] for name in wanted if name in fields})
+                for key, fields in found
+            ]
         return self._reply(found)
 
     def _matches(self, condition, fields, schema):
-        rest = condition
-        for match in re.finditer(rb"@(\w+):\{(\w+)\}", condition):
-            assert schema[match[1]][0] == b"TAG"
-            tags = fields.get(match[1], b"").lower().split(b",")
-            rest = rest.replace(match[0], b"")
-            if match[2] not in tags:
-                return False
-        for match in re.finditer(rb"@expires:\[\(([0-9.e+-]+) \+inf\]", condition):
-            rest = rest.replace(match[0], b"")
-            if not float(fields.get(b"expires", b"0")) > float(match[1]):
-                return False
-        assert not rest.strip(), f"Syntax error near {rest}"
-        return True
+        tokens = re.findall(rb"@\w+:(?:\{[^}]*\}|\[[^\]]*\])|[()|-]", condition)
+        rest = re.sub(rb"@\w+:(?:\{[\w|]*\}|\[[^\]]*\])|[()|\s-]", b"", condition)
+        assert not rest, f"Syntax error near {rest}"
+        found = self._either(tokens, fields, schema)
+        assert not tokens, f"Syntax error near {tokens}"
+        return found
+
+    def _either(self, tokens, fields, schema):
+        found = self._all(tokens, fields, schema)
+        while tokens[:1] == [b"|"]:
+            del tokens[0]
+            found = self._all(tokens, fields, schema) or found
+        return found
+
+    def _all(self, tokens, fields, schema):
+        found = self._one(tokens, fields, schema)
+        while tokens and tokens[0] not in {b"|", b")"}:
+            found = self._one(tokens, fields, schema) and found
+        return found
+
+    def _one(self, tokens, fields, schema):
+        token = tokens.pop(0)
+        if token == b"-":
+            return not self._one(tokens, fields, schema)
+        if token == b"(":
+            found = self._either(tokens, fields, schema)
+            assert tokens.pop(0) == b")"
+            return found
+        name, _, value = token[1:].partition(b":")
+        kind, _ = schema[name]
+        if value.startswith(b"{"):
+            assert kind == b"TAG"
+            tags = fields.get(name, b"").lower().split(b",")
+            return any(each in tags for each in value[1:-1].split(b"|"))
+        assert kind == b"NUMERIC"
+        if name not in fields:
+            return False
+        number = float(fields[name])
+        least, most = value[1:-1].split()
+        above = number > float(least[1:]) if least[:1] == b"(" else number >= float(least)
+        below = number < float(most[1:]) if most[:1] == b"(" else number <= float(most)
+        return above and below
 
     def _neighbours(self, found, knn, schema, options):
         kind, described = schema[knn[3]]
@@ -320,7 +356,7 @@ def test_an_index_of_another_kind_is_refused(make, engine, redis_prefix):
     storage = make()
     storage.store(entry())
     storage.prepare(3)
-    name = f"{redis_prefix}:v3".encode()
+    name = f"{redis_prefix}:v3:2".encode()
     prefix, schema = engine.indexes[name]
     wrong = {
         "another prefix": (prefix + b"x", schema),
@@ -389,7 +425,7 @@ def test_an_index_may_be_flat(make, engine):
 def test_the_first_entry_makes_the_index(make, engine, redis_prefix):
     storage = make()
     storage.store(entry())
-    assert list(engine.indexes) == [f"{redis_prefix}:v3".encode()]
+    assert list(engine.indexes) == [f"{redis_prefix}:v3:2".encode()]
     engine.commands.clear()
     storage.store(entry("2"))
     assert engine.commands == []
@@ -608,15 +644,15 @@ def test_the_graph_is_walked_where_a_scope_is_a_large_part_of_a_large_index(
     storage = make()
     storage.prepare(3)
     storage.search(EAST, *SCOPE, 0.9)
-    assert asked[-1] == ["EF_RUNTIME", "256", "HYBRID_POLICY", "BATCHES"]
+    assert asked[-1] == ["EF_RUNTIME", "64", "HYBRID_POLICY", "BATCHES"]
     storage.search(EAST, "small", *SCOPE[1:], 0.9)
-    assert asked[-1] == ["EF_RUNTIME", "256"]
+    assert asked[-1] == ["EF_RUNTIME", "64"]
     storage.search_top(EAST, *SCOPE, 0.9, attributes={"a": "b"})
-    assert asked[-1] == ["EF_RUNTIME", "256"]
+    assert asked[-1] == ["EF_RUNTIME", "64"]
 
 
 @pytest.mark.parametrize(
-    ("unknown", "left"), [(b"HYBRID_POLICY", ["EF_RUNTIME", "256"]), (b"EF_RUNTIME", [])]
+    ("unknown", "left"), [(b"HYBRID_POLICY", ["EF_RUNTIME", "64"]), (b"EF_RUNTIME", [])]
 )
 def test_options_that_an_engine_does_not_know_are_left_out(make, engine, unknown, left):
     answer = engine.answer
@@ -690,7 +726,7 @@ def test_an_index_that_others_replace_at_the_same_time_does_no_harm(make, engine
     storage = make(overwrite=True)
     storage.store(entry())
     storage.prepare(3)
-    name = f"{redis_prefix}:v3".encode()
+    name = f"{redis_prefix}:v3:2".encode()
     prefix, schema = engine.indexes[name]
     engine.indexes[name] = (prefix, {k: v for k, v in schema.items() if k != b"tags"})
     answer = engine.answer
@@ -1035,7 +1071,7 @@ def test_an_index_that_was_dropped_is_made_anew(on_engine, redis_url, redis_pref
     on_engine.store(entry())
     assert on_engine.search(EAST, *SCOPE, 0.9).entry.id == "1"
     with redis.Redis.from_url(redis_url) as client:
-        client.execute_command("FT.DROPINDEX", f"{redis_prefix}:v3")
+        client.execute_command("FT.DROPINDEX", f"{redis_prefix}:v3:2")
     deadline = time.monotonic() + 10
     while on_engine.search_top(EAST, *SCOPE, 0.9) == []:
         assert time.monotonic() < deadline

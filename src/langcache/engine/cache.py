@@ -55,12 +55,16 @@ __all__ = ["SemanticCache"]
 
 _FIELDS_COLLECTION = "fields of semantic caches"
 _FIELD_TYPES = ("tag", "numeric", "text")
+_OWN_FIELDS: dict[str, FieldType] = {
+    "prompt": "text",
+    "response": "text",
+    "inserted_at": "numeric",
+    "updated_at": "numeric",
+}
 _UPDATABLE = ("prompt", "response", "prompt_vector", "metadata")
 _RESERVED = frozenset(
     (*_UPDATABLE, "key", "entry_id", "vector_distance", "inserted_at", "updated_at")
 )
-_LEAST_FETCHED = 16
-_FETCH_GROWTH = 4
 _MOST_CANDIDATES = 50
 _TOGETHER = 256  # entries stored, or prompts embedded, in one batch
 _NEW_FIELDS = ("prompt", "response", "vector", "metadata", "filters", "ttl")
@@ -283,7 +287,9 @@ class SemanticCache:
             num_results: The largest number of entries to return, 1 or more.
             return_fields: The fields to return besides `key`; None or empty for all. Fields that
                 an entry lacks are left out.
-            filter_expression: Only entries that match it are returned.
+            filter_expression: Only entries that match it are returned. Besides the filterable
+                fields, it may compare the texts `prompt` and `response`, and the numbers
+                `inserted_at` and `updated_at`.
             distance_threshold: Replaces the cache's threshold; 1 - cosine, in [0, 2]. 0 finds only
                 the same vector.
 
@@ -455,7 +461,7 @@ class SemanticCache:
             embedding=None,
             threshold=self._similarity_threshold(distance_threshold),
             limit=num_results,
-            attributes=expression.required_attributes() if expression is not None else {},
+            attributes={},
             expression=expression,
         )
         return lookup, wanted
@@ -547,24 +553,29 @@ class SemanticCache:
     ) -> Steps[list[Match]]:
         """Return the best entries, `wanted` at most, that match the attributes and expression."""
         storage = self._storage
-        exact = lookup.expression is None
-        limit = wanted if exact else max(_LEAST_FETCHED, 2 * wanted)
-        while True:
-            found = yield from call(
-                storage.search_top,
-                storage.asearch_top,
+        if lookup.expression is None:
+            return (
+                yield from call(
+                    storage.search_top,
+                    storage.asearch_top,
+                    embedding,
+                    *self._scope,
+                    threshold,
+                    limit=wanted,
+                    attributes=lookup.attributes,
+                )
+            )
+        return (
+            yield from call(
+                storage.search_filtered,
+                storage.asearch_filtered,
                 embedding,
                 *self._scope,
                 threshold,
-                limit=limit,
-                attributes=lookup.attributes,
+                lookup.expression,
+                limit=wanted,
             )
-            # The storage filters by attributes only. When too few of its entries match the
-            # expression, search again for more.
-            matches = [match for match in found if lookup.accepts(match.entry)][:wanted]
-            if len(matches) == wanted or len(found) < limit:
-                return matches
-            limit *= _FETCH_GROWTH
+        )
 
     def _refresh(self, found: CacheEntry, ttl: int) -> Steps[None]:
         """Restart an entry's time to live, unless the entry has changed since it was found."""
@@ -659,7 +670,7 @@ class SemanticCache:
             embedding=None,
             threshold=threshold,
             limit=1,
-            attributes=expression.required_attributes() if expression is not None else {},
+            attributes={},
             expression=expression,
         )
         started = time.perf_counter()
@@ -1371,7 +1382,7 @@ class SemanticCache:
                 f"filter_expression: must be a FilterExpression, got {kind(expression)}"
             )
         for name, asked in expression.fields():
-            declared = self._fields.get(name)
+            declared = self._fields.get(name) or _OWN_FIELDS.get(name)
             if declared is None:
                 raise ValueError(f"filter_expression: unknown field {name!r}")
             if declared != asked:
@@ -1393,9 +1404,6 @@ class _CheckedLookup:
     limit: int
     attributes: Mapping[str, str]
     expression: FilterExpression | None
-
-    def accepts(self, entry: CacheEntry) -> bool:
-        return self.expression is None or self.expression.matches(entry.attributes)
 
 
 class _NewEntry(NamedTuple):

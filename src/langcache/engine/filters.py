@@ -275,7 +275,7 @@ class _TextHasPhrase(FilterExpression):
 
     @override
     def matches(self, fields: Mapping[str, str]) -> bool:
-        return self.phrase in _spaced(_words(fields.get(self.name, "")))
+        return self.phrase in _spaced(words_of(fields.get(self.name, "")))
 
     @override
     def fields(self) -> Iterator[tuple[str, FieldType]]:
@@ -297,7 +297,7 @@ class _TextIsLike(FilterExpression):
 
     @override
     def matches(self, fields: Mapping[str, str]) -> bool:
-        words = _words(fields.get(self.name, ""))
+        words = words_of(fields.get(self.name, ""))
         return any(
             all(any(_word_is_like(word, pattern) for word in words) for pattern in patterns)
             for patterns in self.alternatives
@@ -315,7 +315,8 @@ class _TextIsLike(FilterExpression):
         return f"(Text({self.name!r}) % ...)"
 
 
-def _words(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
+    """Return the words of a text as text filters compare them."""
     return _WORD.findall(text.casefold())
 
 
@@ -527,7 +528,7 @@ class Text(_Field):  # noqa: PLW1641 - == makes an expression
     def __eq__(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, value: str
     ) -> FilterExpression:
-        words = _words(_text(value))
+        words = words_of(_text(value))
         if not words:
             raise ValueError(f"Text: must be compared with at least one word, got {_size(value)}")
         return _TextHasPhrase(self._name, _spaced(words))

@@ -59,7 +59,9 @@ class Responses:
             details = mapping(response.get("incomplete_details"))
             ending = _ENDINGS.get(details.get("reason"), "failed")
         if ending == "complete" and any(
-            part.get("type") == "refusal" for item in items for part in items_of(item.get("content"))
+            part.get("type") == "refusal"
+            for item in items
+            for part in items_of(item.get("content"))
         ):
             ending = "filtered"
         calls = any(item.get("type") not in {"message", "reasoning"} for item in items)

@@ -18,6 +18,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from langcache.engine._steps import Steps, arun, call, run
+from langcache.engine.filters import FilterExpression
 from langcache.engine.storage.entry import (
     CacheEntry,
     EntryPage,
@@ -31,6 +33,8 @@ from langcache.engine.storage.ranking import best_rows
 _SLACK = 1e-6
 _LENGTH_TOLERANCE = 1e-3
 _BATCH = 256
+_LEAST_FETCHED = 16
+_FETCH_GROWTH = 4
 
 
 class StorageBackend(ABC):
@@ -220,6 +224,69 @@ class StorageBackend(ABC):
             Match(candidates[row], similarity_of(float(cosines[row])))
             for row in best_rows(cosines, updated_at, limit, least)
         ]
+
+    def search_filtered(
+        self,
+        embedding: NDArray[np.float32],
+        namespace: str,
+        embedding_model_id: str,
+        context_hash: str,
+        threshold: float,
+        expression: FilterExpression,
+        *,
+        limit: int = 1,
+    ) -> list[Match]:
+        """Find the entries most similar to a vector among those that meet a filter expression.
+
+        This implementation looks at the entries that `search_top` finds, at more and more of them.
+        A backend overrides it if it can do better. It may then look at the nearest entries only, if
+        they are many.
+
+        Args:
+            embedding: Vector of length 1, shape (dimensions,).
+            namespace: The scope's namespace.
+            embedding_model_id: The scope's embedding model.
+            context_hash: The scope's context hash.
+            threshold: The least similarity, in [0, 1].
+            expression: What an entry must meet; see `meets`.
+            limit: How many entries to return at most; 1 or more.
+
+        Returns:
+            At most `limit` matches, best first; the most recently updated first among equals.
+
+        Raises:
+            ValueError: The vector, the threshold or the limit is not as described above.
+        """
+        scope = Scope(namespace, embedding_model_id, context_hash)
+        return run(self._search_filtered(embedding, scope, threshold, expression, limit))
+
+    def _search_filtered(
+        self,
+        embedding: NDArray[np.float32],
+        scope: Scope,
+        threshold: float,
+        expression: FilterExpression,
+        limit: int,
+        most: float = math.inf,
+    ) -> Steps[list[Match]]:
+        """Search as `search_filtered` does, among the `most` nearest."""
+        check_limit(limit)
+        fetched = max(_LEAST_FETCHED, 2 * limit)
+        attributes = expression.required_attributes()
+        while True:
+            found = yield from call(
+                self.search_top,
+                self.asearch_top,
+                embedding,
+                *scope,
+                threshold,
+                limit=fetched,
+                attributes=attributes,
+            )
+            matches = [match for match in found if meets(match.entry, expression)][:limit]
+            if len(matches) == limit or len(found) < fetched or fetched >= most:
+                return matches
+            fetched *= _FETCH_GROWTH
 
     def search_top_together(self, searches: Sequence[TopSearch]) -> list[list[Match]]:
         """Do several searches.
@@ -474,6 +541,21 @@ class StorageBackend(ABC):
             attributes=attributes,
         )
 
+    async def asearch_filtered(
+        self,
+        embedding: NDArray[np.float32],
+        namespace: str,
+        embedding_model_id: str,
+        context_hash: str,
+        threshold: float,
+        expression: FilterExpression,
+        *,
+        limit: int = 1,
+    ) -> list[Match]:
+        """Asynchronous twin of `search_filtered`."""
+        scope = Scope(namespace, embedding_model_id, context_hash)
+        return await arun(self._search_filtered(embedding, scope, threshold, expression, limit))
+
     async def asearch_top_together(self, searches: Sequence[TopSearch]) -> list[list[Match]]:
         """Asynchronous twin of `search_top_together`."""
         return [
@@ -587,6 +669,23 @@ def entry_bytes(entry: CacheEntry) -> int:
 def has_attributes(attributes: Mapping[str, str], wanted: Mapping[str, str] | None) -> bool:
     """Return whether all wanted attributes are there, with the wanted values."""
     return not wanted or all(attributes.get(name) == value for name, value in wanted.items())
+
+
+def meets(entry: CacheEntry, expression: FilterExpression) -> bool:
+    """Return whether an entry meets a filter expression.
+
+    The fields of an entry are its attributes, `prompt` and `response`, and `inserted_at` and
+    `updated_at` in seconds since the epoch.
+    """
+    return expression.matches(
+        {
+            **entry.attributes,
+            "prompt": entry.prompt,
+            "response": entry.response,
+            "inserted_at": repr(float(entry.created_at)),
+            "updated_at": repr(float(entry.updated_at)),
+        }
+    )
 
 
 def check_limit(limit: int) -> None:

@@ -7,7 +7,8 @@
     bytes                              what `entry_bytes` says, for sums
     sum                                a digest of all the above and the id, to find damage by
     scope, exact, tags                 tokens of the scope, the folded prompt and the attributes
-    updated, expires                   the times as numbers, in a range that every server can index
+    created, updated, expires          the times as numbers, in a range that every server can index
+    words, n0 to n31                   tokens and numbers of the attributes, see `_conditions`
 
 The scripts add `seq` and `first`: the numbers of the changes that stored the entry last and first.
 """
@@ -24,7 +25,9 @@ import numpy as np
 from langcache.engine.storage._metadata import metadata_json
 from langcache.engine.storage.base import check_embedding, entry_bytes
 from langcache.engine.storage.entry import CacheEntry, Scope
+from langcache.engine.storage.redis._conditions import filter_fields
 from langcache.engine.storage.redis._keys import (
+    LATEST,
     attribute_tokens,
     decoded,
     encoded,
@@ -37,8 +40,13 @@ if TYPE_CHECKING:
 
 Fields: TypeAlias = "dict[bytes, bytes]"
 
+FORMAT = b"2"
+"""The version of the format, which a namespace has if all its entries have these fields.
+
+The first format had no `created`, `words` and numbers of the attributes.
+"""
+
 _SUMMED = (b"prompt", b"response", b"model", b"context", b"attributes", b"metadata", b"times")
-_LATEST = 1e15
 
 
 class DamagedError(Exception):
@@ -65,7 +73,7 @@ def prompt_token(prompt: str) -> bytes:
 
 def index_number(moment: float | None) -> bytes:
     """Return a time as a number for the index; None for never."""
-    return repr(_LATEST if moment is None else max(-_LATEST, min(_LATEST, float(moment)))).encode()
+    return repr(LATEST if moment is None else max(-LATEST, min(LATEST, float(moment)))).encode()
 
 
 def fields_of(entry: CacheEntry) -> Fields:
@@ -94,11 +102,17 @@ def fields_of(entry: CacheEntry) -> Fields:
     fields[b"bytes"] = b"%d" % entry_bytes(entry)
     fields[b"scope"] = scope_token(entry.scope)
     fields[b"exact"] = prompt_token(entry.prompt)
+    fields.update(added_fields(entry))
     fields[b"updated"] = index_number(entry.updated_at)
     fields[b"expires"] = index_number(expires_at)
     if entry.attributes:
         fields[b"tags"] = b",".join(attribute_tokens(entry.attributes))
     return fields
+
+
+def added_fields(entry: CacheEntry) -> Fields:
+    """Return the fields that entries of the first format do not have."""
+    return {b"created": index_number(entry.created_at), **filter_fields(entry.attributes)}
 
 
 def stored_of(namespace: str, entry_id: str, fields: Mapping[bytes, bytes]) -> Stored:
@@ -135,6 +149,11 @@ def stored_of(namespace: str, entry_id: str, fields: Mapping[bytes, bytes]) -> S
         raise DamagedError from error
 
 
+def needed_fields(dimensions: int) -> tuple[bytes, ...]:
+    """Return the fields that `stored_of` needs of an entry with so many dimensions."""
+    return (*_SUMMED, b"sum", b"scope", b"seq", b"first", vector_field(dimensions))
+
+
 OUTLINE = (b"seq", b"scope", b"model", b"context", b"exact", b"times", b"attributes")
 """The fields that `outline_of` needs, besides the vector, which comes last."""
 
@@ -150,7 +169,7 @@ def outline_of(namespace: str, entry_id: str, values: list[bytes | None]) -> Cac
     """
     try:
         seq, _, model_id, context_hash, exact, times, attributes, vector = map(_present, values)
-        _, updated_at, expires_at = times.split()
+        created_at, updated_at, expires_at = times.split()
         embedding = _vector(vector)
         check_embedding(embedding)
         return CacheEntry(
@@ -162,7 +181,7 @@ def outline_of(namespace: str, entry_id: str, values: list[bytes | None]) -> Cac
             embedding_model_id=decoded(model_id),
             context_hash=decoded(context_hash),
             attributes=json.loads(attributes),
-            created_at=0.0,
+            created_at=float(created_at),
             updated_at=float(updated_at),
             expires_at=None if expires_at == b"None" else float(expires_at),
         )

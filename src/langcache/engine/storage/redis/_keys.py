@@ -10,7 +10,7 @@ With the prefix `langcache` and the namespace `ns`:
     langcache:t:{ns}      sorted set: recently removed members by the number of their removal
     langcache:x:{ns}      sorted set: members by their expiry, those that have one
     langcache:r:NAME      hash: a collection of records
-    langcache:v384        search index over the entries of 384 dimensions
+    langcache:v384:2      search index over the entries of 384 dimensions, of the second format
 
 A member is a scope's token followed by an entry's id. All keys of a namespace share its hash tag,
 so they are in one slot of a cluster and one script can change them together.
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TOKEN_LENGTH = 32
+
+LATEST = 1e15
+"""The latest time, in seconds, that every server can index."""
 
 
 class NamespaceKeys(NamedTuple):
@@ -81,7 +84,7 @@ class Keys:
 
     def index(self, dimensions: int) -> bytes:
         """Return the name of the search index over vectors of so many dimensions."""
-        return self._prefix + b":" + vector_field(dimensions)
+        return self._prefix + b":" + vector_field(dimensions) + b":2"
 
     def namespaces_pattern(self) -> bytes:
         """Return a pattern for SCAN that matches the `state` keys of all namespaces."""

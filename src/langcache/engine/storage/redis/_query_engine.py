@@ -18,16 +18,22 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from langcache.engine.storage.base import has_attributes
+from langcache.engine.storage.base import has_attributes, meets
 from langcache.engine.storage.entry import Scope
 from langcache.engine.storage.errors import StorageError, StorageFullError
-from langcache.engine.storage.ranking import TIE, best_rows
+from langcache.engine.storage.ranking import EXCLUDED, TIE, best_rows
 from langcache.engine.storage.redis._codec import (
     DamagedError,
-    index_number,
+    needed_fields,
     prompt_token,
     scope_token,
     stored_of,
+)
+from langcache.engine.storage.redis._conditions import (
+    EVERYTHING,
+    NUMBER_FIELDS,
+    PROBE,
+    condition_of,
 )
 from langcache.engine.storage.redis._connection import as_bytes, pairs, storage_error
 from langcache.engine.storage.redis._keys import (
@@ -44,6 +50,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from langcache.engine._steps import Steps
+    from langcache.engine.filters import FilterExpression
     from langcache.engine.storage.entry import CacheEntry
     from langcache.engine.storage.redis._connection import Connection
     from langcache.engine.storage.redis._keys import Keys, NamespaceKeys
@@ -51,10 +58,11 @@ if TYPE_CHECKING:
 Mode: TypeAlias = Literal["query-engine", "plain"]
 Algorithm: TypeAlias = Literal["hnsw", "flat"]
 
-# How many candidates a walk through the graph keeps. With 64, 88 % of the nearest are found among
-# 100,000; with 256, 99 %.
-_EF_RUNTIME = b"256"
-_HNSW_OPTIONS = (b"M", b"16", b"EF_CONSTRUCTION", b"200", b"EF_RUNTIME", _EF_RUNTIME)
+# How many candidates a walk through the graph keeps, for so many entries of the index. With 64, all
+# of the nearest are found among 1,000, but 88 % among 100,000; with 256, 99 %.
+_FEWEST_CANDIDATES, _MOST_CANDIDATES = 64, 256
+_ENTRIES_PER_CANDIDATE = 64
+_HNSW_OPTIONS = (b"M", b"16", b"EF_CONSTRUCTION", b"200", b"EF_RUNTIME", b"%d" % _MOST_CANDIDATES)
 
 _TRANSIENT = (ClusterDownError, MasterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
 # How others begin that say nothing about what the server can do, some of which have a class in
@@ -65,10 +73,13 @@ _TRANSIENT_BEGINNINGS = (
     *("CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "MOVED"),
     *("ERRCLUSTER", "Uninitialized cluster", "Could not send query", "Timeout"),
 )
-# With the nearest alone there is no answer when it has just expired and is still in the index.
-_LEAST_NEIGHBOURS = 8
-_GROWTH = 4
-_MOST_EQUALS = 2048
+# One more than is asked for, because the most recently updated among equals comes first. More when
+# that does not suffice, because entries have expired or do not meet a filter.
+_MORE_NEIGHBOURS = 1
+_FILTERED_NEIGHBOURS = 16
+_GROWTH = 8
+_MOST_NEIGHBOURS = 2048
+_SAMPLE_RESULTS = 8
 # Managed services refuse to return more.
 _MOST_RESULTS = 10_000
 _WAIT_SECONDS = 0.2
@@ -79,8 +90,6 @@ _SAMPLE = 200
 # How many scopes something is remembered of.
 _MOST_SCOPES = 10_000
 _MOST_WARNINGS = 10
-# An index may have been made with fewer candidates.
-_CANDIDATES = b" EF_RUNTIME " + _EF_RUNTIME
 # The engine compares all entries of a scope when it takes these for few. Where they are a large
 # part of the index, a walk through the graph is faster; where they are a small part, much slower.
 _BATCHES = b" HYBRID_POLICY BATCHES"
@@ -89,6 +98,34 @@ _LARGE_SHARE = 0.1
 _TRUSTED_SECONDS = 5.0
 
 _logger = logging.getLogger("langcache.engine")
+
+
+class Filter(NamedTuple):
+    """What entries a search is for.
+
+    Attributes:
+        attributes: The attributes that they have.
+        expression: What they meet, or None.
+        is_indexed: Whether the index has all that the expression compares.
+    """
+
+    attributes: Mapping[str, str] | None = None
+    expression: FilterExpression | None = None
+    is_indexed: bool = True
+
+    def queries(self) -> tuple[bytes, bytes]:
+        """Return a query that finds all such entries, and one that finds no others."""
+        tags = b" ".join(b"@tags:{%b}" % each for each in attribute_tokens(self.attributes))
+        if self.expression is None:
+            return tags, tags
+        wide, narrow, _ = condition_of(self.expression, is_indexed=self.is_indexed)
+        return b"%b %b" % (tags, b"" if wide == EVERYTHING else wide), b"%b %b" % (tags, narrow)
+
+    def accepts(self, entry: CacheEntry) -> bool:
+        """Return whether an entry is one."""
+        return has_attributes(entry.attributes, self.attributes) and (
+            self.expression is None or meets(entry, self.expression)
+        )
 
 
 class _Seen(NamedTuple):
@@ -100,6 +137,7 @@ class _Seen(NamedTuple):
 
     complete: bool
     entries: int
+    algorithm: str
     until: float
     breaks: int
 
@@ -146,8 +184,10 @@ class QueryEngine:
         self._covered: set[bytes] = set()
         # By token: how many entries a scope has, and until when that is taken for granted.
         self._sizes: dict[bytes, tuple[int, float]] = {}
+        # The indexes that this process has found or made as it wants them.
+        self._accepted: set[int] = set()
         # What the engine understands of options of a search for the nearest.
-        self._options = (_CANDIDATES, _BATCHES) if self._algorithm == "HNSW" else ()
+        self._takes_candidates = self._takes_policy = True
         if mode == "plain":
             self._decide("plain")
 
@@ -197,7 +237,7 @@ class QueryEngine:
         info = yield from self._connection.attempt(b"FT.INFO", name)
         if isinstance(info, ResponseError):
             info = yield from self._create(name, dimensions)
-        elif self._overwrite and not self._is_as_wanted(info, dimensions):
+        elif self._overwrite and not self._is_accepted(info, dimensions):
             # Another process may be about to do the same.
             yield from self._connection.attempt(b"FT.DROPINDEX", name)
             info = yield from self._create(name, dimensions)
@@ -206,21 +246,23 @@ class QueryEngine:
                 # No reason for a search to fail: the entries can be compared here.
                 self._warn("there is no memory for the search index of Redis")
                 until = time.monotonic() + _LOOK_AGAIN_SECONDS
-                self._seen[dimensions] = _Seen(False, 0, until, breaks)
+                self._seen[dimensions] = _Seen(False, 0, self._algorithm, until, breaks)
                 return False
             return self._do_without(info)
-        if not self._is_as_wanted(info, dimensions):
+        if not self._is_accepted(info, dimensions):
             raise StorageError(
                 f"Redis: there is an index {_text(name)!r} of another kind; use another prefix, or"
                 " overwrite=True to replace the index (the entries stay)"
             )
+        algorithm = self._algorithm_of(info, dimensions) or self._algorithm
         if self.mode is None:
-            refusal = yield from self._refusal(dimensions)
+            refusal = yield from self._refusal(dimensions, algorithm)
             if refusal is not None:
                 if dimensions in self._made and not _is_transient(refusal):
                     yield from self._connection.attempt(b"FT.DROPINDEX", name)
                 return self._do_without(refusal)
             self._decide("query-engine")
+        self._accepted.add(dimensions)
         complete = not _is_indexing(info)
         # Usually this takes a few milliseconds, less than comparing the vectors here.
         wait = 0.0 if dimensions in self._seen else _WAIT_SECONDS
@@ -231,10 +273,11 @@ class QueryEngine:
             complete = not _is_indexing(info)
         trusted = _TRUSTED_SECONDS if complete else _LOOK_AGAIN_SECONDS
         entries = int(float(_text(pairs(info).get(b"num_docs", b"0"))))
-        self._seen[dimensions] = _Seen(complete, entries, time.monotonic() + trusted, breaks)
+        until = time.monotonic() + trusted
+        self._seen[dimensions] = _Seen(complete, entries, algorithm, until, breaks)
         return complete
 
-    def _refusal(self, dimensions: int) -> Steps[ResponseError | None]:
+    def _refusal(self, dimensions: int, algorithm: str) -> Steps[ResponseError | None]:
         """Return why the engine lacks something that is needed, or None.
 
         Options that it does not understand are left out from then on.
@@ -242,16 +285,26 @@ class QueryEngine:
         nothing = Scope("", "", "")
         vector = np.ones(dimensions, np.float32)
         while True:
-            query = self._nearest_query(nothing, vector, 1, {"": ""}, self._options)
+            options = self._options(algorithm, 0, batches=True)
+            query = self._nearest_query(nothing, vector, 1, PROBE, options)
             reply = yield from self._connection.attempt(*self._command(dimensions, *query))
             if not isinstance(reply, ResponseError):
                 break
-            if not self._options or _is_transient(reply):
+            if not options or _is_transient(reply):
                 return reply
-            self._options = self._options[:-1]
-        query = self._exact_query(nothing, "", 1, {"": ""})
+            self._takes_candidates, self._takes_policy = self._takes_policy, False
+        query = self._exact_query(nothing, "", 1, b"@tags:{h}", dimensions)
         reply = yield from self._connection.attempt(*self._command(dimensions, *query))
         return reply if isinstance(reply, ResponseError) else None
+
+    def _options(self, algorithm: str, entries: int, *, batches: bool) -> bytes:
+        """Return the options of a search for the nearest in an index of so many entries."""
+        if algorithm != "HNSW":
+            return b""
+        wanted = entries // _ENTRIES_PER_CANDIDATE
+        candidates = min(_MOST_CANDIDATES, max(_FEWEST_CANDIDATES, wanted))
+        options = b" EF_RUNTIME %d" % candidates if self._takes_candidates else b""
+        return options + (_BATCHES if batches and self._takes_policy else b"")
 
     def nearest(
         self,
@@ -259,36 +312,47 @@ class QueryEngine:
         embedding: NDArray[np.float32],
         limit: int,
         least: float,
-        attributes: Mapping[str, str] | None,
+        wanted: Filter,
         *,
         partial: bool = False,
     ) -> Steps[list[tuple[CacheEntry, float]] | None]:
         """Return entries and cosines, in the order of `search_top`; the rest is as for `exact`.
 
-        Cosines are `least` or more.
+        Cosines are `least` or more. What the query cannot say of the filter is looked for among the
+        `_MOST_NEIGHBOURS` nearest.
         """
-        neighbours = min(max(_LEAST_NEIGHBOURS, 2 * limit), _MOST_RESULTS)
-        options = self._options
-        if _BATCHES in options and (
-            attributes or not (yield from self._is_large(len(embedding), scope))
-        ):
-            options = options[:-1]
+        dimensions = len(embedding)
+        query, narrow = wanted.queries()
+        neighbours = limit + _MORE_NEIGHBOURS
+        if query != narrow:
+            neighbours = max(neighbours, _FILTERED_NEIGHBOURS)
+        neighbours = min(neighbours, _MOST_RESULTS)
+        batches = not query.strip() and (yield from self._is_large(dimensions, scope))
+
+        def ask() -> tuple[bytes, ...]:
+            # The index may have been replaced by one of another kind.
+            seen = self._seen.get(dimensions)
+            algorithm, entries = (seen.algorithm, seen.entries) if seen else (self._algorithm, 0)
+            options = self._options(algorithm, entries, batches=batches)
+            return self._nearest_query(scope, embedding, neighbours, query, options)
+
         while True:
-            query = self._nearest_query(scope, embedding, neighbours, attributes, options)
-            found = yield from self._search(len(embedding), scope, query, partial)
+            found = yield from self._search(dimensions, scope, ask, partial)
             if found is None:
                 return None
-            entries = self._entries(found, scope, attributes)
+            entries = self._entries(found, scope)
             cosines = np.array([each.embedding.dot(embedding) for each in entries], np.float32)
             updated_at = np.array([each.updated_at for each in entries])
-            best = best_rows(cosines, updated_at, limit, least)
-            if len(found) < neighbours or neighbours >= _MOST_EQUALS:
+            accepted = [wanted.accepts(each) for each in entries]
+            scores = np.where(np.array(accepted, bool), cosines, np.float32(EXCLUDED))
+            best = best_rows(scores, updated_at, limit, least)
+            if len(found) < neighbours or neighbours >= _MOST_NEIGHBOURS:
                 break
             # The most recently updated among equals may be behind those that were asked for.
             last = float(cosines[best[-1]]) if len(best) == limit else least
             if len(cosines) and float(cosines.min()) < last - TIE:
                 break
-            neighbours *= _GROWTH
+            neighbours = min(neighbours * _GROWTH, _MOST_NEIGHBOURS)
         return [(entries[row], float(cosines[row])) for row in best]
 
     def _is_large(self, dimensions: int, scope: Scope) -> Steps[bool]:
@@ -322,48 +386,58 @@ class QueryEngine:
         None says that it has been lost since, and is not complete again. With `partial`, the
         entries are those that an index has so far which is being built.
         """
-        count = min(_MOST_RESULTS, limit + _LEAST_NEIGHBOURS)
-        query = self._exact_query(scope, prompt, count, attributes)
-        found = yield from self._search(dimensions, scope, query, partial)
-        if found is None:
-            return None
-        entries = self._entries(found, scope, attributes)
-        entries.sort(key=lambda entry: entry.updated_at, reverse=True)
+        wanted = Filter(attributes)
+        condition, _ = wanted.queries()
         folded = prompt.casefold()
-        return [entry for entry in entries if entry.prompt.casefold() == folded][:limit]
+        count = limit + _MORE_NEIGHBOURS
+
+        def ask() -> tuple[bytes, ...]:
+            most = min(count, _MOST_RESULTS)
+            return self._exact_query(scope, prompt, most, condition, dimensions)
+
+        while True:
+            found = yield from self._search(dimensions, scope, ask, partial)
+            if found is None:
+                return None
+            entries = [
+                entry
+                for entry in self._entries(found, scope)
+                if entry.prompt.casefold() == folded and wanted.accepts(entry)
+            ]
+            # Some of those that were found may have expired.
+            if len(entries) >= limit or len(found) < count or count >= _MOST_NEIGHBOURS:
+                entries.sort(key=lambda entry: entry.updated_at, reverse=True)
+                return entries[:limit]
+            count *= _GROWTH
 
     def _nearest_query(
         self,
         scope: Scope,
         embedding: NDArray[np.float32],
         count: int,
-        attributes: Mapping[str, str] | None,
-        options: tuple[bytes, ...],
+        condition: bytes,
+        options: bytes,
     ) -> tuple[bytes, ...]:
-        condition = self._condition(scope, attributes)
         field = vector_field(len(embedding))
-        knn = b"KNN %d @%b $vector%b AS distance" % (count, field, b"".join(options))
+        knn = b"KNN %d @%b $vector%b AS distance" % (count, field, options)
         return (
-            b"(%b)=>[%b]" % (condition, knn),
+            b"(@scope:{%b} %b)=>[%b]" % (scope_token(scope), condition, knn),
             *(b"PARAMS", b"2", b"vector", embedding.astype("<f4").tobytes()),
             *(b"SORTBY", b"distance", b"ASC"),
             *(b"LIMIT", b"0", b"%d" % count),
+            *_returned(len(embedding)),
         )
 
     def _exact_query(
-        self, scope: Scope, prompt: str, count: int, attributes: Mapping[str, str] | None
+        self, scope: Scope, prompt: str, count: int, condition: bytes, dimensions: int
     ) -> tuple[bytes, ...]:
-        condition = self._condition(scope, attributes)
+        token = prompt_token(prompt)
         return (
-            b"%b @exact:{%b}" % (condition, prompt_token(prompt)),
+            b"@scope:{%b} @exact:{%b} %b" % (scope_token(scope), token, condition),
             *(b"SORTBY", b"updated", b"DESC"),
             *(b"LIMIT", b"0", b"%d" % count),
+            *_returned(dimensions),
         )
-
-    def _condition(self, scope: Scope, attributes: Mapping[str, str] | None) -> bytes:
-        tags = b"".join(b" @tags:{%b}" % each for each in attribute_tokens(attributes))
-        now = index_number(self._clock())
-        return b"@scope:{%b}%b @expires:[(%b +inf]" % (scope_token(scope), tags, now)
 
     def _command(self, dimensions: int, *query: bytes) -> tuple[bytes, ...]:
         # By default, the engine may return after half a second what it has found so far. After this
@@ -373,7 +447,7 @@ class QueryEngine:
         return (b"FT.SEARCH", index, *query, b"TIMEOUT", milliseconds, b"DIALECT", b"2")
 
     def _search(
-        self, dimensions: int, scope: Scope, query: tuple[bytes, ...], partial: bool
+        self, dimensions: int, scope: Scope, ask: Callable[[], tuple[bytes, ...]], partial: bool
     ) -> Steps[list[tuple[bytes, dict[bytes, bytes]]] | None]:
         """Return keys and fields of what a query finds; None if the index is not complete.
 
@@ -381,9 +455,9 @@ class QueryEngine:
         """
         if partial:
             self._warn("the search index of Redis is being built: searches find a part only")
-            reply = yield from self._connection.send(*self._command(dimensions, *query))
+            reply = yield from self._connection.send(*self._command(dimensions, *ask()))
             return self._documents(reply)
-        found = self._documents((yield from self._reply(dimensions, query)))
+        found = self._documents((yield from self._reply(dimensions, ask)))
         if any(fields for _, fields in found or ()):
             self._note_covered(scope)
         if found is None or scope_token(scope) in self._covered:
@@ -395,7 +469,7 @@ class QueryEngine:
         if covers:
             # The index may have come to know the entries since.
             self._note_covered(scope)
-            return self._documents((yield from self._reply(dimensions, query)))
+            return self._documents((yield from self._reply(dimensions, ask)))
         # The server may have been started again, and index all entries anew.
         self._seen.pop(dimensions, None)
         ready = yield from self.prepare(dimensions)
@@ -403,11 +477,10 @@ class QueryEngine:
             self._distrust()
         return None
 
-    def _reply(self, dimensions: int, query: tuple[bytes, ...]) -> Steps[Any]:
+    def _reply(self, dimensions: int, ask: Callable[[], tuple[bytes, ...]]) -> Steps[Any]:
         """Send a query and return the reply; None if the index is not complete."""
-        command = self._command(dimensions, *query)
         breaks, started = self._connection.breaks, time.monotonic()
-        reply = yield from self._connection.attempt(*command)
+        reply = yield from self._connection.attempt(*self._command(dimensions, *ask()))
         if isinstance(reply, ResponseError) or self._connection.breaks != breaks:
             # The index may be gone with all the data, by FLUSHALL, or be made anew by a server
             # that was started again.
@@ -416,7 +489,7 @@ class QueryEngine:
             if not (yield from self.prepare(dimensions)):
                 return None
             started = time.monotonic()
-            reply = yield from self._connection.send(*command)
+            reply = yield from self._connection.send(*self._command(dimensions, *ask()))
         if time.monotonic() - started >= self._timeout:
             # The user's own client may wait longer. With RESP2 the engine does not report whether
             # it has stopped early.
@@ -437,7 +510,7 @@ class QueryEngine:
         before = yield from self._last_entries(keys, scope)
         if not before:
             return None
-        latest = (*(b"SORTBY", b"updated", b"DESC"), *(b"LIMIT", b"0", b"%d" % _LEAST_NEIGHBOURS))
+        latest = (*(b"SORTBY", b"updated", b"DESC"), *(b"LIMIT", b"0", b"%d" % _SAMPLE_RESULTS))
         command = self._command(dimensions, b"@scope:{%b}" % scope_token(scope), *latest)
         reply = yield from self._connection.send(*command)
         # There is a key without fields if the entry has expired, or the engine cannot read it.
@@ -485,11 +558,9 @@ class QueryEngine:
         return [(result[b"id"], pairs(result.get(b"extra_attributes"))) for result in results]
 
     def _entries(
-        self,
-        found: list[tuple[bytes, dict[bytes, bytes]]],
-        scope: Scope,
-        attributes: Mapping[str, str] | None,
+        self, found: list[tuple[bytes, dict[bytes, bytes]]], scope: Scope
     ) -> list[CacheEntry]:
+        """Return the entries of a scope that have not expired among those that were found."""
         prefix = self._keys.of(scope.namespace).entry_prefix
         now = self._clock()
         entries: list[CacheEntry] = []
@@ -504,11 +575,7 @@ class QueryEngine:
                 warn_of_damage(scope.namespace)
                 continue
             entry = stored.entry
-            if (
-                entry.scope == scope
-                and (entry.expires_at is None or entry.expires_at > now)
-                and has_attributes(entry.attributes, attributes)
-            ):
+            if entry.scope == scope and (entry.expires_at is None or entry.expires_at > now):
                 entries.append(entry)
         return entries
 
@@ -534,11 +601,16 @@ class QueryEngine:
             b"TAG",
             b"SEPARATOR",
             b",",
+            b"words",
+            b"TAG",
+            b"SEPARATOR",
+            b",",
             b"updated",
             b"NUMERIC",
             b"SORTABLE",
-            b"expires",
+            b"created",
             b"NUMERIC",
+            *(part for field in NUMBER_FIELDS for part in (field, b"NUMERIC")),
             vector_field(dimensions),
             b"VECTOR",
             self._algorithm.encode(),
@@ -551,21 +623,24 @@ class QueryEngine:
         failed = isinstance(info, ResponseError) and isinstance(created, ResponseError)
         return created if failed else info
 
-    def _is_as_wanted(self, info: Any, dimensions: int) -> bool:
+    def _is_accepted(self, info: Any, dimensions: int) -> bool:
+        """Return whether this process can search an index, and wants it as it is."""
+        found = self._algorithm_of(info, dimensions)
+        # Another process may replace the index while this one is running.
+        return found == self._algorithm or (found is not None and dimensions in self._accepted)
+
+    def _algorithm_of(self, info: Any, dimensions: int) -> str | None:
+        """Return the algorithm of an index over our entries; None if it is made otherwise."""
         facts = pairs(info)
         definition = pairs(facts.get(b"index_definition"))
         prefixes = [_text(prefix) for prefix in definition.get(b"prefixes", [])]
         if prefixes != [_text(self._keys.entries)]:
-            return False
-        wanted = {
-            "scope": "TAG",
-            "exact": "TAG",
-            "tags": "TAG",
-            "updated": "NUMERIC",
-            "expires": "NUMERIC",
-            _text(vector_field(dimensions)): "VECTOR",
-        }
+            return None
+        wanted = dict.fromkeys(("scope", "exact", "tags", "words"), "TAG")
+        wanted |= dict.fromkeys(("updated", "created", *map(_text, NUMBER_FIELDS)), "NUMERIC")
+        wanted[_text(vector_field(dimensions))] = "VECTOR"
         found: dict[str, str] = {}
+        algorithm = self._algorithm
         for each in facts.get(b"attributes", []):
             attribute = pairs(each)
             kind = _text(attribute.get(b"type", b"")).upper()
@@ -574,11 +649,11 @@ class QueryEngine:
                 int(attribute.get(b"dim", dimensions)) != dimensions
                 or _text(attribute.get(b"distance_metric", b"COSINE")).upper() != "COSINE"
                 or _text(attribute.get(b"data_type", b"FLOAT32")).upper() != "FLOAT32"
-                or _text(attribute.get(b"algorithm", self._algorithm)).upper() != self._algorithm
             ):
-                return False
+                return None
+            algorithm = _text(attribute.get(b"algorithm", algorithm)).upper()
             found[_text(attribute.get(b"identifier", b""))] = kind
-        return all(found.get(name) == kind for name, kind in wanted.items())
+        return algorithm if all(found.get(name) == kind for name, kind in wanted.items()) else None
 
     def _do_without(self, error: ResponseError) -> bool:
         if _is_transient(error):
@@ -616,6 +691,12 @@ class QueryEngine:
             if self.mode is None:
                 self.mode = mode
                 _logger.info("Redis storage: searches are done in the mode %r%s", mode, reason)
+
+
+def _returned(dimensions: int) -> tuple[bytes, ...]:
+    """Return what a query says of the fields that it returns."""
+    fields = (*needed_fields(dimensions), b"distance")
+    return b"RETURN", b"%d" % len(fields), *fields
 
 
 def _is_indexing(info: Any) -> bool:

@@ -25,6 +25,7 @@ from langcache.engine.storage.entry import CacheEntry, EntryPage, Match, Scope, 
 from langcache.engine.storage.errors import StorageError
 from langcache.engine.storage.listing import Listing, Position, position_of
 from langcache.engine.storage.redis._codec import (
+    FORMAT,
     DamagedError,
     Stored,
     fields_of,
@@ -50,7 +51,7 @@ from langcache.engine.storage.redis._mirror import (
     offload,
     warn_of_damage,
 )
-from langcache.engine.storage.redis._query_engine import Algorithm, Mode, QueryEngine
+from langcache.engine.storage.redis._query_engine import Algorithm, Filter, Mode, QueryEngine
 from langcache.engine.storage.redis._scripts import (
     BYTES,
     CHANGES,
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from langcache.engine._steps import Steps
+    from langcache.engine.filters import FilterExpression
 
 __all__ = ["RedisStorage"]
 
@@ -90,6 +92,10 @@ _MIRRORS_BYTES = 1 << 30
 _LONGEST_TTL_MILLIS = 10**14
 _NO_EXPECTATION = b""
 _CURSOR_NAME = "redis"
+_TEXTS = ("prompt", "response")
+_MOST_FILTERED = 2048
+_MOST_NAMESPACES = 10_000
+_TRUSTED_SECONDS = 5.0
 
 
 class RedisStorage(StorageBackend):
@@ -192,6 +198,8 @@ class RedisStorage(StorageBackend):
         self._lock = threading.Lock()
         self._mirrors: OrderedDict[str, Mirror] = OrderedDict()
         self._mirrored_bytes = 0
+        # By namespace: whether its entries have the fields of this format, and how long that holds.
+        self._formats: dict[str, tuple[bool, float]] = {}
 
     def __repr__(self) -> str:
         return f"RedisStorage(search_mode={self.search_mode!r})"
@@ -355,7 +363,7 @@ class RedisStorage(StorageBackend):
         self, embedding: NDArray[np.float32], scope: Scope, threshold: float
     ) -> Steps[SearchResult | None]:
         least_cosine(threshold)
-        found = yield from self._nearest(embedding, scope, 0.0, 1, None, threshold)
+        found = yield from self._nearest(embedding, scope, 0.0, 1, Filter(), threshold)
         if not found:
             return None
         ((entry, similarity),) = found
@@ -405,7 +413,62 @@ class RedisStorage(StorageBackend):
     ) -> Steps[list[Match]]:
         least_cosine(threshold)
         check_limit(limit)
-        found = yield from self._nearest(embedding, scope, threshold, limit, attributes)
+        found = yield from self._nearest(embedding, scope, threshold, limit, Filter(attributes))
+        return [Match(entry, similarity) for entry, similarity in found]
+
+    @override
+    def search_filtered(
+        self,
+        embedding: NDArray[np.float32],
+        namespace: str,
+        embedding_model_id: str,
+        context_hash: str,
+        threshold: float,
+        expression: FilterExpression,
+        *,
+        limit: int = 1,
+    ) -> list[Match]:
+        """Find the entries most similar to a vector among those that meet a filter expression.
+
+        The query engine evaluates tags, numbers and words. Patterns, phrases, and words of the
+        prompt or the response are looked for among the 2,048 nearest of what it finds.
+        """
+        scope = Scope(namespace, embedding_model_id, context_hash)
+        return self._connection.run(
+            self._search_meeting(embedding, scope, threshold, expression, limit)
+        )
+
+    @override
+    async def asearch_filtered(
+        self,
+        embedding: NDArray[np.float32],
+        namespace: str,
+        embedding_model_id: str,
+        context_hash: str,
+        threshold: float,
+        expression: FilterExpression,
+        *,
+        limit: int = 1,
+    ) -> list[Match]:
+        """Asynchronous twin of `search_filtered`."""
+        scope = Scope(namespace, embedding_model_id, context_hash)
+        return await self._connection.arun(
+            self._search_meeting(embedding, scope, threshold, expression, limit)
+        )
+
+    def _search_meeting(
+        self,
+        embedding: NDArray[np.float32],
+        scope: Scope,
+        threshold: float,
+        expression: FilterExpression,
+        limit: int,
+    ) -> Steps[list[Match]]:
+        least_cosine(threshold)
+        check_limit(limit)
+        is_indexed = yield from self._is_indexed(scope.namespace, expression)
+        wanted = Filter(None, expression, is_indexed)
+        found = yield from self._nearest(embedding, scope, threshold, limit, wanted)
         return [Match(entry, similarity) for entry, similarity in found]
 
     def _nearest(
@@ -414,7 +477,7 @@ class RedisStorage(StorageBackend):
         scope: Scope,
         threshold: float,
         limit: int,
-        attributes: Mapping[str, str] | None,
+        wanted: Filter,
         wanted_from: float = 0.0,
     ) -> Steps[list[tuple[CacheEntry, float]]]:
         """Return entries and similarities of `threshold` or more.
@@ -428,23 +491,34 @@ class RedisStorage(StorageBackend):
             if not (yield from self._has_entries(scope, embedding)):
                 return []
             by_engine = yield from self._engine.prepare(dimensions)
+        least = least_cosine(threshold)
         if by_engine:
-            nearest = yield from self._engine.nearest(
-                scope, embedding, limit, least_cosine(threshold), attributes
-            )
+            nearest = yield from self._engine.nearest(scope, embedding, limit, least, wanted)
             if nearest is not None:
                 if not nearest:
                     yield from self._has_entries(scope, embedding)
                 return [(entry, similarity_of(cosine)) for entry, cosine in nearest]
         if (yield from self._is_building(scope.namespace)):
             nearest = yield from self._engine.nearest(
-                scope, embedding, limit, least_cosine(threshold), attributes, partial=True
+                scope, embedding, limit, least, wanted, partial=True
             )
             return [(entry, similarity_of(cosine)) for entry, cosine in nearest or ()]
 
+        expression = wanted.expression
+        if expression is not None and any(name in _TEXTS for name, _ in expression.fields()):
+            # The copy has no prompts and responses.
+            matches = yield from self._search_filtered(
+                embedding, scope, threshold, expression, limit, _MOST_FILTERED
+            )
+            return [(match.entry, match.similarity) for match in matches]
+
         def look(mirror: Mirror) -> list[Match]:
+            if expression is not None:
+                return mirror.entries.search_filtered(
+                    embedding, *scope, threshold, expression, limit=limit
+                )
             return mirror.entries.search_top(
-                embedding, *scope, threshold, limit=limit, attributes=attributes
+                embedding, *scope, threshold, limit=limit, attributes=wanted.attributes
             )
 
         return (yield from self._verified(scope, look, wanted_from))
@@ -539,6 +613,25 @@ class RedisStorage(StorageBackend):
                     good.append((actual.entry, match.similarity))
             if len(good) == len(matches) or tries == _MOST_TRIES:
                 return good
+
+    def _is_indexed(self, namespace: str, expression: FilterExpression) -> Steps[bool]:
+        """Return whether a namespace's entries have the fields that the index needs for a filter.
+
+        Those of the first format have the tags only.
+        """
+        if self._engine.mode == "plain" or all(kind == "tag" for _, kind in expression.fields()):
+            return True
+        now = time.monotonic()
+        known, until = self._formats.get(namespace, (False, 0.0))
+        if now < until:
+            return known
+        state = self._keys.of(namespace).state
+        known = (yield from self._connection.send(b"HGET", state, b"format")) == FORMAT
+        with self._lock:
+            if len(self._formats) >= _MOST_NAMESPACES:
+                self._formats.clear()
+            self._formats[namespace] = (known, now + _TRUSTED_SECONDS)
+        return known
 
     def _mirror(self, namespace: str) -> Mirror:
         with self._lock:

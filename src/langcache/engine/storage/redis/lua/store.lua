@@ -11,7 +11,7 @@ if redis.call('EXISTS', members) == 0 or redis.call('HEXISTS', state, 'epoch') =
   -- Set twice: out of memory, Redis refuses a script at its first write only, if that adds data.
   redis.call('HSET', state, 'epoch', ARGV[5])
   redis.call('UNLINK', state, members, removed, expiries)
-  redis.call('HSET', state, 'epoch', ARGV[5])
+  redis.call('HSET', state, 'epoch', ARGV[5], 'format', '2')
 end
 local known = redis.call('HGET', state, 'd' .. scope)
 if known and known ~= dimensions then
