@@ -7,8 +7,9 @@ import httpx
 import jsonschema_rs
 import langcache_mockserver
 import pytest
-from langcache_mockserver import MockServer, create_app
+from langcache_mockserver import MockServer, Settings, create_app
 from langcache_mockserver.background import Background
+from langcache_mockserver.configuration import configuration_of
 from langcache_mockserver.http.uvicorn_server import listen
 
 from langcache.engine import MiniLMEmbedder
@@ -126,3 +127,15 @@ def check_problem():
         return body
 
     return check
+
+
+@pytest.fixture
+def configured():
+    """Return the arguments of `serve` for a server with this proxy, and what else is configured."""
+
+    def arguments(proxy, **content):
+        settings = Settings()
+        given = {"proxy": proxy, **content}
+        return {"settings": settings, "configuration": configuration_of(settings, given)}
+
+    return arguments

@@ -35,6 +35,7 @@ from langcache_mockserver.http.hosts import HostCheck
 from langcache_mockserver.http.request import is_loopback
 from langcache_mockserver.http.validation import request_schemas
 from langcache_mockserver.planes import (
+    chat,
     console,
     control,
     data,
@@ -45,6 +46,7 @@ from langcache_mockserver.planes import (
 )
 from langcache_mockserver.planes.auth import Gate
 from langcache_mockserver.planes.failures import ERROR_HANDLERS
+from langcache_mockserver.planes.proxy import make_proxy
 from langcache_mockserver.planes.service import Description, Service
 from langcache_mockserver.settings import Settings, has_test_controls, kept_lookups
 from langcache_mockserver.watch.access_log import AccessLog
@@ -124,11 +126,19 @@ def create_app(
         elif settings.replay:
             controls.recording.replay(settings.replay)
 
+    proxy = None
+    if configuration.proxy is not None:
+        declared = {cache.id: cache for cache in configuration.caches}
+        cache = declared.get(configuration.proxy.cache_id)
+        proxy = make_proxy(configuration.proxy, cache, used_storage, used_embedder)
+
     @contextlib.asynccontextmanager
     async def lifespan(_app: Application) -> AsyncGenerator[None]:
         yield
         if controls is not None:
             await controls.recording.aclose()
+        if proxy is not None:
+            await proxy.aclose()
         if storage is None:
             await used_storage.aclose()
 
@@ -137,6 +147,7 @@ def create_app(
         **request_schemas(CONTRACT, configuration.relaxed),
         **request_schemas(CONTROL_CONTRACT, configuration.relaxed),
         **request_schemas(CONSOLE_DOCUMENT, configuration.relaxed),
+        chat.MODEL_REQUEST: chat.MODEL_REQUEST_SCHEMA,
     }
     app = Application(
         [
@@ -147,6 +158,7 @@ def create_app(
             *health.ROUTES,
             *metrics.ROUTES,
             *([] if controls is None else mock.ROUTES),
+            *([] if proxy is None else chat.ROUTES),
         ],
         ERROR_HANDLERS,
         _middleware(settings, meters, controls),
@@ -188,6 +200,7 @@ def create_app(
         metrics=meters,
         controls=controls,
         lookups=latest,
+        proxy=proxy,
     )
     return app
 

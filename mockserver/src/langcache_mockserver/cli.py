@@ -48,6 +48,8 @@ _HELP = {
     "replay": "recorded file to take responses from",
     "upstream": "base URL of the LangCache service to record",
     "upstream_key": "API key for the upstream; by default that of each request",
+    "proxy_openai": "base URL of an upstream with OpenAI's API for the caching proxy",
+    "proxy_anthropic": "base URL of an upstream with Anthropic's API for the caching proxy",
     "max_concurrency": "largest number of requests at once; further ones get a 429",
     "body_timeout_seconds": "time limit for the arrival of a request body",
     "shutdown_seconds": "time limit for requests under way on shutdown",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import secrets
 import time
@@ -23,6 +24,7 @@ from langcache_mockserver.domain.registry import (
     grants_of,
     moment,
 )
+from langcache_mockserver.domain.upstreams import DEFAULT_CACHE, ProxySettings, Upstream
 from langcache_mockserver.http.relaxed_limits import LIMITS, relax, relaxed_limits
 from langcache_mockserver.http.validation import MAX_FIELD_ERRORS, broken_rules, spell
 
@@ -67,6 +69,7 @@ class Configuration:
         admin_token: The bearer token of the control plane. A secret: `repr` does not show it.
         generated: Whether that token was generated, so that nobody knows it yet.
         relaxed: The names of the limits that are not enforced, of `limits.LIMITS`.
+        proxy: How the caching proxy works, or None if there is none.
     """
 
     strict: bool
@@ -75,6 +78,7 @@ class Configuration:
     admin_token: str = field(repr=False)
     generated: bool
     relaxed: frozenset[str]
+    proxy: ProxySettings | None = None
 
 
 def configuration_of(settings: Settings, given: Mapping[str, Any] | None = None) -> Configuration:
@@ -94,6 +98,9 @@ def configuration_of(settings: Settings, given: Mapping[str, Any] | None = None)
         content, locate = _read(Path(settings.config)) if given is None else (given, _nowhere)
         relaxed = relaxed_limits(settings.limits) if settings.limits else _relaxed(content)
         _check(content, relaxed, locate)
+        if "proxy" in content and (settings.proxy_openai or settings.proxy_anthropic):
+            problem = "proxy: must not be given beside the settings proxy_openai, proxy_anthropic"
+            raise ConfigurationError([f"{locate(['proxy'])}: {problem}"])
     now = moment(time.time())
     token = settings.admin_token or content.get("admin_token")
     if token and digest_of(token) in map(_digest, content.get("keys", ())):
@@ -105,6 +112,7 @@ def configuration_of(settings: Settings, given: Mapping[str, Any] | None = None)
         admin_token=token or secrets.token_urlsafe(32),
         generated=not token,
         relaxed=relaxed,
+        proxy=_proxy(content["proxy"]) if "proxy" in content else _simple_proxy(settings),
     )
 
 
@@ -143,6 +151,34 @@ def _key(index: int, key: Mapping[str, Any], now: str) -> Key:
         created_at=now,
         rate_limit=RateLimit(int(limit["requests"]), limit["per_seconds"]) if limit else None,
     )
+
+
+def _proxy(proxy: Mapping[str, Any]) -> ProxySettings:
+    return ProxySettings(
+        upstreams=tuple(
+            Upstream(
+                api=each["api"],
+                url=each["url"].rstrip("/"),
+                models=tuple(each.get("models", ())),
+                key=each.get("key") or os.environ.get(each.get("key_env", ""), ""),
+            )
+            for each in proxy["upstreams"]
+        ),
+        cache_id=proxy.get("cache", DEFAULT_CACHE),
+        shared=proxy.get("scope") == "shared",
+        timeout_seconds=proxy.get("timeout_seconds", 600.0),
+        max_response_bytes=int(proxy.get("max_response_bytes", 1 << 20)),
+    )
+
+
+def _simple_proxy(settings: Settings) -> ProxySettings | None:
+    """Return the proxy of the settings, which passes on the keys of requests."""
+    upstreams = (
+        Upstream(api="openai", url=settings.proxy_openai.rstrip("/")),
+        Upstream(api="anthropic", url=settings.proxy_anthropic.rstrip("/")),
+    )
+    given = tuple(each for each in upstreams if each.url)
+    return ProxySettings(upstreams=given) if given else None
 
 
 def _digest(key: Mapping[str, Any]) -> str:
@@ -203,6 +239,24 @@ def _contradictions(content: Mapping[str, Any]) -> Iterator[tuple[FieldPath, str
             if grant["cache"] not in caches:
                 path = ["keys", index, "grants", grant_index, "cache"]
                 yield path, f"must be the id of a declared cache, or {ANY_CACHE}"
+    yield from _contradictions_of_proxy(content.get("proxy", {}), caches)
+
+
+def _contradictions_of_proxy(
+    proxy: Mapping[str, Any], caches: Collection[str]
+) -> Iterator[tuple[FieldPath, str]]:
+    if proxy.get("cache", ANY_CACHE) not in caches or proxy.get("cache") == ANY_CACHE:
+        yield ["proxy", "cache"], "must be the id of a declared cache"
+    for index, upstream in enumerate(proxy.get("upstreams", ())):
+        path = ["proxy", "upstreams", index]
+        if "key_env" in upstream and not os.environ.get(upstream["key_env"]):
+            yield [*path, "key_env"], "must be a variable that is set"
+        has_key = "key" in upstream or "key_env" in upstream
+        if has_key and "cache" not in proxy:
+            yield path, "must have no key without proxy.cache, on which clients' keys have grants"
+        if not has_key and proxy.get("scope") == "shared":
+            # A hit skips the check of a key by the upstream.
+            yield path, "must have a key with proxy.scope shared, as nobody else checks clients"
 
 
 def _nowhere(_path: FieldPath) -> str:

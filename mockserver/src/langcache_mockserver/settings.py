@@ -16,6 +16,9 @@ STORAGES = "memory, sqlite:PATH, redis://HOST[:PORT][/DB]"
 
 LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
 
+UPSTREAM_URL = re.compile(r"https?://[^/?#@\s]+(/[^?#@\s]*)?")
+"""The form of the URL of an upstream of the caching proxy."""
+
 _CHOICES = {
     "verify": VERIFIERS,
     "test_controls": ("auto", "local", "on", "off"),
@@ -85,6 +88,10 @@ class Settings:
         upstream: The base URL of the LangCache service to record.
         upstream_key: The API key for `upstream`; "" for that of each request. A secret: `repr` does
             not show it.
+        proxy_openai: The base URL of an upstream with OpenAI's API for the caching proxy, such as
+            `https://api.openai.com/v1`, or "" for none. The key of each request is passed on.
+        proxy_anthropic: The base URL of an upstream with Anthropic's API, such as
+            `https://api.anthropic.com`, or "" for none.
         max_concurrency: The largest number of requests at once, at least 1; further ones get a 429.
         body_timeout_seconds: The time limit for the arrival of a request body, at least 1; then the
             connection is closed.
@@ -124,6 +131,8 @@ class Settings:
     replay: str = ""
     upstream: str = ""
     upstream_key: str = field(default="", repr=False)
+    proxy_openai: str = ""
+    proxy_anthropic: str = ""
     max_concurrency: int = 1000
     body_timeout_seconds: int = 30
     shutdown_seconds: int = 3
@@ -160,6 +169,7 @@ class Settings:
             raise SettingsError("max_body_bytes", "must be at least 1", self.max_body_bytes)
         self._check_hosting()
         self._check_controls()
+        self._check_proxy()
 
     def _check_controls(self) -> None:
         if self.record_lookups != "auto":
@@ -179,6 +189,13 @@ class Settings:
             raise SettingsError("upstream", rule, _without_password(self.upstream))
         if self.upstream and not self.record:
             raise SettingsError("record", "is required with upstream", self.record)
+
+    def _check_proxy(self) -> None:
+        for name in ("proxy_openai", "proxy_anthropic"):
+            url: str = getattr(self, name)
+            if url and not UPSTREAM_URL.fullmatch(url):
+                rule = "must be a URL of http or https without user, query and fragment"
+                raise SettingsError(name, rule, _without_password(url))
 
     def _check_hosting(self) -> None:
         for name, least in _LEAST.items():

@@ -69,6 +69,14 @@ class Bodies:
         """
         return field_errors(value, self._schemas[schema])
 
+    async def read_bytes(self, request: Request) -> bytes:
+        """Return a request's body as it came.
+
+        Raises:
+            ProblemError: 413, if the body is too large.
+        """
+        return await read_bytes(request, self._max_bytes)
+
     async def parse(self, body: bytes, schema: str) -> dict[str, Any]:
         """Return the members of a body that has been read.
 

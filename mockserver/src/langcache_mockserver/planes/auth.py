@@ -101,6 +101,25 @@ class Gate:
             raise ProblemError(404, "there is no cache of this id")
         return cache
 
+    async def open_proxy(self, request: Request, token: str, cache_id: str) -> None:
+        """Let the sender of a request to a model in; note the key in the exchange.
+
+        Args:
+            request: The request.
+            token: The key of this server that the request has.
+            cache_id: The cache that keeps the answers. The key must be allowed to write to it.
+
+        Raises:
+            ProblemError: 401, if the key is unknown; 403, if it lacks the grant; 429, if it calls
+                too often.
+        """
+        exchange_of(request).key = token
+        if self.registry.is_stale():
+            await self.workers.run(self.registry.refresh)
+        key = await self._known_key(token)
+        if key.access(cache_id) < Access.WRITE:
+            raise ProblemError(403, f"the key has no grant {_MISSING[Access.WRITE]}")
+
     async def open_console(self, request: Request, needed: Access) -> CacheSettings | None:
         """Let the caller of a console operation on a cache in; note the cache in the exchange.
 

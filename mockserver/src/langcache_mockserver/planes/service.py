@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from langcache_mockserver.domain.worker_threads import WorkerThreads
     from langcache_mockserver.http.bodies import Bodies
     from langcache_mockserver.planes.auth import Gate
+    from langcache_mockserver.planes.proxy import Proxy
     from langcache_mockserver.watch.metrics import Metrics
 
 
@@ -61,6 +62,7 @@ class Service:
         metrics: Its metrics, or None.
         controls: Its test controls, or None.
         lookups: The latest lookups, or None if none are kept.
+        proxy: The caching proxy, or None.
     """
 
     caches: Caches
@@ -72,6 +74,7 @@ class Service:
     metrics: Metrics | None
     controls: Controls | None
     lookups: Lookups | None
+    proxy: Proxy | None
 
 
 def service_in(app: Starlette) -> Service:

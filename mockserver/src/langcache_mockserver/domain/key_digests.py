@@ -1,0 +1,51 @@
+"""Digests of API keys, which tell keys apart without telling what they are."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from langcache.engine.storage import StorageBackend
+
+_COLLECTION = "secrets of the server"
+_NAME = "digests of API keys"
+
+
+class KeyDigests:
+    """HMACs of API keys, with a secret that the storage keeps.
+
+    So digests stay the same after a restart, and in all processes that share the storage.
+
+    Args:
+        storage: Keeps the secret. The first server makes it.
+    """
+
+    def __init__(self, storage: StorageBackend) -> None:
+        self._storage = storage
+        self._secret = b""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the secret is here, so that `digest` does not block."""
+        return bool(self._secret)
+
+    def digest(self, key: bytes) -> str:
+        """Return the HMAC-SHA256 of a key in hexadecimal digits.
+
+        Raises:
+            StorageError: The secret cannot be read.
+        """
+        if not self._secret:
+            self._secret = self._shared_secret()
+        return hmac.new(self._secret, key, hashlib.sha256).hexdigest()
+
+    def _shared_secret(self) -> bytes:
+        secret = self._storage.record(_COLLECTION, _NAME)
+        if secret is None:
+            self._storage.set_record(_COLLECTION, _NAME, secrets.token_hex(32))
+            # Another process may have done the same.
+            secret = self._storage.record(_COLLECTION, _NAME)
+        return (secret or "").encode()

@@ -1,0 +1,448 @@
+"""The caching proxy: model providers' APIs, answered from the cache or by an upstream."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from jsonschema_rs import Draft202012Validator
+from starlette.responses import Response
+
+from langcache.answers.apis import ChatCompletions, Embeddings, Messages, Responses
+from langcache.answers.controls import Controls
+from langcache.answers.digests import NotCacheableError, digest
+from langcache.engine.storage import StorageError
+from langcache_mockserver.http.event_streams import EVENT_STREAM, EventReader, ServerSentEvent
+from langcache_mockserver.http.exchange import exchange_of
+from langcache_mockserver.http.forwarding import (
+    credentials_of,
+    harmless_headers,
+    shaping_headers,
+)
+from langcache_mockserver.http.problems import FieldError, ProblemError, invalid, unauthorized
+from langcache_mockserver.http.request import bearer_token, header_values
+from langcache_mockserver.http.response import JSONResponse
+from langcache_mockserver.http.routing import routes_of
+from langcache_mockserver.http.streaming import StreamedResponse
+from langcache_mockserver.planes.service import service_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+
+    from starlette.requests import Request
+
+    from langcache.answers.answer import Answer
+    from langcache.answers.apis import Api
+    from langcache.answers.lookups import Lookup
+    from langcache.answers.request import Request as Question
+    from langcache_mockserver.domain.upstreams import Api as Provider
+    from langcache_mockserver.domain.upstreams import Upstream
+    from langcache_mockserver.http.forwarding import ForwardedResponse, Forwarder
+    from langcache_mockserver.http.routing import Endpoint
+    from langcache_mockserver.planes.proxy import Proxy
+
+MODEL_REQUEST = "ModelRequest"
+"""The name of the schema of a request to a model."""
+
+MODEL_REQUEST_SCHEMA = Draft202012Validator(
+    {
+        "type": "object",
+        "required": ["model"],
+        "properties": {
+            "model": {"type": "string", "minLength": 1, "maxLength": 256},
+            "stream": {"type": ["boolean", "null"]},
+        },
+    }
+)
+"""What the proxy itself demands of a request to a model; the rest is the upstream's."""
+
+_BYPASS = b"x-langcache-bypass"
+_SCOPE = b"x-langcache-scope"
+_LONGEST_SCOPE = 256
+_INLINE_BYTES = 16 << 10  # what is longer takes more time than to hand it to a thread
+_DONE = "[DONE]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    """One operation of a provider's API.
+
+    Attributes:
+        name: The name in the metrics and the access log.
+        provider: Whose API it is.
+        path: The path below an upstream's base URL.
+        api: How its requests and answers are read.
+    """
+
+    name: str
+    provider: Provider
+    path: str
+    api: Api
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    """One request to a model.
+
+    Attributes:
+        operation: The operation.
+        upstream: The upstream that answers for the model.
+        body: The body as it came.
+        question: What it asks; None if its answer cannot be cached.
+        controls: Its scope, and whether it bypasses the cache.
+    """
+
+    operation: _Operation
+    upstream: Upstream
+    body: bytes
+    question: Question | None
+    controls: Controls
+
+
+async def _respond(request: Request, operation: _Operation, proxy: Proxy) -> Response:
+    """Answer a request from the cache, or pass it on."""
+    call = await _read(request, operation, proxy)
+    exchange = exchange_of(request)
+    exchange.cache_id = proxy.settings.cache_id
+    lookup = await proxy.lookups.alook_up(
+        call.question, partial(_replayed, operation.api), call.controls
+    )
+    outcome = "bypass" if lookup.outcome == "skipped" else lookup.outcome
+    exchange.outcome = outcome
+    if lookup.value is not None:
+        for name, value in _hit_headers(operation.api, lookup):
+            lookup.value.headers[name] = value
+        return lookup.value
+    response = None
+    try:
+        response = await _forward(request, call, proxy.forwarder)
+        response.headers["x-langcache"] = outcome
+        return await _passed_on(request, response, operation.api, lookup, proxy)
+    except BaseException:
+        proxy.lookups.release(lookup)
+        if response is not None:
+            await response.aclose()
+        raise
+
+
+async def _read(request: Request, operation: _Operation, proxy: Proxy) -> _Call:
+    """Read a request, and check that its sender may use the proxy.
+
+    Raises:
+        ProblemError: 400, 413, if the body is not what it should be; 401, 403, 429, if the key
+            is not; 404, if no upstream answers for the model.
+    """
+    service = service_of(request)
+    credentials = credentials_of(request.scope)
+    if not credentials:
+        raise unauthorized("an API key is required")
+    body = await service.bodies.read_bytes(request)
+    arguments = await service.bodies.parse(body, MODEL_REQUEST)
+    upstream = proxy.settings.upstream_for(operation.provider, arguments["model"])
+    if upstream is None:
+        raise ProblemError(404, "model: must be one that an upstream answers for")
+    if upstream.key:
+        token = _token(request)
+        await service.gate.open_proxy(request, token, proxy.settings.cache_id)
+        credentials = [(b"key", token.encode())]
+    return _Call(
+        operation=operation,
+        upstream=upstream,
+        body=body,
+        question=await _question(request, body, operation.api, arguments, upstream, credentials),
+        controls=_controls(request),
+    )
+
+
+async def _question(
+    request: Request,
+    body: bytes,
+    api: Api,
+    arguments: Mapping[str, Any],
+    upstream: Upstream,
+    credentials: list[tuple[bytes, bytes]],
+) -> Question | None:
+    """Return what a request asks, with all that its answer depends on; None if it is not cached."""
+    shaping = {
+        "upstream": upstream.url,
+        "query": request.scope["query_string"].decode("latin-1"),
+        "headers": [
+            [name.decode(), value.decode("latin-1")]
+            for name, value in shaping_headers(request.scope)
+        ],
+        # An answer is kept in the form in which it came.
+        "stream": [arguments.get("stream_options")] if arguments.get("stream") else None,
+    }
+    try:
+        shaping["key"] = await _digest(request, credentials)
+        if len(body) <= _INLINE_BYTES:
+            return _with_shaping(api, arguments, shaping)
+        return await service_of(request).workers.run(_with_shaping, api, arguments, shaping)
+    except NotCacheableError:
+        return None
+    except StorageError:  # without a digest, keys cannot be told apart
+        return None
+
+
+def _with_shaping(api: Api, arguments: Mapping[str, Any], shaping: Mapping[str, Any]) -> Question:
+    question = api.request_of(arguments)
+    # Digests here, so that the event loop need not make them of long conversations.
+    return replace(
+        question,
+        parameters={**shaping, "arguments": digest(question.parameters)},
+        turns=[digest(question.turns)],
+        last=digest(question.last),
+    )
+
+
+async def _digest(request: Request, credentials: list[tuple[bytes, bytes]]) -> str:
+    """Return the HMAC of the API key of a request, or "" if all keys share their answers."""
+    service = service_of(request)
+    proxy = _proxy_of(request)
+    if proxy.settings.shared:
+        return ""
+    key = json.dumps([[name.decode(), value.hex()] for name, value in sorted(credentials)]).encode()
+    if proxy.key_digests.is_ready:
+        return proxy.key_digests.digest(key)
+    return await service.workers.run(proxy.key_digests.digest, key)
+
+
+def _token(request: Request) -> str:
+    """Return the key that a request has for this server: a bearer token, or as Anthropic's."""
+    values = header_values(request.scope, b"x-api-key")
+    if not values or header_values(request.scope, b"authorization"):
+        return bearer_token(request)
+    return values[0].decode("latin-1")
+
+
+def _controls(request: Request) -> Controls:
+    """Return what the headers of a request ask of the cache."""
+    bypass = header_values(request.scope, _BYPASS)
+    if bypass not in ([], [b"true"], [b"false"]):
+        raise invalid(FieldError(_BYPASS.decode(), "enum", "must be true or false"))
+    scope = header_values(request.scope, _SCOPE)
+    if len(scope) > 1 or (scope and not 0 < len(scope[0]) <= _LONGEST_SCOPE):
+        message = f"must be given once, with 1 to {_LONGEST_SCOPE} characters"
+        raise invalid(FieldError(_SCOPE.decode(), "maxLength", message))
+    return Controls(
+        bypass=bypass == [b"true"],
+        scope={"scope": scope[0].decode("latin-1")} if scope else {},
+    )
+
+
+async def _forward(request: Request, call: _Call, forwarder: Forwarder) -> ForwardedResponse:
+    url = call.upstream.url + call.operation.path
+    query = request.scope["query_string"].decode("latin-1")
+    key = call.upstream.key.encode()
+    if not key:
+        credentials = credentials_of(request.scope)
+    elif call.operation.provider == "anthropic":
+        credentials = [(b"x-api-key", key)]
+    else:
+        credentials = [(b"authorization", b"Bearer " + key)]
+    headers = [*harmless_headers(request.scope), *shaping_headers(request.scope), *credentials]
+    return await forwarder.send(f"{url}?{query}" if query else url, headers, call.body)
+
+
+# Hits
+
+
+def _replayed(api: Api, answer: Answer) -> Response:
+    """Return a stored answer in the form in which it came."""
+    served = api.unbilled(answer)
+    if served.chunks is None:
+        return JSONResponse(served.value)
+    events = [_event_of(api, chunk) for chunk in served.chunks]
+    if isinstance(api, ChatCompletions):
+        events.append(ServerSentEvent("", _DONE))
+    body = b"".join(event.encode() for event in events)
+    return Response(body, headers={"content-type": f"{EVENT_STREAM}; charset=utf-8"})
+
+
+def _hit_headers(api: Api, lookup: Lookup[Response]) -> Iterator[tuple[str, str]]:
+    yield "x-langcache", "hit"
+    if lookup.hit is not None:
+        yield "x-langcache-similarity", f"{lookup.hit.similarity:.4f}"
+        yield "x-langcache-entry-id", lookup.hit.entry_id
+    usage = {} if lookup.answer is None else api.usage_of(lookup.answer)
+    for kind, names in _SAVED.items():
+        for name in names:
+            if isinstance(usage.get(name), int):
+                yield f"x-langcache-saved-{kind}-tokens", str(usage[name])
+
+
+_SAVED = {
+    "input": ("prompt_tokens", "input_tokens"),
+    "output": ("completion_tokens", "output_tokens"),
+}
+
+
+def _event_of(api: Api, chunk: Mapping[str, Any]) -> ServerSentEvent:
+    name = "" if isinstance(api, ChatCompletions) else chunk["type"]
+    return ServerSentEvent(name, json.dumps(chunk, ensure_ascii=False, separators=(",", ":")))
+
+
+# Misses
+
+
+async def _passed_on(
+    request: Request,
+    response: ForwardedResponse,
+    api: Api,
+    lookup: Lookup[Response],
+    proxy: Proxy,
+) -> Response:
+    """Return the response of an upstream, which is stored as it passes."""
+    if response.status == 200 and response.media_type == EVENT_STREAM:
+        parts = _recorded(response, api, lookup, proxy)
+        return StreamedResponse(parts, response.status, response.headers)
+    most = proxy.settings.max_response_bytes
+    body = bytearray()
+    parts = response.parts()
+    async for part in parts:
+        body += part
+        if len(body) > most:
+            proxy.lookups.release(lookup)
+            rest = _chained(bytes(body), parts)
+            return StreamedResponse(rest, response.status, response.headers)
+    answer = None
+    if response.status == 200 and lookup.outcome not in {"bypass", "skipped"}:
+        if len(body) <= _INLINE_BYTES:
+            answer = _answer_in(api, body)
+        else:
+            answer = await service_of(request).workers.run(_answer_in, api, body)
+    if answer is None:
+        proxy.lookups.release(lookup)
+    else:
+        await proxy.lookups.akeep(lookup, answer)
+    return Response(bytes(body), response.status, response.headers)
+
+
+def _answer_in(api: Api, body: bytearray) -> Answer | None:
+    try:
+        return api.answer_of(json.loads(body))
+    except (ValueError, RecursionError):
+        return None
+
+
+async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    yield first
+    async for part in rest:
+        yield part
+
+
+async def _recorded(
+    response: ForwardedResponse, api: Api, lookup: Lookup[Response], proxy: Proxy
+) -> AsyncGenerator[bytes]:
+    """Yield the parts of a stream, and store it when it is complete."""
+    recorder = _Recorder(api, proxy.settings.max_response_bytes)
+    try:
+        async for part in response.parts():
+            recorder.feed(part)
+            yield part
+        if recorder.chunks is not None:
+            await proxy.lookups.akeep(lookup, api.streamed_answer_of(recorder.chunks))
+    finally:
+        proxy.lookups.release(lookup)
+        await response.aclose()
+
+
+class _Recorder:
+    """Keeps the events of a stream, as far as they can be replayed.
+
+    Attributes:
+        chunks: The data of the events; None if the stream is too long, or cannot be replayed.
+    """
+
+    def __init__(self, api: Api, max_bytes: int) -> None:
+        self.chunks: list[Any] | None = []
+        self._api = api
+        self._bytes_left = max_bytes
+        self._events = EventReader()
+
+    def feed(self, part: bytes) -> None:
+        """Take a part of the stream."""
+        self._bytes_left -= len(part)
+        if self.chunks is None or self._bytes_left < 0:
+            self.chunks = None
+            return
+        try:
+            for event in self._events.feed(part):
+                if event.data != _DONE:
+                    self.chunks.append(self._chunk(event))
+        except (ValueError, RecursionError):
+            self.chunks = None
+
+    def _chunk(self, event: ServerSentEvent) -> dict[str, Any]:
+        chunk: Any = json.loads(event.data)
+        if not isinstance(chunk, dict):
+            raise ValueError
+        found = cast("dict[str, Any]", chunk)
+        if not isinstance(self._api, ChatCompletions) and found.get("type") != event.name:
+            raise ValueError
+        return found
+
+
+# Errors, in the form that the provider's clients read
+
+
+def _error_response(provider: Provider, problem: ProblemError, request_id: str) -> Response:
+    if provider == "anthropic":
+        kind = _ANTHROPIC_KINDS.get(problem.status, "api_error")
+        error = {"type": kind, "message": problem.detail}
+        body = {"type": "error", "error": error, "request_id": request_id}
+    else:
+        kind = "server_error" if problem.status >= 500 else "invalid_request_error"
+        body = {
+            "error": {"message": problem.detail, "type": kind, "param": None, "code": None},
+        }
+    headers = {**(problem.headers or {}), "content-type": "application/json"}
+    return JSONResponse(body, problem.status, headers)
+
+
+_ANTHROPIC_KINDS = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+}
+
+
+def _proxy_of(request: Request) -> Proxy:
+    proxy = service_of(request).proxy
+    assert proxy is not None  # noqa: S101 - its routes exist only with a proxy
+    return proxy
+
+
+def _endpoint(operation: _Operation) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        exchange = exchange_of(request)
+        exchange.operation = operation.name
+        try:
+            return await _respond(request, operation, _proxy_of(request))
+        except ProblemError as problem:
+            return _error_response(operation.provider, problem, exchange.request_id)
+
+    return endpoint
+
+
+_OPERATIONS = {
+    "/v1/chat/completions": _Operation(
+        "chatCompletions", "openai", "/chat/completions", ChatCompletions()
+    ),
+    "/v1/responses": _Operation("responses", "openai", "/responses", Responses()),
+    "/v1/embeddings": _Operation("embeddings", "openai", "/embeddings", Embeddings()),
+    "/v1/messages": _Operation("messages", "anthropic", "/v1/messages", Messages()),
+}
+
+ROUTES = [
+    route
+    for path, operation in _OPERATIONS.items()
+    for route in routes_of(path, POST=_endpoint(operation))
+]
+"""The routes of the proxy."""
