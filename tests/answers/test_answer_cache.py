@@ -5,12 +5,14 @@ import logging
 import threading
 
 import pytest
+import trio
+from answer_caches import Broken
 from langcache_mockserver import MockServer
 
 import langcache
 from langcache import LangCache
 from langcache.answers import Answer, AnswerCache, chat_request
-from langcache.engine import InMemoryStorage, SemanticCache, create_verifier
+from langcache.engine import SemanticCache, create_verifier
 
 ASKED = "How do I reset my password?"
 PARAPHRASE = "How can I reset my password?"
@@ -235,28 +237,6 @@ def test_a_function_that_fails_keeps_the_earlier_turns_in_the_scope(make_cache):
 # A cache that is down or slow
 
 
-class Broken(InMemoryStorage):
-    """A storage that fails, or hangs until it is released."""
-
-    def __init__(self, released=None):
-        super().__init__()
-        self.released = released
-
-    def _fail(self):
-        if self.released:
-            self.released.wait()
-        raise ConnectionError(ASKED)
-
-    def is_quick(self, scope):
-        return False
-
-    def get(self, namespace, entry_id):
-        self._fail()
-
-    def store(self, entry):
-        self._fail()
-
-
 def test_a_cache_that_is_down_fails_no_call_and_logs_no_question(make_cache, caplog):
     cache = make_cache(Broken())
     with caplog.at_level(logging.WARNING, "langcache.answers"):
@@ -351,6 +331,18 @@ def test_a_cancelled_call_lets_those_that_wait_go_on(answers):
         return await waiting
 
     assert asyncio.run(main()).outcome == "miss"
+
+
+def test_a_call_outside_of_asyncio_goes_on_without_the_cache(make_cache):
+    cache = make_cache(Broken())  # one that has to be waited for
+
+    async def main():
+        found = await cache.alook_up(request(), value_of)
+        await cache.akeep(found, Answer("an answer"))
+        return found.outcome
+
+    assert trio.run(main) == "miss"
+    assert cache.statistics.failures
 
 
 # Explanations and reports

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from langcache.answers.answer import Hit
+from langcache.answers.explaining import request_of_call
 from langcache.answers.functions import CachedFunction, cached_function
 from langcache.answers.lookups import CallExplanation, Lookups
 
@@ -20,7 +21,10 @@ _R = TypeVar("_R")
 _Client = TypeVar("_Client")
 
 # The package of each client's library, and the module that wraps it.
-_DOORS: dict[str, str] = {}
+_DOORS = {
+    "anthropic": "langcache.integrations.anthropic",
+    "openai": "langcache.integrations.openai",
+}
 
 
 class AnswerCache(Lookups):
@@ -128,9 +132,9 @@ class AnswerCache(Lookups):
             TypeError: The cache does not handle this call.
         """
         explained: Any = getattr(call, "explain", None)
-        if not callable(explained):
-            raise TypeError("call: must be a cached function or a method of a wrapped client")
-        return cast("CallExplanation", explained(*args, **kwargs))
+        if callable(explained):
+            return cast("CallExplanation", explained(*args, **kwargs))
+        return self.explain_request(request_of_call(self, call, args, kwargs))
 
     async def aexplain(
         self, call: Callable[..., Any], /, *args: Any, **kwargs: Any

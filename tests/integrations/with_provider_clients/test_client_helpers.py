@@ -1,0 +1,103 @@
+"""Helpers of the clients that send the same requests, and parts that are not cached."""
+
+import pytest
+from pydantic import BaseModel
+from wrapped_clients import ASKED, PARAPHRASE, AsyncDoor
+
+import langcache
+
+
+class Reply(BaseModel):
+    text: str
+
+
+def events_of(door, manager):
+    """Return the events of a streaming helper, and its final answer."""
+    if isinstance(door, AsyncDoor):
+
+        async def collected():
+            async with manager as stream:
+                return [event async for event in stream], await final(stream)
+
+        return door.wait(collected())
+    with manager as stream:
+        return list(stream), final(stream)
+
+
+def final(stream):
+    for name in ("get_final_completion", "get_final_response", "get_final_message"):
+        if hasattr(stream, name):
+            return getattr(stream, name)()
+    raise AssertionError(type(stream))
+
+
+def test_the_streaming_helper_is_cached(door, upstream):
+    helper = door.create.__self__.stream
+    events, answer = events_of(door, helper(**door.kwargs()))
+    again, answer_again = events_of(door, helper(**door.kwargs(PARAPHRASE)))
+    assert upstream.count == 1
+    assert [event.type for event in events] == [event.type for event in again]
+    assert answer.id == answer_again.id
+    # It is the same request as a stream of `create`.
+    door.ask(PARAPHRASE, stream=True)
+    assert upstream.count == 1
+
+
+def test_a_parsed_answer_is_cached(door, upstream, monkeypatch):
+    owner = door.create.__self__
+    if not hasattr(owner, "parse"):
+        pytest.skip("this release has no parse")
+    forms = {"chat": "response_format", "responses": "text_format", "messages": "output_format"}
+    kind = "messages" if "max_tokens" in door.arguments else "chat"
+    kind = "responses" if door.messages == "input" else kind
+    text = '{"text": "by mail"}'
+    monkeypatch.setattr("upstream.server.answer_to", with_text(text))
+    results = [
+        door.wait(owner.parse(**door.kwargs(asked, **{forms[kind]: Reply})))
+        for asked in (ASKED, PARAPHRASE)
+    ]
+    assert upstream.count == 1
+    assert [parsed(each) for each in results] == [Reply(text="by mail")] * 2
+
+
+def with_text(text):
+    from upstream.answer import Answer
+
+    def answer(request, number, *, finish, tool):
+        return Answer(number, text, finish, tool)
+
+    return answer
+
+
+def parsed(result):
+    if hasattr(result, "choices"):
+        return result.choices[0].message.parsed
+    return result.output_parsed if hasattr(result, "output_parsed") else result.parsed_output
+
+
+def test_the_beta_resources_reach_the_upstream(door, upstream):
+    beta = door.client.beta
+    owner = beta.messages if hasattr(beta, "messages") else beta.chat.completions
+    messages = [{"role": "user", "content": ASKED}]
+    for _ in range(2):
+        door.wait(owner.create(messages=messages, **door.arguments))
+    assert upstream.count == 2
+
+
+def test_the_client_as_a_context_manager_and_its_raw_form_pass_through(door, upstream):
+    owner = door.client.with_raw_response
+    for name in door._method.split(".")[:-1]:
+        owner = getattr(owner, name)
+    for _ in range(2):
+        assert door.wait(owner.create(**door.kwargs())).headers["x-request-id"]
+    assert upstream.count == 2
+
+
+def test_another_client_is_refused(door, answers):
+    module = type(door.bare).__module__.partition(".")[0]
+    other = {"openai": "anthropic", "anthropic": "openai"}[module]
+    wrap = pytest.importorskip(f"langcache.integrations.{other}", exc_type=ImportError).wrap
+    with pytest.raises(TypeError, match="client: must be an"):
+        wrap(door.bare, cache=answers)
+    with pytest.raises(ValueError, match="pace: must be from 0"):
+        langcache.wrap(door.bare, cache=answers, pace=-1)

@@ -1,0 +1,341 @@
+"""Wrapped clients of OpenAI and Anthropic, sync and async, against a real HTTP server."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from answer_caches import Broken
+from wrapped_clients import ASKED, PARAPHRASE, AsyncDoor
+
+import langcache
+from langcache.answers import Hit
+
+SYSTEM = {"role": "system", "content": "Answer as a pirate."}
+EARLIER = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hello!"}]
+
+
+def same(result, other):
+    """Whether two answers or lists of events are equal but for what was used."""
+    return unbilled(result) == unbilled(other)
+
+
+def unbilled(result):
+    if isinstance(result, list):
+        return [unbilled(each) for each in result]
+    if isinstance(result, dict):
+        return {
+            name: "usage" if name == "usage" and each else unbilled(each)
+            for name, each in result.items()
+        }
+    return unbilled(result.to_dict(mode="json")) if hasattr(result, "to_dict") else result
+
+
+def numbers(usage):
+    found = []
+    for each in usage.values():
+        found += numbers(each) if isinstance(each, dict) else [each]
+    return [each for each in found if isinstance(each, int)]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_paraphrase_does_not_reach_the_upstream(door, upstream, answers, stream):
+    first = door.ask(stream=stream)
+    again = door.ask(stream=stream)
+    other = door.ask(PARAPHRASE, stream=stream)
+    assert upstream.count == 1
+    assert same(first, again)
+    assert same(first, other)
+    assert type(first) is type(other)
+    assert (answers.statistics.exact_hits, answers.statistics.semantic_hits) == (1, 1)
+
+
+def test_a_stream_from_the_cache_has_the_classes_of_a_real_one(door):
+    first, again = door.ask(stream=True), door.ask(stream=True)
+    assert len(first) > 5
+    assert [type(event) for event in first] == [type(event) for event in again]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("How do I enable dark mode?", "How do I disable dark mode?"),
+        (
+            "How many retries are allowed in 5 minutes?",
+            "How many retries are allowed in 6 minutes?",
+        ),
+        (ASKED, "What are your opening hours?"),
+    ],
+)
+def test_a_question_that_means_something_else_reaches_the_upstream(door, upstream, first, second):
+    door.ask(first)
+    door.ask(second)
+    assert upstream.count == 2
+
+
+TOOL = {
+    "type": "function",
+    "name": "clock",
+    "function": {"name": "clock", "parameters": {"type": "object", "properties": {}}},
+    "input_schema": {"type": "object"},
+}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": "large"},
+        {"temperature": 0.9},
+        {"tools": [TOOL]},
+        {"top_p": 0.5},
+        {"extra_headers": {"x-tenant": "umbrella"}},
+        {"extra_query": {"version": "2"}},
+        {"extra_body": {"never_heard_of": True}},
+    ],
+)
+def test_another_parameter_reaches_the_upstream(door, upstream, changes):
+    door.ask()
+    door.ask(PARAPHRASE, **changes)
+    assert upstream.count == 2
+
+
+def test_another_system_prompt_reaches_the_upstream(door, upstream):
+    door.ask()
+    door.ask(PARAPHRASE, [SYSTEM])
+    door.ask(PARAPHRASE, [{**SYSTEM, "content": "Answer as a doctor."}])
+    assert upstream.count == 3
+    door.ask(ASKED, [SYSTEM])
+    assert upstream.count == 3
+
+
+def test_another_earlier_turn_reaches_the_upstream(door, upstream):
+    door.ask(ASKED, EARLIER)
+    door.ask(PARAPHRASE)
+    door.ask(PARAPHRASE, [EARLIER[0], {"role": "assistant", "content": "Good morning!"}])
+    assert upstream.count == 3
+    door.ask(PARAPHRASE, EARLIER)
+    assert upstream.count == 3
+
+
+def test_another_tenant_reaches_the_upstream(door, upstream, answers):
+    for tenant in ("acme", "umbrella"):
+        with answers.scope(tenant=tenant):
+            door.ask()
+            door.ask(PARAPHRASE)
+    assert upstream.count == 2
+
+
+def test_a_call_with_tools_is_answered_by_the_same_call_only(door, upstream):
+    door.ask(tools=[TOOL])
+    door.ask(PARAPHRASE, tools=[TOOL])
+    assert upstream.count == 2
+    door.ask(tools=[TOOL])
+    assert upstream.count == 2
+
+
+def test_a_bypass_reaches_the_upstream_and_stores_nothing(door, upstream, answers):
+    with answers.bypass():
+        door.ask()
+    door.ask()
+    with answers.bypass():
+        door.ask()
+    assert upstream.count == 3
+
+
+def test_settings_of_the_client_count(door, upstream):
+    door.ask()
+    client = door.client
+    door.client = client.with_options(default_headers={"x-tenant": "umbrella"})
+    door.ask()
+    assert upstream.count == 2
+    door.client = client.with_options(timeout=30, max_retries=1)
+    door.ask(PARAPHRASE)
+    assert upstream.count == 2
+
+
+def test_a_copy_is_wrapped_too(door, upstream):
+    door.ask()
+    door.client = door.client.copy()
+    door.ask(PARAPHRASE)
+    assert upstream.count == 1
+
+
+def test_the_wrapped_client_keeps_its_type_and_leaves_the_bare_one_alone(door, upstream):
+    assert type(door.client) is type(door.bare)
+    assert door.client is not door.bare
+    door.ask()
+    door.client = door.bare
+    door.ask()
+    assert upstream.count == 2
+
+
+def test_nothing_is_billed_twice(door):
+    first, again = door.ask(), door.ask(PARAPHRASE)
+    assert not hasattr(first, "langcache")
+    assert set(numbers(again.usage.to_dict())) == {0}
+    hit = again.langcache
+    assert isinstance(hit, Hit)
+    assert hit.saved == first.usage.to_dict()
+    assert hit.source == "similar"
+    assert 0.88 <= hit.similarity < 1
+    assert "langcache" not in again.to_dict()
+
+
+def test_a_stream_from_the_cache_says_so(door):
+    door.ask(stream=True)
+    stream = door.wait(door.create(**door.kwargs(PARAPHRASE, stream=True)))
+    assert stream.langcache.source == "similar"
+    assert len(door.read(stream)) > 5
+
+
+def test_an_error_is_passed_on_and_nothing_is_stored(door, upstream):
+    for _ in range(2):
+        upstream.fail_next(429)
+        with pytest.raises(Exception, match="429") as caught:
+            door.ask()
+        assert type(caught.value).__name__ == "RateLimitError"
+    door.ask()
+    assert upstream.count == 3
+
+
+@pytest.mark.parametrize("end", ["break_stream_next", "fail_stream_next"])
+def test_a_broken_stream_is_passed_on_and_not_stored(door, upstream, end):
+    getattr(upstream, end)(after=3)
+    if end == "fail_stream_next" and door.messages == "input":
+        # OpenAI's responses end with an event, where the others raise an exception.
+        assert door.ask(stream=True)[-1].type == "error"
+    else:
+        with pytest.raises(Exception, match=r"closed|fails"):
+            door.ask(stream=True)
+    whole = door.ask(stream=True)
+    assert upstream.count == 2
+    assert same(door.ask(stream=True), whole)
+    assert upstream.count == 2
+
+
+def test_a_stream_that_is_left_is_not_stored(door, upstream):
+    stream = door.wait(door.create(**door.kwargs(stream=True)))
+    door.wait(stream.close()) if isinstance(door, AsyncDoor) else stream.close()
+    del stream
+    door.ask(stream=True)
+    assert upstream.count == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+def test_an_answer_that_was_cut_off_is_not_stored(door, upstream, stream, reason):
+    upstream.finish_next(reason)
+    door.ask(stream=stream)
+    door.ask(stream=stream)
+    assert upstream.count == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_concurrent_equal_calls_reach_the_upstream_once(door, upstream, stream):
+    if isinstance(door, AsyncDoor):
+
+        async def ask():
+            result = await door.create(**door.kwargs(stream=stream))
+            return [event async for event in result] if stream else result
+
+        async def main():
+            return await asyncio.gather(*(ask() for _ in range(50)))
+
+        results = door.loop.run_until_complete(main())
+    else:
+        with ThreadPoolExecutor(50) as pool:
+            results = list(pool.map(lambda _: door.ask(stream=stream), range(50)))
+    assert upstream.count == 1
+    assert all(same(each, results[0]) for each in results)
+
+
+def test_concurrent_calls_get_an_error_each(door, upstream):
+    upstream.fail_next(500, times=3)
+    if isinstance(door, AsyncDoor):
+
+        async def main():
+            calls = [door.create(**door.kwargs()) for _ in range(3)]
+            return await asyncio.gather(*calls, return_exceptions=True)
+
+        results = door.loop.run_until_complete(main())
+    else:
+
+        def ask(_):
+            try:
+                return door.ask()
+            except Exception as error:  # noqa: BLE001 - compared below
+                return error
+
+        with ThreadPoolExecutor(3) as pool:
+            results = list(pool.map(ask, range(3)))
+    assert [type(each).__name__ for each in results] == ["InternalServerError"] * 3
+    assert upstream.count == 3
+
+
+def test_a_cache_that_is_down_fails_no_call(door, upstream, make_cache):
+    door.wrap(make_cache(Broken()))
+    assert same(door.ask(), door.ask()) is False  # two answers, with ids of their own
+    assert len(door.ask(stream=True)) > 5
+    assert upstream.count == 3
+
+
+def test_a_cache_that_hangs_is_waited_for_as_long_as_its_budget(door, upstream, make_cache):
+    released = threading.Event()
+    cache = make_cache(Broken(released), budget=0.1)
+    door.wrap(cache).ask()
+    assert upstream.count == 1
+    # The store does not wait again: the lookup has used up the budget.
+    assert cache.statistics.timeouts == 1
+    released.set()
+
+
+def test_raw_and_streaming_responses_reach_the_upstream(door, upstream):
+    owner = door.create.__self__
+    for _ in range(2):
+        raw = door.wait(owner.with_raw_response.create(**door.kwargs()))
+        assert raw.headers["x-request-id"]
+        assert raw.parse().to_dict()["model"] == "small"
+    assert upstream.count == 2
+    if isinstance(door, AsyncDoor):
+
+        async def status():
+            async with owner.with_streaming_response.create(**door.kwargs()) as response:
+                return response.status_code
+
+        assert door.wait(status()) == 200
+    else:
+        with owner.with_streaming_response.create(**door.kwargs()) as response:
+            assert response.status_code == 200
+    assert upstream.count == 3
+
+
+def test_a_call_can_be_explained(door, upstream, answers):
+    assert answers.explain(door.create, **door.kwargs()).outcome == "miss"
+    door.ask()
+    found = answers.explain(door.create, **door.kwargs(PARAPHRASE))
+    assert (found.outcome, found.question) == ("hit", PARAPHRASE)
+    assert upstream.count == 1
+    with pytest.raises(TypeError, match="call: must be a cached function or a cached method"):
+        answers.explain(door.bare.models.list)
+
+
+def test_a_wrong_answer_can_be_reported(door, upstream, answers):
+    door.ask()
+    assert answers.report_wrong(door.ask(PARAPHRASE))
+    door.ask(PARAPHRASE)
+    assert upstream.count == 2
+
+
+def test_a_stream_can_have_a_pace(door, answers, monkeypatch):
+    waits = []
+
+    async def sleep(seconds):
+        waits.append(seconds)
+
+    paced = langcache.wrap(door.bare, cache=answers, pace=0.5)
+    events = door.ask(stream=True)
+    door.client = paced
+    monkeypatch.setattr("langcache.integrations._provider_clients.time.sleep", waits.append)
+    monkeypatch.setattr("langcache.integrations._provider_clients.asyncio.sleep", sleep)
+    door.ask(stream=True)
+    assert waits == [0.5] * (len(events) - 1)
