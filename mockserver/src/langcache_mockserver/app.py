@@ -34,19 +34,9 @@ from langcache_mockserver.http.exchange import ExchangeMiddleware
 from langcache_mockserver.http.hosts import HostCheck
 from langcache_mockserver.http.request import is_loopback
 from langcache_mockserver.http.validation import request_schemas
-from langcache_mockserver.planes import (
-    chat,
-    console,
-    control,
-    data,
-    health,
-    identity,
-    metrics,
-    mock,
-)
+from langcache_mockserver.planes import console, control, data, health, identity, metrics, mock
 from langcache_mockserver.planes.auth import Gate
 from langcache_mockserver.planes.failures import ERROR_HANDLERS
-from langcache_mockserver.planes.proxy import make_proxy
 from langcache_mockserver.planes.service import Description, Service
 from langcache_mockserver.settings import Settings, has_test_controls, kept_lookups
 from langcache_mockserver.watch.access_log import AccessLog
@@ -59,6 +49,8 @@ if TYPE_CHECKING:
     from langcache.engine.storage import StorageBackend
     from langcache_mockserver.configuration import Configuration
     from langcache_mockserver.http.exchange import Observer
+    from langcache_mockserver.http.routing import Route
+    from langcache_mockserver.http.validation import Schemas
 
 
 CANNOT_START = (ImportError, OSError, StorageError, ValueError)
@@ -127,7 +119,14 @@ def create_app(
             controls.recording.replay(settings.replay)
 
     proxy = None
+    proxy_routes: list[Route] = []
+    proxy_schemas: Schemas = {}
     if configuration.proxy is not None:
+        # Here, because few need it and it takes time: httpx is part of it.
+        from langcache_mockserver.planes import chat
+        from langcache_mockserver.planes.proxy import make_proxy
+
+        proxy_routes, proxy_schemas = chat.ROUTES, chat.SCHEMAS
         declared = {cache.id: cache for cache in configuration.caches}
         cache = declared.get(configuration.proxy.cache_id)
         proxy = make_proxy(configuration.proxy, cache, used_storage, used_embedder)
@@ -147,7 +146,7 @@ def create_app(
         **request_schemas(CONTRACT, configuration.relaxed),
         **request_schemas(CONTROL_CONTRACT, configuration.relaxed),
         **request_schemas(CONSOLE_DOCUMENT, configuration.relaxed),
-        chat.MODEL_REQUEST: chat.MODEL_REQUEST_SCHEMA,
+        **proxy_schemas,
     }
     app = Application(
         [
@@ -158,7 +157,7 @@ def create_app(
             *health.ROUTES,
             *metrics.ROUTES,
             *([] if controls is None else mock.ROUTES),
-            *([] if proxy is None else chat.ROUTES),
+            *proxy_routes,
         ],
         ERROR_HANDLERS,
         _middleware(settings, meters, controls),

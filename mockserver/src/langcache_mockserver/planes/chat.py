@@ -43,20 +43,21 @@ if TYPE_CHECKING:
     from langcache_mockserver.http.routing import Endpoint
     from langcache_mockserver.planes.proxy import Proxy
 
-MODEL_REQUEST = "ModelRequest"
-"""The name of the schema of a request to a model."""
+_MODEL_REQUEST = "ModelRequest"
 
-MODEL_REQUEST_SCHEMA = Draft202012Validator(
-    {
-        "type": "object",
-        "required": ["model"],
-        "properties": {
-            "model": {"type": "string", "minLength": 1, "maxLength": 256},
-            "stream": {"type": ["boolean", "null"]},
-        },
-    }
-)
-"""What the proxy itself demands of a request to a model; the rest is the upstream's."""
+SCHEMAS = {
+    _MODEL_REQUEST: Draft202012Validator(
+        {
+            "type": "object",
+            "required": ["model"],
+            "properties": {
+                "model": {"type": "string", "minLength": 1, "maxLength": 256},
+                "stream": {"type": ["boolean", "null"]},
+            },
+        }
+    )
+}
+"""What the proxy itself demands of the body of a request; the rest is up to the upstream."""
 
 _BYPASS = b"x-langcache-bypass"
 _SCOPE = b"x-langcache-scope"
@@ -139,7 +140,7 @@ async def _read(request: Request, operation: _Operation, proxy: Proxy) -> _Call:
     if not credentials:
         raise unauthorized("an API key is required")
     body = await service.bodies.read_bytes(request)
-    arguments = await service.bodies.parse(body, MODEL_REQUEST)
+    arguments = await service.bodies.parse(body, _MODEL_REQUEST)
     upstream = proxy.settings.upstream_for(operation.provider, arguments["model"])
     if upstream is None:
         raise ProblemError(404, "model: must be one that an upstream answers for")
