@@ -1,0 +1,32 @@
+"""The reader of server-sent events."""
+
+import pytest
+from langcache_mockserver.http.event_streams import EventReader, ServerSentEvent
+
+STREAM = ': comment\nevent: a\ndata: {"x": "é"}\n\ndata:1\ndata: 2\nid: 7\n\nevent: lost\n\n'
+EVENTS = [ServerSentEvent("a", '{"x": "é"}'), ServerSentEvent("", "1\n2")]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+def test_events_are_read_whatever_the_parts_they_come_in(end, size):
+    stream = STREAM.replace("\n", end).encode()
+    reader = EventReader()
+    parts = [stream[at : at + size] for at in range(0, len(stream), size)]
+    assert [event for part in parts for event in reader.feed(part)] == EVENTS
+
+
+def test_an_event_that_has_not_ended_is_not_one_yet():
+    reader = EventReader()
+    assert reader.feed(b"data: 1\n") == []
+    assert reader.feed(b"\n") == [ServerSentEvent("", "1")]
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_an_event_is_written_as_it_is_read(event):
+    assert EventReader().feed(event.encode()) == [event]
+
+
+def test_what_is_not_utf_8_is_refused():
+    with pytest.raises(UnicodeDecodeError):
+        EventReader().feed(b"data: \xff\n\n")
