@@ -14,7 +14,10 @@ import typer
 
 from langcache import __version__
 from langcache.cli.doctor import doctor
+from langcache.cli.entries import delete, export, flush, set_entry, stats
 from langcache.cli.evaluate import evaluate
+from langcache.cli.import_command import import_file
+from langcache.cli.search import search
 from langcache.cli.tune import tune
 
 if TYPE_CHECKING:
@@ -24,7 +27,18 @@ __all__ = ["create_app"]
 
 _GROUP = "langcache.commands"
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
-_COMMANDS = (doctor, evaluate, tune)
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "search": search,
+    "set": set_entry,
+    "delete": delete,
+    "flush": flush,
+    "import": import_file,
+    "export": export,
+    "stats": stats,
+    "doctor": doctor,
+    "evaluate": evaluate,
+    "tune": tune,
+}
 _HELP = {"serve": "Run a LangCache server."}
 _DISTRIBUTIONS = {"serve": "langcache-mockserver"}
 
@@ -32,12 +46,11 @@ _DISTRIBUTIONS = {"serve": "langcache-mockserver"}
 def create_app() -> typer.Typer:
     """Return the command with all its subcommands."""
     # The tracebacks of typer show local variables, which may hold secrets.
-    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
     app.callback()(_langcache)
-    for command in _COMMANDS:
-        app.command()(command)
-    own = {command.__name__ for command in _COMMANDS}
-    found = {each.name: each for each in entry_points(group=_GROUP) if each.name not in own}
+    for name, command in _COMMANDS.items():
+        app.command(name)(command)
+    found = {each.name: each for each in entry_points(group=_GROUP) if each.name not in _COMMANDS}
     for name in sorted({*found, *_DISTRIBUTIONS}):
         entry_point = found.get(name)
         run = _missing(name) if entry_point is None else _run(entry_point)
@@ -64,7 +77,18 @@ def _langcache(
         ),
     ] = False,
 ) -> None:
-    """Semantic caching for LLM applications."""
+    """Semantic caching for LLM applications.
+
+    The commands that use a cache take a server (--server-url, --cache-id,
+    --api-key-file, or the environment variables LANGCACHE_SERVER_URL,
+    LANGCACHE_CACHE_ID and LANGCACHE_API_KEY) or --storage.
+
+    Exit status of all commands:
+
+    0: done. 1: done, but with the lesser result: a miss, rows left out,
+    nothing to delete, a failed check. 2: an argument or a file is wrong.
+    3: the server or storage cannot be used. 130: interrupted.
+    """
     del version
 
 

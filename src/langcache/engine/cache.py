@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SemanticCache"]
 
-_FIELDS_COLLECTION = "fields of semantic caches"
+FIELDS_COLLECTION = "fields of semantic caches"
 _FIELD_TYPES = ("tag", "numeric", "text")
 _OWN_FIELDS: dict[str, FieldType] = {
     "prompt": "text",
@@ -180,7 +180,7 @@ class SemanticCache:
         try:
             self._check_declared(overwrite)
             self._vectorizer = create_embedder("minilm" if vectorizer is None else vectorizer)
-            self._storage.set_record(_FIELDS_COLLECTION, self._name, json.dumps(self._fields))
+            self._storage.set_record(FIELDS_COLLECTION, self._name, json.dumps(self._fields))
         except BaseException:
             self.disconnect()
             raise
@@ -1159,7 +1159,7 @@ class SemanticCache:
         yield from self._clear()
         storage = self._storage
         yield from call(
-            storage.set_record, storage.aset_record, _FIELDS_COLLECTION, self._name, None
+            storage.set_record, storage.aset_record, FIELDS_COLLECTION, self._name, None
         )
 
     # One computation for concurrent misses
@@ -1335,7 +1335,7 @@ class SemanticCache:
 
     def _check_declared(self, overwrite: bool) -> None:
         """Raise a ValueError if the storage has a cache of this name with other fields."""
-        known = self._storage.records(_FIELDS_COLLECTION).get(self._name)
+        known = self._storage.records(FIELDS_COLLECTION).get(self._name)
         declared = self._fields if known is None else cast("dict[str, str]", json.loads(known))
         if declared != self._fields and not overwrite:
             raise ValueError(

@@ -1,0 +1,277 @@
+"""A cache in a storage of this machine, for the commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from langcache.cli.target import USAGE, RowError, TargetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from langcache.cli.target import Row
+    from langcache.engine import Explanation, SemanticCache
+    from langcache.engine.storage import CacheEntry
+
+_TOGETHER = 64
+_PAGE = 500
+
+
+class LocalTarget:
+    """A `SemanticCache` on a storage.
+
+    Args:
+        storage: The name of the storage, as `create_storage` takes it.
+        name: The name of the cache.
+        embedder: The name of the embedder.
+        attribute_names: The attributes that will be used. A cache that declares no fields yet gets
+            these, as tags.
+        verifier: The name of the verifier; None for none.
+
+    Raises:
+        TargetError: The storage cannot be opened, or a package is missing.
+    """
+
+    def __init__(
+        self,
+        storage: str,
+        name: str,
+        embedder: str,
+        attribute_names: Sequence[str],
+        verifier: str | None,
+    ) -> None:
+        self.parallel = max(1, min(4, os.cpu_count() or 1))
+        self.together = _TOGETHER
+        self.name = f"{storage if storage.startswith('sqlite:') else 'redis'} {name}"
+        try:
+            from langcache.engine import SemanticCache
+            from langcache.engine.cache import FIELDS_COLLECTION
+            from langcache.engine.storage import StorageError
+            from langcache.engine.storage.create import create_storage
+        except ImportError as error:
+            message = 'needs the extra engine; see "Install" in the README'
+            raise TargetError(f"--storage: {message} ({error.name})", USAGE) from None
+        self._error = StorageError
+        try:
+            self._storage = create_storage(storage)
+        except (ImportError, ValueError) as error:
+            raise TargetError(f"--storage: {_plain(error)}", USAGE) from None
+        except StorageError as error:
+            raise TargetError(str(error)) from None
+        try:
+            known = self._storage.record(FIELDS_COLLECTION, name)
+            if known is None:
+                fields = [{"name": each, "type": "tag"} for each in attribute_names]
+            else:
+                types: dict[str, str] = json.loads(known)
+                fields = [{"name": each, "type": kind} for each, kind in types.items()]
+            self._fields = {field["name"] for field in fields}
+            self._cache: SemanticCache = SemanticCache(
+                name,
+                vectorizer=embedder,
+                filterable_fields=fields,
+                storage=self._storage,
+                verifier=verifier,
+            )
+            if known is None and not fields:
+                # Looking at a cache must not decide which fields it has.
+                self._storage.set_record(FIELDS_COLLECTION, name, None)
+        except StorageError as error:
+            self.close()
+            raise TargetError(str(error)) from None
+        except (ImportError, ValueError) as error:
+            self.close()
+            raise TargetError(_plain(error), USAGE) from None
+
+    def search(
+        self,
+        prompt: str,
+        *,
+        threshold: float | None,
+        attributes: dict[str, str],
+        limit: int,
+        verifier: str | None,
+    ) -> dict[str, Any]:
+        """Return what a search comes to and why."""
+        del verifier  # the cache has it
+        problem = self._problem(attributes)
+        if problem is not None:
+            raise TargetError(problem, USAGE)
+        from langcache.engine import Tag
+        from langcache.engine.embedders import EmbedderError
+
+        expression = None
+        for name, value in attributes.items():
+            clause = Tag(name) == value
+            expression = clause if expression is None else expression & clause
+        try:
+            explanation = self._cache.explain(
+                prompt,
+                num_candidates=limit,
+                filter_expression=expression,
+                distance_threshold=None if threshold is None else 2 * (1 - threshold),
+            )
+        except (self._error, EmbedderError) as error:
+            raise TargetError(str(error)) from None
+        except ValueError as error:
+            raise TargetError(str(error), USAGE) from None
+        return _explained(explanation)
+
+    def store(self, rows: Sequence[Row]) -> list[RowError]:
+        """Store rows and return those that are not stored."""
+        errors: list[RowError] = []
+        good: list[dict[str, Any]] = []
+        for row in rows:
+            item = self._item(row)
+            if isinstance(item, str):
+                errors.append(RowError(row.line, item))
+            else:
+                good.append(item)
+        self._store(good)
+        return errors
+
+    def set(self, row: Row) -> str:
+        """Store one entry and return its id."""
+        item = self._item(row)
+        if isinstance(item, str):
+            raise TargetError(item, USAGE)
+        (key,) = self._store([item])
+        return key.rpartition(":")[2]
+
+    def _item(self, row: Row) -> dict[str, Any] | str:
+        """Return what `store_many` takes for a row, or what is wrong with the row."""
+        problem = self._problem(row.attributes)
+        if problem is not None:
+            return problem
+        if not row.prompt:
+            return "prompt: must not be empty"
+        item: dict[str, Any] = {"prompt": row.prompt, "response": row.response}
+        if row.attributes:
+            item["filters"] = row.attributes
+        if row.ttl_millis is not None:
+            item["ttl"] = max(1, round(row.ttl_millis / 1000))
+        return item
+
+    def _store(self, items: list[dict[str, Any]]) -> list[str]:
+        from langcache.engine.embedders import EmbedderError
+
+        try:
+            return self._cache.store_many(items)
+        except (self._error, EmbedderError) as error:
+            raise TargetError(str(error)) from None
+
+    def _problem(self, attributes: dict[str, str]) -> str | None:
+        for name in attributes:
+            if name not in self._fields:
+                has = ", ".join(sorted(self._fields)) or "none"
+                return f"attributes: must be fields that the cache declares ({has}), got {name!r}"
+        return None
+
+    def delete(self, entry_ids: Sequence[str]) -> int:
+        """Delete entries and return how many there were."""
+        ids = [entry_id.removeprefix(f"{self._cache.name}:") for entry_id in entry_ids]
+        try:
+            there = [each for each in ids if self._storage.get(self._cache.name, each) is not None]
+            self._cache.drop(ids=there)
+        except self._error as error:
+            raise TargetError(str(error)) from None
+        return len(there)
+
+    def delete_by_attributes(self, attributes: dict[str, str]) -> int:
+        """Delete the entries that have attributes and return how many there were."""
+        try:
+            return self._storage.delete_by_attributes(self._cache.name, attributes)
+        except self._error as error:
+            raise TargetError(str(error)) from None
+
+    def flush(self) -> None:
+        """Delete all entries."""
+        try:
+            self._cache.clear()
+        except self._error as error:
+            raise TargetError(str(error)) from None
+
+    def export(self) -> Iterator[dict[str, Any]]:
+        """Yield all entries, as a server's console exports them."""
+        cursor: str | None = ""
+        try:
+            while cursor is not None:
+                entries, cursor = self._storage.list_entries(
+                    self._cache.name, cursor=cursor, limit=_PAGE
+                )
+                yield from map(_exported, entries)
+        except self._error as error:
+            raise TargetError(str(error)) from None
+
+    def stats(self) -> dict[str, Any]:
+        """Return how many entries the cache has, and how many bytes they take."""
+        try:
+            return {
+                "entries": self._storage.namespace_size(self._cache.name),
+                "bytes": self._storage.namespace_bytes(self._cache.name),
+                "fields": sorted(self._fields),
+            }
+        except self._error as error:
+            raise TargetError(str(error)) from None
+
+    def close(self) -> None:
+        """Close the storage."""
+        self._storage.close()
+
+
+def _plain(error: Exception) -> str:
+    return str(error).removeprefix("storage: ")
+
+
+def _moment(seconds: float) -> str:
+    moment = datetime.fromtimestamp(seconds, timezone.utc)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _exported(entry: CacheEntry) -> dict[str, Any]:
+    left = None if entry.expires_at is None else (entry.expires_at - time.time()) * 1000
+    return {
+        "id": entry.id,
+        "prompt": entry.prompt,
+        "response": entry.response,
+        "attributes": dict(entry.attributes),
+        "createdAt": _moment(entry.created_at),
+        "updatedAt": _moment(entry.updated_at),
+        "ttlMillis": None if left is None else max(1, round(left)),
+    }
+
+
+def _explained(explanation: Explanation) -> dict[str, Any]:
+    return {
+        "outcome": explanation.outcome,
+        "response": explanation.response,
+        "threshold": explanation.threshold,
+        "bestSimilarity": explanation.best_similarity,
+        "verify": explanation.verifier,
+        "candidates": [
+            {
+                "id": each.key.rpartition(":")[2],
+                "prompt": each.prompt,
+                "response": each.response,
+                "attributes": dict(each.attributes),
+                "similarity": each.similarity,
+                "reachesThreshold": each.reaches_threshold,
+                "verdict": {
+                    "accepted": each.verdict.accepted,
+                    "probability": each.verdict.probability,
+                    "reason": each.verdict.reason,
+                    "check": each.verdict.check,
+                    "details": each.verdict.details,
+                },
+                "served": each.served,
+            }
+            for each in explanation.candidates
+        ],
+        "embeddingMillis": explanation.embedding_seconds * 1000,
+        "searchMillis": explanation.search_seconds * 1000,
+        "verifyMillis": explanation.verify_seconds * 1000,
+    }
