@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from langcache.engine._locks import fork_safe_lock
 from langcache.engine._steps import Steps, arun, run
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class MemoryEmbeddings:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
         self._records: dict[str, EmbeddingRecord] = {}
         self._sweep_at = _FIRST_SWEEP
 

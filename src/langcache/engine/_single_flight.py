@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+import os
 from concurrent.futures import Future
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from langcache.engine._locks import fork_safe_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Hashable
@@ -49,9 +51,10 @@ class SingleFlight(Generic[_T]):
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
         self._in_threads: dict[Hashable, _Flight[_T]] = {}
         self._in_tasks: dict[Hashable, _Flight[_T]] = {}
+        self._process = os.getpid()
 
     def run(self, key: Hashable, compute: Callable[[], _T]) -> _T:
         """Return the result of `compute`, or of a computation in progress for the same key.
@@ -133,6 +136,11 @@ class SingleFlight(Generic[_T]):
     ) -> tuple[_Flight[_T], bool]:
         """Return the flight for a key, and whether the caller must run its computation."""
         with self._lock:
+            if self._process != os.getpid():
+                # The threads that compute are those of the parent.
+                self._process = os.getpid()
+                self._in_threads.clear()
+                self._in_tasks.clear()
             flight = self._in_threads.get(key)
             # A thread does not wait for a task, because the task may need this thread to continue:
             # the thread of its event loop, or one of the loop's few threads for blocking calls.
@@ -165,7 +173,9 @@ class SingleFlight(Generic[_T]):
     def _end(self, key: Hashable, flight: _Flight[_T]) -> None:
         # Before the result is set, so that a caller with the result finds no flight any more.
         with self._lock:
-            del self._flights_like(flight)[key]
+            flights = self._flights_like(flight)
+            if flights.get(key) is flight:  # else the process has been forked meanwhile
+                del flights[key]
 
     def _flights_like(self, flight: _Flight[_T]) -> dict[Hashable, _Flight[_T]]:
         return self._in_threads if flight.loop is None else self._in_tasks

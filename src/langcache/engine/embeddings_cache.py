@@ -7,7 +7,6 @@ import hashlib
 import json
 import math
 import re
-import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
@@ -29,6 +28,7 @@ from langcache.engine._embeddings import (
     MemoryEmbeddings,
     utf8,
 )
+from langcache.engine._locks import fork_safe_lock
 from langcache.engine._steps import Steps, arun, call, run
 from langcache.engine.embedders.text_facts import DescribesTexts
 from langcache.engine.statistics import EmbeddingsCacheStatistics
@@ -102,7 +102,7 @@ class EmbeddingsCache:
         self._ttl = checked_ttl(ttl)
         self._refresh_ttl_on_hit = refresh_ttl_on_hit
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
         self._hits = 0
         self._misses = 0
         redis_arguments = {

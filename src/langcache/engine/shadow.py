@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from langcache.engine._locks import fork_safe_lock
 
 if TYPE_CHECKING:
     from langcache.engine.verify.base import Verdict
@@ -42,7 +43,7 @@ class PendingLookups:
     """Lookups whose real response is not known yet: the last 1,000. Thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
         self._lookups: OrderedDict[str, ShadowLookup] = OrderedDict()
 
     def add(self, lookup: ShadowLookup) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from bisect import bisect_left
 from collections import OrderedDict
 from dataclasses import dataclass, field
+
+from langcache.engine._locks import fork_safe_lock
 
 __all__ = ["CacheStatistics", "EmbeddingsCacheStatistics", "Histogram", "Lookup"]
 
@@ -135,7 +136,7 @@ class LookupRecorder:
     """Thread-safe counters of lookups."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
         self._hits = 0
         self._misses = 0
         self._near_misses = 0

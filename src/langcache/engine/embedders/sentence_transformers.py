@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from typing_extensions import override
 
+from langcache.engine._locks import fork_safe_lock
 from langcache.engine.embedders._arrays import unit_rows, without_lone_surrogates
 from langcache.engine.embedders._texts import TextEmbedder
 
@@ -65,7 +65,7 @@ class SentenceTransformerEmbedder(TextEmbedder):
             ) from error
         self._model_id = model_name_or_path
         self._batch_size = batch_size
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock(waits=False)
         self._model = package.SentenceTransformer(model_name_or_path, device=device)
         # Not every model reports its dimensions.
         self._dimensions = self._encode(["dimensions"], None).shape[1]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from langcache.engine._locks import fork_safe_lock
 from langcache.engine.embedders._arrays import check_texts
 from langcache.engine.embedders.text_facts import DescribesTexts
 
@@ -46,7 +46,7 @@ class VectorMemory:
         self._size = size
         self._on_embedding = on_embedding
         self._vectors: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
         if isinstance(embedder, DescribesTexts):
             # A wrapper must not hide what its embedder can tell, nor claim more.
             self.describe: Callable[[str], TextFacts] = embedder.describe

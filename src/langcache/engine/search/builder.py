@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import threading
 import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
+
+from langcache.engine._locks import fork_safe_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,15 +110,8 @@ def _build(builder: weakref.ref[IndexBuilder]) -> None:
 
 
 # Held during a step, so only one thread of the process builds at a time. No step runs while the
-# process forks, because the child would find locks taken, or while it ends, because a thread that
-# is in native code then could crash.
-_building = threading.Lock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_building.acquire,
-        after_in_parent=_building.release,
-        after_in_child=_building.release,
-    )
+# process forks, or while it ends, because a thread that is in native code then could crash.
+_building = fork_safe_lock()
 _ended = False
 
 

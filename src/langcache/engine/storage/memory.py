@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from typing_extensions import override
 
+from langcache.engine._locks import fork_safe_lock
 from langcache.engine.search.builder import IndexBuilder
 from langcache.engine.search.index import VectorIndex
 from langcache.engine.search.index_tuning import IndexTuning
@@ -90,7 +90,7 @@ class InMemoryStorage(StorageBackend):
     ) -> None:
         self._clock = clock
         self._tuning = tuning
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
         self._builder = None if exact else IndexBuilder(self._lock)
         self._namespaces: dict[str, Namespace] = {}
         # The tables, in the order in which their expired entries are reclaimed.

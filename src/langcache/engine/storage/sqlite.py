@@ -6,7 +6,6 @@ import json
 import math
 import os
 import sqlite3
-import threading
 import time
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from typing_extensions import override
 
+from langcache.engine._locks import fork_safe_lock
 from langcache.engine.search.index_tuning import IndexTuning
 from langcache.engine.storage._metadata import metadata_json
 from langcache.engine.storage.base import check_embedding, check_entry
@@ -122,7 +122,7 @@ class SQLiteStorage(InMemoryStorage):
         self._closed = False
         # Every change holds this lock until memory and file agree again. Searches do not take it,
         # so they never wait for the disk.
-        self._file_lock = threading.Lock()
+        self._file_lock = fork_safe_lock(waits=False)
         self._check_header()
         self._file = self._connect("")
         try:

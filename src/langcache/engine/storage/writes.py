@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakValueDictionary
 
+from langcache.engine._locks import fork_safe_lock
 from langcache.engine.storage.base import StorageBackend
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def atomic_writes(storage: StorageBackend) -> Writes:
 class _Serialised:
     def __init__(self, storage: StorageBackend) -> None:
         self._storage = storage
-        self._turn = threading.Lock()
+        self._turn = fork_safe_lock(waits=False)
 
     def store(self, entry: CacheEntry) -> None:
         with self._turn:
@@ -100,4 +100,4 @@ class _Serialised:
 # By id, because a backend need not be hashable. A writer keeps its backend alive, so no other
 # backend gets the same id.
 _writers: WeakValueDictionary[int, _Serialised] = WeakValueDictionary()
-_writers_lock = threading.Lock()
+_writers_lock = fork_safe_lock()

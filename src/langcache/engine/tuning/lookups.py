@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
-import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from langcache.engine._checks import kind as kind_of
+from langcache.engine._locks import fork_safe_lock
 from langcache.engine.shadow import ShadowLookup
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class LookupLog:
             raise ValueError(f"max_bytes: must be at least 1, got {max_bytes}")
         self._path = Path(path)
         self._max_bytes = max_bytes
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
         self._file = os.fdopen(os.open(self._path, flags, 0o600), "r+b", buffering=0)
         self._size = self._file.seek(0, os.SEEK_END)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING
+
+from langcache.engine._locks import fork_safe_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +28,7 @@ class VerdictMemory:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._verdicts: OrderedDict[bytes, Verdict] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
 
     def has_all(self, prompt: str, candidates: Iterable[str]) -> bool:
         """Whether there is a verdict for each candidate now."""

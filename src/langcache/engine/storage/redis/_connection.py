@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -24,6 +23,7 @@ from redis.exceptions import (
 )
 
 from langcache._event_loops import PerLoop
+from langcache.engine._locks import fork_safe_lock
 from langcache.engine._steps import Steps, arun, call, run
 from langcache.engine.storage.errors import StorageError, StorageFullError
 from langcache.engine.storage.redis._clients import (
@@ -88,7 +88,7 @@ class Connection:
         self._closed = False
         self.breaks = 0
         """A number that changes when a connection breaks: the server may have been restarted."""
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
         self._made: Any = None
         self._made_async: PerLoop[Any] = PerLoop(aclose)
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
+from langcache.engine._locks import fork_safe_lock
 from langcache.engine._steps import Step, Steps
 from langcache.engine.storage.memory import InMemoryStorage
 from langcache.engine.storage.redis._codec import OUTLINE as OUTLINE_FIELDS
@@ -64,7 +64,7 @@ class Mirror:
     def __init__(self, namespace: str, keys: NamespaceKeys, clock: Callable[[], float]) -> None:
         self._namespace = namespace
         self._keys = keys
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
         self._warned = False
         self.entries = InMemoryStorage(clock=clock)
         """The outlines of the entries, as `outline_of` makes them."""

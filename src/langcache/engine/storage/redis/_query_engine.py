@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
@@ -18,6 +17,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
+from langcache.engine._locks import fork_safe_lock
 from langcache.engine.storage.base import has_attributes, meets
 from langcache.engine.storage.entry import Scope
 from langcache.engine.storage.errors import StorageError, StorageFullError
@@ -172,7 +172,7 @@ class QueryEngine:
         self._overwrite = overwrite
         self._timeout = timeout
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
         self.mode: Mode | None = None
         """How searches are done, or None as long as that is not known."""
         self._warnings: set[str] = set()

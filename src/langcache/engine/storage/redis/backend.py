@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import secrets
-import threading
 import time
 from collections import OrderedDict
 from functools import partial
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from typing_extensions import override
 
+from langcache.engine._locks import fork_safe_lock
 from langcache.engine.storage.base import (
     StorageBackend,
     check_embedding,
@@ -195,7 +195,7 @@ class RedisStorage(StorageBackend):
             timeout,
             clock,
         )
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
         self._mirrors: OrderedDict[str, Mirror] = OrderedDict()
         self._mirrored_bytes = 0
         # By namespace: whether its entries have the fields of this format, and how long that holds.
