@@ -8,12 +8,13 @@ remaining time. Async calls do not need this, because their task is cancelled at
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import httpcore
+
+from langcache._monotonic import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -25,7 +26,7 @@ _deadline: ContextVar[float | None] = ContextVar("langcache_deadline", default=N
 
 @contextmanager
 def within(deadline: float) -> Generator[None, None, None]:
-    """Apply a deadline, a `time.monotonic()` value, to the reads and writes of this thread."""
+    """Apply a deadline, a `monotonic()` value, to the reads and writes of this thread."""
     token = _deadline.set(deadline)
     try:
         yield
@@ -51,7 +52,7 @@ def _limit(timeout: float | None, expired: type[Exception]) -> float | None:
     deadline = _deadline.get()
     if deadline is None:
         return timeout
-    left = deadline - time.monotonic()
+    left = deadline - monotonic()
     if left <= 0:
         raise expired("the deadline of the call has passed")
     return left if timeout is None else min(timeout, left)

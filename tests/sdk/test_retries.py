@@ -225,3 +225,29 @@ def test_a_cause_that_leads_back_to_itself_ends():
     error = httpx.ConnectError("odd")
     error.__cause__ = error
     assert not is_refused(error)
+
+
+def test_retries_end_although_the_clock_is_frozen(scripted_server, answer, monkeypatch):
+    server = scripted_server(answer(status="503 Service Unavailable"))
+    policy = RetryConfig("backoff", BackoffStrategy(1, 5, 1, 100), retry_connection_errors=True)
+    for name in ("time", "monotonic", "perf_counter"):  # as freezegun does it
+        monkeypatch.setattr(time, name, lambda: 1_000_000.0)
+    cache = LangCache(server_url=server.url, cache_id="c", api_key="k", retry_config=policy)
+    with cache, pytest.raises(errors.APIError):
+        cache.health()
+    with cache, pytest.raises(errors.APIError):
+        cache.health(retries=None, timeout_ms=5000)
+
+
+def test_a_call_ends_at_its_deadline_although_the_clock_is_frozen(scripted_server, monkeypatch):
+    def trickle(server, connection):
+        server.read_request(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        while not server.wait(0.02):
+            connection.sendall(b" ")
+
+    server = scripted_server(trickle)
+    monkeypatch.setattr(time, "monotonic", lambda: 1_000_000.0)
+    cache = LangCache(server_url=server.url, cache_id="c", api_key="k", retry_config=None)
+    with cache, pytest.raises(errors.NoResponseError):
+        cache.health(timeout_ms=100)

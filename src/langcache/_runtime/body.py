@@ -7,10 +7,11 @@ small piece, so they are not requested, and refused.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, cast
 
 import httpx
+
+from langcache._monotonic import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -28,7 +29,7 @@ def read_body(
     Args:
         response: The response.
         request: Its request.
-        deadline: The `time.monotonic()` by which it must be complete, or None.
+        deadline: The `monotonic()` by which it must be complete, or None.
         max_bytes: The largest body to accept.
 
     Raises:
@@ -140,7 +141,7 @@ class _Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
         size = self._size or len(chunk) or 1
         for start in range(0, len(chunk), size):
             yield chunk[start : start + size]
-            if self._deadline is not None and time.monotonic() >= self._deadline:
+            if self._deadline is not None and monotonic() >= self._deadline:
                 raise httpx.ReadTimeout(
                     "the deadline of the call has passed", request=self._request
                 )

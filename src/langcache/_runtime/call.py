@@ -8,13 +8,13 @@ calls therefore share every decision.
 from __future__ import annotations
 
 import inspect
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 
 import httpx
 from pydantic import ValidationError
 
+from langcache._monotonic import monotonic
 from langcache._runtime import headers as request_headers
 from langcache._runtime import telemetry
 from langcache._runtime.arguments import to_body
@@ -49,7 +49,7 @@ class Send:
 
     Attributes:
         request: The request.
-        deadline: The `time.monotonic()` by which the response must be complete, or None.
+        deadline: The `monotonic()` by which the response must be complete, or None.
         max_bytes: The largest response body to accept.
     """
 
@@ -145,7 +145,7 @@ def perform(
     operation = call.operation
     content = None if operation.body is None else to_body(operation.body, call.body_arguments)
     span = telemetry.start_span(operation, call.url)
-    started = time.monotonic()
+    started = monotonic()
     deadline = None if call.timeout is None else started + call.timeout
     attempt = 0
     response: httpx.Response | None = None
@@ -201,7 +201,7 @@ def _time_left(deadline: float | None) -> Any:
     # timeout applies; passing None would disable it.
     if deadline is None:
         return httpx.USE_CLIENT_DEFAULT
-    return max(0.001, deadline - time.monotonic())
+    return max(0.001, deadline - monotonic())
 
 
 def _attempt(
@@ -214,7 +214,7 @@ def _attempt(
         context = HookContext(call.operation.id, call.server_url, attempt)
         for hook in hooks.before_request_hooks:
             request = (yield from _run_hook(hook(context, request), hook, deadline)) or request
-    started = time.monotonic()
+    started = monotonic()
     response: httpx.Response | None = None
     error: httpx.RequestError | None = None
     try:
@@ -223,9 +223,7 @@ def _attempt(
     except httpx.RequestError as caught:
         error = caught
     if call.log.enabled:
-        call.log.attempt(
-            request, cast("Any", error or response), attempt, time.monotonic() - started
-        )
+        call.log.attempt(request, cast("Any", error or response), attempt, monotonic() - started)
     if context is None:
         return response, error
     if response is not None and response.is_success:
@@ -278,7 +276,7 @@ def _may_wait(call: Call[Any], started: float, deadline: float | None, delay: fl
     limit = started + retry.backoff.max_elapsed_time / 1000
     if deadline is not None:
         limit = min(limit, deadline)
-    return time.monotonic() + delay < limit
+    return monotonic() + delay < limit
 
 
 def _failure(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import httpx
 
 from langcache._deadline import within
+from langcache._monotonic import monotonic
 from langcache._runtime.body import read_body, read_body_async
 from langcache._runtime.call import Await, Command, Send, Sleep
 from langcache._runtime.errors import ReadTimeoutError
@@ -88,7 +89,7 @@ async def _do_async(command: Command, client: AsyncHttpClient) -> Any:
 
     import anyio
 
-    with anyio.move_on_after(command.deadline - time.monotonic()):
+    with anyio.move_on_after(command.deadline - monotonic()):
         return await _send_or_await(command, client)
     if isinstance(command, Send):
         raise httpx.ReadTimeout("the deadline of the call has passed", request=command.request)
