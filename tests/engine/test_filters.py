@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -259,3 +260,38 @@ def test_repr_shows_the_structure_and_no_value():
     assert "|" in shown
     assert not re.search("ann|3456|secret", shown)
     assert isinstance(expression, FilterExpression)
+
+
+SCRIPTS = {
+    "Hindi": "हिन्दी जानकारी",
+    "Thai": "ที่นี่ ดี",
+    "Tamil": "தமிழ் மொழி",
+    "Arabic with vowels": "السَّلَامُ عَلَيْكُمْ",
+    "Turkish": "İstanbul güzel",
+    "Vietnamese": "tiếng Việt",
+    "Persian": "می‌خواهم بروم",
+    "Sinhala with a joiner": "ශ්‍රී ලංකා",
+    "Greek": "Ὀδυσσεύς ᾳ",
+}
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("text", SCRIPTS.values(), ids=SCRIPTS)
+def test_a_word_of_any_script_is_one_word_in_either_spelling(text, form):
+    stored = {"topic": unicodedata.normalize(form, text)}
+    first, second = text.split()
+    for asked in (first, second, text, text.upper(), unicodedata.normalize("NFD", text)):
+        assert (Text("topic") == asked).matches(stored)
+        assert (Text("topic") % asked).matches(stored)
+    assert (Text("topic") % f"{first[:2]}*").matches(stored)
+    assert not (Text("topic") == first[:-1]).matches(stored)
+
+
+def test_characters_that_only_guide_the_layout_do_not_split_words():
+    assert (Text("topic") == "software").matches({"topic": "soft\u00adware"})
+    assert (Text("topic") % "soft\u00adw*").matches({"topic": "software"})
+
+
+def test_a_mark_is_not_ignored():
+    assert not (Text("topic") == "resume").matches({"topic": "résumé"})
+    assert not (Text("topic") == "istanbul").matches({"topic": "İstanbul"})

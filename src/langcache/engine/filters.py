@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import operator
 import re
+import unicodedata
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar, cast
@@ -30,8 +31,7 @@ FieldType: TypeAlias = Literal["tag", "numeric", "text"]
 NumberSymbol: TypeAlias = Literal["==", "<", "<=", ">", ">="]
 """How a number is compared."""
 
-_WORD = re.compile(r"\w+")
-_PATTERN_WORD = re.compile(r"[\w*]+|(?P<signs>%{1,3})\w+(?P=signs)")
+_FUZZY_WORD = re.compile("(?P<signs>%{1,3})(?P<word>[^%*]+)(?P=signs)")
 _LONGEST_FUZZY = 64
 
 
@@ -315,9 +315,46 @@ class _TextIsLike(FilterExpression):
         return f"(Text({self.name!r}) % ...)"
 
 
+_MOST_CHARACTERS = 10_000
+
+
+class _WordCharacters(dict[int, int | str | None]):
+    """What becomes of each character of a text before it is split into words, for `str.translate`.
+
+    Letters, digits, underscores and combining marks make words. Characters that only guide the
+    layout, such as the zero-width joiner and the soft hyphen, are left out. Anything else separates
+    words.
+    """
+
+    def __missing__(self, code: int) -> int | str | None:
+        character = chr(code)
+        category = unicodedata.category(character)
+        if character.isalnum() or character == "_" or category.startswith("M"):
+            becomes = code
+        else:
+            becomes = None if category == "Cf" else " "
+        if len(self) < _MOST_CHARACTERS:
+            self[code] = becomes
+        return becomes
+
+
+_word_characters = _WordCharacters()
+
+
+def _folded(text: str) -> str:
+    """Return a text in a form that is equal for texts that differ in letter case or spelling.
+
+    A letter with a mark is spelled as one character or as two. Folding is done on the long
+    spelling, because it is not defined for all short ones.
+    """
+    if text.isascii():
+        return text.casefold()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
+
+
 def words_of(text: str) -> list[str]:
     """Return the words of a text as text filters compare them."""
-    return _WORD.findall(text.casefold())
+    return _folded(text).translate(_word_characters).split()
 
 
 def _word_is_like(word: str, pattern: str) -> bool:
@@ -506,8 +543,10 @@ def _number(value: float) -> float:
 class Text(_Field):  # noqa: PLW1641 - == makes an expression
     """A field that holds text, compared by words.
 
-    A word is a sequence of letters, digits and underscores. Letter case is ignored. There is no
-    stemming and there are no stop words.
+    A word is a sequence of letters, digits, combining marks and underscores, in any script. Letter
+    case is ignored, and so is whether a letter and its mark are one character or two. There is no
+    stemming and there are no stop words. A text without spaces, such as Thai or Chinese, is one
+    word.
 
     - `Text("topic") == "red wine"`: the field contains this sequence of words.
     - `Text("topic") != "red wine"`: it does not, or the field is missing.
@@ -540,15 +579,25 @@ class Text(_Field):  # noqa: PLW1641 - == makes an expression
 
     def __mod__(self, pattern: str) -> FilterExpression:
         alternatives: list[tuple[str, ...]] = []
-        for alternative in _text(pattern).casefold().split("|"):
-            words = tuple(alternative.split())
-            if not words or not all(map(_PATTERN_WORD.fullmatch, words)):
+        for alternative in _folded(_text(pattern)).split("|"):
+            words = tuple(map(_pattern_word, alternative.split()))
+            if not words or not all(words):
                 raise ValueError(
                     "Text: each alternative of a pattern must be words of letters, digits, _ and *,"
                     f" or such words between one to three % on both sides, got {_size(pattern)}"
                 )
             alternatives.append(words)
         return _TextIsLike(self._name, tuple(alternatives))
+
+
+def _pattern_word(word: str) -> str:
+    """Return a word of a pattern as it is compared, or "" if it has other characters."""
+    fuzzy = _FUZZY_WORD.fullmatch(word)
+    if fuzzy:
+        meant = fuzzy["word"].translate(_word_characters)
+        return "" if not meant or " " in meant else fuzzy["signs"] + meant + fuzzy["signs"]
+    parts = [part.translate(_word_characters) for part in word.split("*")]
+    return "" if any(" " in part for part in parts) else "*".join(parts)
 
 
 def _text(value: str) -> str:
