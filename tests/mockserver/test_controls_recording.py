@@ -1,6 +1,9 @@
 import asyncio
+import contextlib
+import gzip
 import json
 import socket
+import threading
 
 import httpx
 import pytest
@@ -228,3 +231,73 @@ def test_settings_record_and_replay(upstream, tmp_path):
 
         assert asyncio.run(ask()).json() == {"data": []}
     assert upstream.journal.count() == 1
+
+
+@pytest.mark.parametrize("mode", ["record", "replay"])
+@pytest.mark.parametrize("declared", [True, False])
+def test_the_limit_of_a_body_holds_while_recording_and_replaying(
+    upstream, check_problem, mode, declared
+):
+    content = b" " * 1001
+    with (
+        MockServer(embedder=SimilarityTable({}), max_body_bytes=1000) as server,
+        httpx.Client(base_url=server.url, headers={"authorization": f"Bearer {KEY}"}) as http,
+    ):
+        if mode == "record":
+            server.recording.record(upstream.url)
+        else:
+            server.recording.replay([])
+        for path in ("entries", "entries/search", "flush"):
+            body = content if declared else iter([content])
+            answer = http.post(f"/v1/caches/{CACHE}/{path}", content=body)
+            check_problem(answer, 413)
+    assert not server_exchanges(upstream)
+
+
+def server_exchanges(upstream):
+    return [each for each in upstream.journal.find() if each.status == 413]
+
+
+@pytest.fixture
+def odd_upstream():
+    """A server that answers every request with these headers and this body."""
+
+    def start(head, body):
+        listener = socket.create_server(("127.0.0.1", 0))
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection, contextlib.suppress(OSError):
+                        connection.recv(65536)
+                        connection.sendall(b"HTTP/1.1 200 OK\r\nconnection: close\r\n" + head)
+                        connection.sendall(b"\r\n" + body)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        started.append((listener, thread))
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    started = []
+    yield start
+    for listener, thread in started:
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(5)
+
+
+def test_a_response_of_any_charset_is_recorded(server, odd_upstream):
+    server.recording.record(odd_upstream(b"content-type: text/plain; charset=zip\r\n", b"what?"))
+    with server.client() as http:
+        assert http.post(f"/v1/caches/{CACHE}/flush").content == b"what?"
+
+
+def test_a_response_that_is_too_large_is_not_recorded(server, odd_upstream, check_problem):
+    bomb = gzip.compress(bytes(100 << 20), 1)
+    server.recording.record(odd_upstream(b"content-encoding: gzip\r\n", bomb))
+    with server.client() as http:
+        problem = check_problem(http.post(f"/v1/caches/{CACHE}/flush"), 424)
+    assert problem["detail"].startswith("the response of the upstream must have at most")
+    assert not server.recording.exchanges

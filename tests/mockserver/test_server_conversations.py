@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from langcache_mockserver import MockServer
+from langcache_mockserver.domain import conversation
 from langcache_mockserver.domain.conversation import reformulate
 
 TEAL = "The user's favorite color is teal."
@@ -192,3 +193,10 @@ def test_any_words_give_one_or_two_prompts_within_the_limit(prompt, context):
     assert 1 <= len(reformulated) <= 2
     for each in reformulated:
         assert each == prompt or 1 <= len(each) <= 1024
+
+
+@pytest.mark.parametrize("words", ["it is its ", "x it ", "what about the ", "and x's "])
+def test_a_prompt_that_is_too_long_for_a_reformulation_is_not_looked_at(words, monkeypatch):
+    prompt = words * 10_000
+    monkeypatch.setattr(conversation, "_depends", lambda text: pytest.fail("it is looked at"))
+    assert conversation.reformulate(prompt, ["What is the capital of France?"]) == [prompt]

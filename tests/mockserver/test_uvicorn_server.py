@@ -1,6 +1,7 @@
 """The parts of uvicorn and httptools that the server uses, some of which are not public."""
 
 import asyncio
+import re
 import signal
 
 import pytest
@@ -43,7 +44,9 @@ class Connections:
     def __init__(self):
         self.scopes = []
         self.respond = asyncio.Event()
-        self.config = uvicorn_server._config(uvicorn_server._adapted(self.app), 3)
+        self.seconds = 30
+        self.config = uvicorn_server._config(uvicorn_server._adapted(self.app), 3, self.seconds)
+        self.call_later = None
         self.state = ServerState()
         self.app_state = {}
 
@@ -56,7 +59,9 @@ class Connections:
 
     def connect(self):
         transport = Transport()
-        protocol = self.config.http_protocol_class(self.config, self.state, self.app_state)
+        loop = Loop(self) if self.call_later else None
+        make = self.config.http_protocol_class
+        protocol = make(self.config, self.state, self.app_state, _loop=loop)
         protocol.connection_made(transport)
         return protocol, transport
 
@@ -139,6 +144,234 @@ async def test_what_is_not_http_is_refused_with_a_problem(connections):
     assert transport.closed
     assert b"".join(transport.writes).startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert b'"type":"/errors/invalid-data"' in b"".join(transport.writes)
+
+
+def answers(transport):
+    return re.findall(rb"HTTP/1.1 (\d+)", b"".join(transport.writes))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "sent",
+    [
+        [b"GET / HTTP/1.1\r\nhost: localhost\r\nx: " + b"y" * 70_000],
+        [b"GET / HTTP/1.1\r\nhost: localhost\r\nx: ", *[b"y" * 1000] * 70],
+        [b"GET /", *[b"y" * 1000] * 70],
+        [b"GET / HTTP/1.1\r\n", *[b"x: y\r\n" * 100] * 200],
+        [b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 20_000 + b"\r\n"],
+        [b"\r\n" * 20_000, b"\r\n" * 20_000],
+    ],
+)
+async def test_a_head_has_a_largest_size(connections, sent):
+    protocol, transport = connections.connect()
+    for part in sent:
+        protocol.data_received(part)
+    await turns()
+    assert answers(transport) == [b"431"]
+    assert transport.closed
+    assert not connections.scopes
+    protocol.data_received(HEAD + BODY)  # is not read any more
+    await turns()
+    assert answers(transport) == [b"431"]
+
+
+@pytest.mark.anyio
+async def test_a_head_of_the_largest_size_is_read(connections):
+    connections.respond.set()
+    protocol, transport = connections.connect()
+    for _ in range(3):
+        head = HEAD[:-2] + b"x: " + b"y" * (uvicorn_server.MAX_HEAD_BYTES - len(HEAD) - 100)
+        for start in range(0, len(head), 1000):
+            protocol.data_received(head[start : start + 1000])
+        protocol.data_received(b"\r\n\r\n" + BODY)
+        await turns()
+    assert answers(transport) == [b"200"] * 3
+
+
+CHUNKED = HEAD.replace(b"content-length: 4", b"transfer-encoding: chunked")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "sent",
+    [
+        [b"0\r\n", b"x: ", *[b"y" * 1000] * 70],
+        [b"0\r\n", *[b"x: y\r\n" * 100] * 200],
+        [b"4;", *[b"y" * 1000] * 70],
+    ],
+)
+async def test_so_have_trailers_and_what_surrounds_a_chunk(connections, sent):
+    protocol, transport = connections.connect()
+    for part in (CHUNKED, *sent):
+        protocol.data_received(part)
+    await turns()
+    assert answers(transport) == [b"431"]
+    assert transport.closed
+
+
+@pytest.mark.anyio
+async def test_trailers_are_not_headers(connections):
+    connections.respond.set()
+    protocol, transport = connections.connect()
+    protocol.data_received(CHUNKED + b"4\r\nbody\r\n0\r\nauthorization: Bearer k\r\n\r\n")
+    protocol.data_received(HEAD + BODY)
+    await turns()
+    assert answers(transport) == [b"200", b"200"]
+    for scope, _ in connections.scopes:
+        assert b"authorization" not in dict(scope["headers"])
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_what_follows_a_request_and_is_not_http_is_refused_after_its_answer(
+    connections, count, at_once
+):
+    protocol, transport = connections.connect()
+    for part in (
+        [b"".join([HEAD + BODY] * count) + b"nonsense\r\n\r\n"]
+        if at_once
+        else [
+            *[HEAD + BODY] * count,
+            b"nonsense\r\n\r\n",
+        ]
+    ):
+        protocol.data_received(part)
+    await turns()
+    assert not transport.writes
+    connections.respond.set()
+    await turns(20)
+    assert answers(transport) == [b"200"] * count + [b"400"]
+    assert transport.closed
+
+
+@pytest.mark.anyio
+async def test_a_broken_body_is_a_400_for_its_own_request(connections):
+    protocol, transport = connections.connect()
+    protocol.data_received(HEAD + BODY + CHUNKED + b"nonsense\r\n")
+    await turns()
+    assert not transport.writes
+    connections.respond.set()
+    await turns(20)
+    assert answers(transport) == [b"200", b"400"]
+    protocol, transport = connections.connect()
+    connections.respond.clear()
+    protocol.data_received(CHUNKED)
+    await turns()
+    protocol.data_received(b"nonsense\r\n")
+    assert answers(transport) == [b"400"]
+    assert transport.closed
+
+
+@pytest.mark.anyio
+async def test_what_follows_an_upgrade_is_not_another_request(connections):
+    connections.respond.set()
+    protocol, transport = connections.connect()
+    upgrade = HEAD[:-2] + b"upgrade: h2c\r\nconnection: upgrade\r\n\r\n"
+    protocol.data_received(upgrade)
+    protocol.data_received(b"GET /another HTTP/1.1\r\nhost: localhost\r\n\r\n")
+    await turns()
+    assert answers(transport) == [b"200"]
+    assert transport.closed
+    assert len(connections.scopes) == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("sent", "respond"),
+    [
+        ([], False),  # a connection without a request
+        ([HEAD[:-2]], False),  # without the end of the head
+        ([HEAD + BODY + HEAD[:-2]], True),  # the same, in a second request
+        ([HEAD + b"bo"], True),  # answered before the body is here
+        ([HEAD + b"bo", b"d"], True),
+    ],
+)
+async def test_a_connection_that_stops_in_the_middle_is_closed(connections, sent, respond):
+    timers = Timers(connections)
+    protocol, transport = connections.connect()
+    if respond:
+        connections.respond.set()
+    for part in sent:
+        protocol.data_received(part)
+        await turns()
+    timers.fire(connections.seconds)
+    assert transport.closed
+
+
+@pytest.mark.anyio
+async def test_a_connection_that_does_not_stop_stays_open(connections):
+    timers = Timers(connections)
+    protocol, transport = connections.connect()
+    protocol.data_received(HEAD)  # the application decides how long to wait for the body
+    await turns()
+    timers.fire(connections.seconds)
+    protocol.data_received(BODY)
+    connections.respond.set()
+    await turns()
+    protocol.data_received(HEAD + b"bo")
+    await turns()
+    protocol.data_received(b"dy")
+    timers.fire(connections.seconds)
+    await turns()
+    assert answers(transport) == [b"200"] * 2
+    assert not transport.closed
+
+
+@pytest.mark.anyio
+async def test_a_request_that_is_cut_at_shutdown_is_told_to_try_again(connections):
+    protocol, transport = connections.connect()
+    protocol.data_received(HEAD + BODY)
+    await turns()
+    for task in connections.state.tasks:
+        task.cancel()
+    await turns()
+    assert answers(transport) == [b"503"]
+    assert b"retry-after: 1\r\n" in b"".join(transport.writes)
+    assert transport.closed
+
+
+class Timers:
+    """The timers of an event loop, which fire when they are told to."""
+
+    def __init__(self, connections):
+        self.pending = []
+        connections.call_later = self.call_later
+
+    def call_later(self, seconds, function):
+        timer = Timer(seconds, function)
+        self.pending.append(timer)
+        return timer
+
+    def fire(self, seconds):
+        for timer in self.pending:
+            if timer.seconds == seconds and not timer.cancelled:
+                timer.cancel()
+                timer.function()
+
+
+class Timer:
+    def __init__(self, seconds, function):
+        self.seconds = seconds
+        self.function = function
+        self.cancelled = False
+
+    def cancel(self):
+        self.cancelled = True
+
+
+class Loop:
+    """The running event loop, with other timers."""
+
+    def __init__(self, connections):
+        self._connections = connections
+        self._loop = asyncio.get_running_loop()
+
+    def call_later(self, seconds, function):
+        return self._connections.call_later(seconds, function)
+
+    def __getattr__(self, name):
+        return getattr(self._loop, name)
 
 
 class Process:

@@ -111,7 +111,7 @@ def create_app(
     latest = Lookups(most_lookups) if most_lookups else None
     controls = None
     if has_test_controls(settings, strict=configuration.strict):
-        controls = Controls(vectors, used_storage, registry, clock, latest)
+        controls = Controls(vectors, used_storage, registry, clock, latest, settings.max_body_bytes)
         if settings.record:
             key = settings.upstream_key or None
             controls.recording.record(settings.upstream, key=key, file=settings.record)

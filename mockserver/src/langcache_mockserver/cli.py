@@ -51,7 +51,8 @@ _HELP = {
     "proxy_openai": "base URL of an upstream with OpenAI's API for the caching proxy",
     "proxy_anthropic": "base URL of an upstream with Anthropic's API for the caching proxy",
     "max_concurrency": "largest number of requests at once; further ones get a 429",
-    "body_timeout_seconds": "time limit for the arrival of a request body",
+    "body_timeout_seconds": "time limit for the arrival of the headers of a request, and of "
+    "its body",
     "shutdown_seconds": "time limit for requests under way on shutdown",
     "embedding_cache": "number of prompts whose vectors stay in memory, about 2 kB each",
     "record_lookups": "number of the latest lookups to keep for the page and the console; auto is "
@@ -123,7 +124,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{_PROGRAM}: error: {error}\n")
         return 1
     gc.freeze()  # what exists by now stays, so garbage collection need not look at it again
-    Server(app, say_ready, shutdown_seconds=settings.shutdown_seconds).run([listener])
+    server = Server(
+        app,
+        say_ready,
+        shutdown_seconds=settings.shutdown_seconds,
+        head_seconds=settings.body_timeout_seconds,
+    )
+    server.run([listener])
     return 0
 
 

@@ -93,8 +93,8 @@ class Settings:
         proxy_anthropic: The base URL of an upstream with Anthropic's API, such as
             `https://api.anthropic.com`, or "" for none.
         max_concurrency: The largest number of requests at once, at least 1; further ones get a 429.
-        body_timeout_seconds: The time limit for the arrival of a request body, at least 1; then the
-            connection is closed.
+        body_timeout_seconds: The time limit for the arrival of the headers of a request, and of its
+            body, at least 1; then the connection is closed.
         shutdown_seconds: The time limit for requests under way on shutdown, 0 or more.
         embedding_cache: The number of prompts whose vectors stay in memory, 0 or more; each takes
             about 2 kB.

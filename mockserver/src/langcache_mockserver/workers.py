@@ -41,6 +41,7 @@ def run_workers(
         settings.workers,
         on_ready,
         shutdown_seconds=settings.shutdown_seconds,
+        head_seconds=settings.body_timeout_seconds,
     )
     processes.run()
     return not processes.failed

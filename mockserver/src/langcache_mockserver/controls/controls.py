@@ -64,6 +64,7 @@ class Controls:
         registry: The declared caches and keys.
         clock: Returns the server's time in seconds since the epoch.
         lookups: The latest lookups, or None if none are kept.
+        max_body_bytes: The largest body of a request of the data plane.
     """
 
     def __init__(
@@ -73,10 +74,11 @@ class Controls:
         registry: Registry,
         clock: Callable[[], float],
         lookups: Lookups | None = None,
+        max_body_bytes: int = 1 << 20,
     ) -> None:
         self.faults = Faults()
         self.journal = Journal()
-        self.recording = Recording()
+        self.recording = Recording(max_body_bytes)
         self.state = State(embedder, storage, registry, clock, lookups)
         self.interceptions: dict[Exchange, Interception] = {}
         self._clock = clock

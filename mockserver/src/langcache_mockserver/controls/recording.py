@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from starlette.responses import Response
 
+from langcache_mockserver.http.bodies import read_bytes
 from langcache_mockserver.http.exchange import exchange_of
 from langcache_mockserver.http.problems import ProblemError
 from langcache_mockserver.http.request import decode_id, path_id
@@ -27,6 +28,7 @@ Mode: TypeAlias = Literal["off", "record", "replay"]
 _SENT = ("authorization", "content-type")
 _KEPT = ("content-type", "retry-after", "www-authenticate")
 _TIMEOUT = 60.0  # seconds that an upstream may take to connect, and for each read
+_MOST_ANSWER_BYTES = 64 << 20
 _MASK = "***"
 
 
@@ -62,9 +64,13 @@ class Recording:
       JSON: spelling and order of members do not matter). If there are several, the n-th such
       request gets the n-th, and the last is repeated. Cache ids only matter if the recording has
       several caches. Keys do not matter.
+
+    Args:
+        max_body_bytes: The largest request body to accept.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_body_bytes: int = 1 << 20) -> None:
+        self._max_body_bytes = max_body_bytes
         self.mode: Mode = "off"
         self.exchanges: list[RecordedExchange] = []
         self._lock = threading.Lock()
@@ -145,8 +151,8 @@ class Recording:
         """Return the response to a request of the data plane, or None if it is off.
 
         Raises:
-            ProblemError: 404, if nothing was recorded for the request; 424, if the other LangCache
-                cannot be reached.
+            ProblemError: 404, if nothing was recorded for the request; 413, if its body is too
+                large; 424, if the other LangCache cannot be reached or its response is too large.
         """
         if self.mode == "record":
             return await self._ask(request)
@@ -165,22 +171,24 @@ class Recording:
 
         if self._client is None:
             self._client = httpx.AsyncClient(timeout=_TIMEOUT)
-        body = await request.body()
+        body = await read_bytes(request, self._max_body_bytes)
         headers = {name: request.headers[name] for name in _SENT if name in request.headers}
         if self._upstream_key is not None:
             headers["authorization"] = f"Bearer {self._upstream_key}"
         try:
-            answer = await self._client.request(
+            async with self._client.stream(
                 request.method,
                 self._upstream + request.scope["path"],  # percent-encoded as it came
                 content=body,
-                headers=headers,
-            )
+                headers={"accept-encoding": "identity", **headers},
+            ) as answer:
+                content = await _content(answer)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             kind = type(error).__name__
             raise ProblemError(424, f"the upstream cannot be reached: {kind}") from None
         key = headers.get("authorization", "").partition(" ")[2].strip()
-        text = answer.text.replace(key, _MASK) if key else answer.text
+        text = content.decode(errors="replace")
+        text = text.replace(key, _MASK) if key else text
         exchange = RecordedExchange(
             operation=exchange_of(request).operation,
             cache_id=path_id(request, "cacheId"),
@@ -201,11 +209,12 @@ class Recording:
                     file.write(to_line(exchange))
 
     async def _replayed(self, request: Request) -> Response:
+        body = await read_bytes(request, self._max_body_bytes)
         asked = RecordedExchange(
             operation=exchange_of(request).operation,
             cache_id=path_id(request, "cacheId"),
             entry_id=_entry_id(request),
-            request=(await request.body()).decode(errors="replace"),
+            request=body.decode(errors="replace"),
             status=0,
             headers={},
             body="",
@@ -263,6 +272,16 @@ def read_exchanges(lines: str) -> list[RecordedExchange]:
             except (TypeError, ValueError):
                 raise ValueError(f"line {number}: must be a recorded exchange") from None
     return exchanges
+
+
+async def _content(answer: httpx.Response) -> bytes:
+    content = bytearray()
+    async for part in answer.aiter_bytes():
+        content += part
+        if len(content) > _MOST_ANSWER_BYTES:
+            detail = f"the response of the upstream must have at most {_MOST_ANSWER_BYTES} bytes"
+            raise ProblemError(424, detail)
+    return bytes(content)
 
 
 def _response(exchange: RecordedExchange) -> Response:

@@ -92,10 +92,10 @@ def reformulate(prompt: str, context: Sequence[str]) -> list[str]:
 
     Returns:
         One or two prompts to search for, in this order until there is a hit. It is the prompt
-        itself if it does not depend on the context or the context does not help. Each has at most
-        1024 characters if the prompt has.
+        itself if it does not depend on the context, has more than 1024 characters, or the context
+        does not help. Each has at most 1024 characters if the prompt has.
     """
-    if not _depends(prompt):
+    if len(prompt) > MAX_CHARACTERS or not _depends(prompt):  # no reformulation would be shorter
         return [prompt]
     recent = (item.strip() for item in context[-_LOOK_BACK:] if len(item) <= MAX_CHARACTERS)
     items = [item for item in recent if _content(item) and not _depends(item)]

@@ -1,10 +1,12 @@
 """uvicorn as the server of the application: all that reaches into uvicorn and httptools is here.
 
 Some of what this module uses is not public, so `pyproject.toml` bounds the versions of both, and
-`tests/mockserver/test_uvicorn_server.py` fails when it changes: of the HTTP protocol `app_state`,
-`tasks`, `transport`, `url`, `connection_made`, `on_response_complete` and `send_400_response`; of
-a request's cycle, whose methods `receive` and `send` are, `more_body` and `transport`; of
-`Multiprocess` `init_processes`, `processes` and `should_exit`.
+`tests/mockserver/test_uvicorn_server.py` fails when it changes: of the HTTP protocol `app`,
+`app_state`, `cycle`, `pipeline`, `tasks`, `transport`, `url`, the methods of `asyncio.Protocol` and
+of the parser, `on_response_complete`, `send_400_response` and `_unsupported_upgrade_warning`; of a
+request's cycle, whose methods `receive` and `send` are, `keep_alive`, `more_body`,
+`response_complete`, `response_started` and `transport`; of `Multiprocess` `init_processes`,
+`processes` and `should_exit`.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import socket
 import struct
 import sys
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
@@ -32,7 +35,11 @@ if TYPE_CHECKING:
 START_FAILED = STARTUP_FAILURE
 """The exit status of a server process that cannot start; the others end then, too."""
 
+MAX_HEAD_BYTES = 64 << 10
+"""The largest head of a request: its first line and its headers."""
+
 _START_SECONDS = 60.0  # for each worker process
+_HEADER_PUNCTUATION = 4  # bytes between the names and values of headers
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"  # what a client waits for before it sends the body
 
 
@@ -43,12 +50,18 @@ class Server(uvicorn.Server):
         app: The application to serve.
         on_ready: Called once, in the server's thread, when it accepts connections.
         shutdown_seconds: How long requests under way may take to finish on shutdown.
+        head_seconds: How long the head of a request may take to arrive.
     """
 
     def __init__(
-        self, app: ASGIApp, on_ready: Callable[[], object], *, shutdown_seconds: int = 3
+        self,
+        app: ASGIApp,
+        on_ready: Callable[[], object],
+        *,
+        shutdown_seconds: int = 3,
+        head_seconds: float = 30,
     ) -> None:
-        super().__init__(_config(_adapted(app), shutdown_seconds))
+        super().__init__(_config(_adapted(app), shutdown_seconds, head_seconds))
         self._on_ready = on_ready
 
     @override
@@ -67,6 +80,7 @@ class ServerProcesses(Multiprocess):
         count: How many processes there are.
         on_ready: Called once, in this process, when all of them accept connections.
         shutdown_seconds: How long requests under way may take to finish on shutdown.
+        head_seconds: How long the head of a request may take to arrive.
 
     Attributes:
         failed: Whether a process could not start; the log says why.
@@ -80,9 +94,11 @@ class ServerProcesses(Multiprocess):
         on_ready: Callable[[], object],
         *,
         shutdown_seconds: int,
+        head_seconds: float = 30,
     ) -> None:
         app = partial(_make_adapted, make_app)
-        super().__init__(_config(app, shutdown_seconds, factory=True, workers=count), [listener])
+        config = _config(app, shutdown_seconds, head_seconds, factory=True, workers=count)
+        super().__init__(config, [listener])
         self._on_ready = on_ready
         self.failed = False
 
@@ -115,6 +131,7 @@ def url_of(listener: socket.socket, host: str) -> str:
 def _config(
     app: ASGIApp | Callable[[], ASGIApp],
     shutdown_seconds: int,
+    head_seconds: float = 30,
     *,
     factory: bool = False,
     workers: int = 1,
@@ -123,7 +140,9 @@ def _config(
         app,
         factory=factory,
         access_log=False,
-        http=_protocol,
+        http=cast("Any", partial(_protocol, seconds=head_seconds))
+        if callable(_protocol)
+        else _protocol,
         interface="asgi3",
         lifespan="on",
         log_config=None,
@@ -157,7 +176,9 @@ def _adapted(app: ASGIApp) -> ASGIApp:
         try:
             await app(scope, receive, send)
         except asyncio.CancelledError:
-            pass  # this is the end of the task, so it may be swallowed
+            # The end of the grace period on shutdown, and of the task, so it may be swallowed.
+            if not _cycle(send).response_started:
+                await _refusal(_shutting_down())(scope, receive, send)
         finally:
             # `send` leads back to the scope: kept, it would leave every request to the garbage
             # collector, which takes a twentieth of the time of a request.
@@ -242,6 +263,35 @@ class _OneWriteTransport(asyncio.Transport):
         return self._transport.get_extra_info(name, default)
 
 
+def _shutting_down() -> ProblemError:
+    return ProblemError(503, "the server is shutting down; try again", headers={"Retry-After": "1"})
+
+
+def _head_too_large() -> ProblemError:
+    return ProblemError(431, f"the headers may have at most {MAX_HEAD_BYTES} bytes")
+
+
+def _refusal(problem: ProblemError) -> ASGIApp:
+    """Return the application that answers with a problem and closes the connection."""
+
+    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+        response = problem_response(problem, scope["path"])
+        response.headers["connection"] = "close"
+        await response(scope, receive, send)
+
+    return refuse
+
+
+def _raw_response(problem: ProblemError, path: str) -> bytes:
+    """Return a response as bytes that ends the connection."""
+    response = problem_response(problem, path)
+    response.headers["connection"] = "close"
+    head = b"".join(b"%b: %b\r\n" % header for header in response.raw_headers)
+    phrase = HTTPStatus(problem.status).phrase.encode()
+    start = b"HTTP/1.1 %d %b\r\n" % (problem.status, phrase)
+    return start + head + b"\r\n" + bytes(response.body)
+
+
 _protocol: type[asyncio.Protocol] | str
 try:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -250,34 +300,151 @@ except ImportError:  # PyPy has no httptools
 else:
 
     class _HttpProtocol(HttpToolsProtocol):
-        """uvicorn's protocol, with three differences.
+        """uvicorn's protocol, with these differences.
 
         - Head and body of a response go out in one write instead of two.
-        - A request that is not HTTP gets the contract's 400, like every other bad request.
         - The application knows the requests under way (`UNDER_WAY`).
+        - A request that is not HTTP gets the contract's 400, after the responses to the requests
+          before it. Nothing after it is read.
+        - The head of a request, the trailers after its body and what surrounds a chunk have at most
+          `MAX_HEAD_BYTES` each; more is a 431. Trailers are not headers.
+        - A head must arrive in `seconds`, and so must what follows an answer that did not wait for
+          the body.
+
+        Args:
+            seconds: How long a head may take to arrive.
         """
+
+        def __init__(self, *args: Any, seconds: float, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self._seconds = seconds
+            self._timer: asyncio.TimerHandle | None = None
+            self._in_head = False
+            self._in_body = False
+            self._head_bytes = 0
+            self._steps = 0  # of the parser, beyond heads and trailers
+            self._idle_bytes = 0  # since the last of these steps
+            self._refused = False
+            self._last_response = b""  # after those of the requests under way
 
         @override
         def connection_made(self, transport: asyncio.Transport) -> None:
             super().connection_made(_OneWriteTransport(transport))
             self.app_state[UNDER_WAY] = self.tasks
+            self._start_timer()
+
+        @override
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._stop_timer()
+            super().connection_lost(exc)
+
+        @override
+        def data_received(self, data: bytes) -> None:
+            if self._refused:
+                return
+            steps = self._steps
+            super().data_received(data)
+            if self._refused:
+                return
+            # A header grows in the parser until it is complete, with a copy for each part of it.
+            self._idle_bytes = self._idle_bytes + len(data) if steps == self._steps else 0
+            if self._idle_bytes > MAX_HEAD_BYTES:
+                self._refuse(_head_too_large())
+            elif self._in_head and self._timer is None:
+                self._start_timer()
+
+        @override
+        def on_message_begin(self) -> None:
+            self._in_head = True
+            self._head_bytes = 0
+            super().on_message_begin()
+
+        @override
+        def on_header(self, name: bytes, value: bytes) -> None:
+            if self._in_head:  # else a trailer, which must not pass for a header
+                self._head_bytes += len(name) + len(value) + _HEADER_PUNCTUATION
+                super().on_header(name, value)
+
+        @override
+        def on_headers_complete(self) -> None:
+            self._steps += 1
+            self._in_head, self._in_body = False, True
+            self._stop_timer()
+            app = self.app
+            if self._head_bytes + len(self.url) > MAX_HEAD_BYTES:
+                self.app = _refusal(_head_too_large())
+            super().on_headers_complete()
+            self.app = app
+
+        def on_chunk_header(self) -> None:
+            self._steps += 1
+
+        @override
+        def on_body(self, body: bytes) -> None:
+            self._steps += 1
+            super().on_body(body)
+
+        @override
+        def on_message_complete(self) -> None:
+            self._steps += 1
+            self._in_body = False
+            self._stop_timer()
+            if self.cycle.response_complete:
+                self.cycle.more_body = False
+            super().on_message_complete()
 
         @override
         def on_response_complete(self) -> None:
-            cast("_OneWriteTransport", self.transport).end_response()
+            transport = cast("_OneWriteTransport", self.transport)
+            transport.end_response()
+            if self._last_response and not self.pipeline:
+                transport.write(self._last_response)
+                transport.close()
+            elif self._in_body and not self.pipeline:  # the answer did not wait for the body
+                self._start_timer()
             super().on_response_complete()
 
         @override
         def send_400_response(self, msg: str) -> None:
-            problem = ProblemError(
-                400, "the request is not HTTP/1.1", headers={"Connection": "close"}
-            )
+            self._refuse(ProblemError(400, "the request is not HTTP/1.1"))
+
+        @override
+        def _unsupported_upgrade_warning(self) -> None:
+            # The parser has stopped, and what follows may be the body. It is no other request.
+            self._refused = True
+            self.cycle.keep_alive = False
+
+        def _refuse(self, problem: ProblemError) -> None:
+            """Answer what can't be read, after the requests before it; close the connection."""
+            self._refused = True
+            self._stop_timer()
+            cycle: Any = self.cycle  # None before the first request
             # A request that cannot be parsed may have had a path.
             path = getattr(self, "url", b"").partition(b"?")[0].decode("latin-1")
-            response = problem_response(problem, path)
-            head = b"".join(b"%b: %b\r\n" % header for header in response.raw_headers)
-            status_line = b"HTTP/1.1 400 Bad Request\r\n"
-            self.transport.write(status_line + head + b"\r\n" + bytes(response.body))
+            response = _raw_response(problem, path)
+            if cycle is None or (cycle.response_complete and not cycle.more_body):
+                self.transport.write(response)
+            elif not cycle.more_body:  # it is not the fault of the requests under way
+                self._last_response = response
+                return
+            elif self.pipeline:
+                self.pipeline.popleft()  # the request whose body it is has not begun
+                self._last_response = response
+                return
+            elif not cycle.response_started:
+                self.transport.write(response)
+            self.transport.close()
+
+        def _start_timer(self) -> None:
+            self._timer = self.loop.call_later(self._seconds, self._close)
+
+        def _stop_timer(self) -> None:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+        def _close(self) -> None:
+            self._timer = None
             self.transport.close()
 
     _protocol = _HttpProtocol
