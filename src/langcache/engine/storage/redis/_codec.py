@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
@@ -61,6 +62,7 @@ class Stored(NamedTuple):
     first: int
 
 
+@lru_cache(maxsize=1024)
 def scope_token(scope: Scope) -> bytes:
     """Return the token of a scope."""
     return token(*scope)
@@ -211,8 +213,9 @@ def _dimensions(fields: Mapping[bytes, bytes]) -> int:
 
 def _digest(entry_id: str, fields: Mapping[bytes, bytes], dimensions: int) -> bytes:
     digest = hashlib.blake2b(encoded(entry_id), digest_size=8)
+    parts: list[bytes] = []
     for name in (*_SUMMED, vector_field(dimensions)):
         value = fields.get(name)
-        digest.update(b"-" if value is None else b"%d:" % len(value))
-        digest.update(value or b"")
+        parts += (b"-",) if value is None else (b"%d:" % len(value), value)
+    digest.update(b"".join(parts))
     return digest.hexdigest().encode()

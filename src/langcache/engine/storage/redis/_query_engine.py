@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
@@ -341,19 +342,22 @@ class QueryEngine:
             if found is None:
                 return None
             entries = self._entries(found, scope)
-            cosines = np.array([each.embedding.dot(embedding) for each in entries], np.float32)
+            cosines = [float(each.embedding.dot(embedding)) for each in entries]
+            farthest = min(cosines, default=math.inf)
+            for row, entry in enumerate(entries):
+                if not wanted.accepts(entry):
+                    cosines[row] = EXCLUDED
+            scores = np.array(cosines, np.float32)
             updated_at = np.array([each.updated_at for each in entries])
-            accepted = [wanted.accepts(each) for each in entries]
-            scores = np.where(np.array(accepted, bool), cosines, np.float32(EXCLUDED))
             best = best_rows(scores, updated_at, limit, least)
             if len(found) < neighbours or neighbours >= _MOST_NEIGHBOURS:
                 break
             # The most recently updated among equals may be behind those that were asked for.
-            last = float(cosines[best[-1]]) if len(best) == limit else least
-            if len(cosines) and float(cosines.min()) < last - TIE:
+            last = cosines[best[-1]] if len(best) == limit else least
+            if farthest < last - TIE:
                 break
             neighbours = min(neighbours * _GROWTH, _MOST_NEIGHBOURS)
-        return [(entries[row], float(cosines[row])) for row in best]
+        return [(entries[row], cosines[row]) for row in best]
 
     def _is_large(self, dimensions: int, scope: Scope) -> Steps[bool]:
         """Return whether a scope is a large part of a large index."""
