@@ -290,6 +290,37 @@ def test_an_embeddings_cache_without_redis_there_says_so():
         cache.get("a", "model")
 
 
+@pytest.mark.query_engine
+def test_deleting_the_last_cache_removes_the_index(redis_url, client, redis_prefix):
+    def indexes():
+        found = client.execute_command("FT._LIST", NEVER_DECODE=True)
+        return [name for name in found if name.startswith(redis_prefix.encode())]
+
+    storage = RedisStorage(url=redis_url, prefix=redis_prefix)
+    first, last = (
+        SemanticCache(name, vectorizer=embedder(), storage=storage) for name in ("first", "last")
+    )
+    for cache in (first, last):
+        cache.store("What is it?", cache.name)
+        assert cache.check("What is it?")
+    first.delete()
+    assert indexes() == [f"{redis_prefix}:v3:2".encode()]
+    assert last.check("What is it?")[0]["response"] == "last"
+    last.delete()
+    assert indexes() == []
+    assert last.check("What is it?") == []
+    last.store("What is it?", "again")
+    assert last.check("What is it?")[0]["response"] == "again"
+    assert indexes() != []
+
+    async def delete():
+        await last.adelete()
+        await storage.aclose()
+
+    asyncio.run(delete())
+    assert indexes() == []
+
+
 @pytest.mark.parametrize("kind", ["semantic", "embeddings"])
 def test_a_loop_that_ends_closes_its_connections(url, client, redis_prefix, kind):
     if kind == "semantic":

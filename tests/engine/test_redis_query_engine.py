@@ -946,6 +946,30 @@ def test_a_flat_index_finds_what_a_comparison_with_all_entries_finds(redis_url, 
 
 
 @pytest.mark.query_engine
+@pytest.mark.parametrize(("first", "then"), [("hnsw", "flat"), ("flat", "hnsw")])
+def test_processes_that_run_search_an_index_that_another_replaces(
+    redis_url, redis_prefix, first, then
+):
+    arguments = {"url": redis_url, "prefix": redis_prefix, "search": "query-engine"}
+    running = RedisStorage(**arguments, index_algorithm=first, overwrite=True)
+    for number in range(20):
+        running.store(entry(str(number)))
+    assert running.search(EAST, *SCOPE, 0.9)
+    other = RedisStorage(**arguments, index_algorithm=then, overwrite=True)
+    assert other.search(EAST, *SCOPE, 0.9)
+    for _ in range(2):
+        assert len(running.search_top(EAST, *SCOPE, 0.9, limit=30)) == 20
+        assert running.find_exact("prompt 3", *SCOPE)[0].id == "3"
+        assert len(other.search_top(EAST, *SCOPE, 0.9, limit=30)) == 20
+        running._engine._seen.clear()
+    with redis.Redis.from_url(redis_url, protocol=2) as client:
+        info = client.execute_command("FT.INFO", f"{redis_prefix}:v3:2", NEVER_DECODE=True)
+        assert then.upper().encode() in str(info).encode()  # they do not replace it in turn
+    for storage in (running, other):
+        storage.close()
+
+
+@pytest.mark.query_engine
 def test_an_index_over_entries_that_are_there_already_finds_them_all(
     on_engine, redis_url, redis_prefix
 ):

@@ -1147,7 +1147,8 @@ class SemanticCache:
     def delete(self) -> None:
         """Remove all entries and the storage's record of the cache's filterable fields.
 
-        A cache with the same name and other fields can be created afterwards.
+        A cache with the same name and other fields can be created afterwards. If no entry of any
+        cache is left in Redis, its search index goes as well.
         """
         run(self._delete())
 
@@ -1161,6 +1162,7 @@ class SemanticCache:
         yield from call(
             storage.set_record, storage.aset_record, FIELDS_COLLECTION, self._name, None
         )
+        yield from call(storage.drop_unused_indexes, storage.adrop_unused_indexes)
 
     # One computation for concurrent misses
 

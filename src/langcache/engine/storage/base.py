@@ -446,6 +446,9 @@ class StorageBackend(ABC):
         else:
             records[key] = text
 
+    def drop_unused_indexes(self) -> None:  # noqa: B027 - most backends have none
+        """Remove the indexes over entries if there are no entries at all; they come back later."""
+
     @cached_property
     def _records(self) -> dict[str, dict[str, str]]:
         return {}
@@ -623,6 +626,10 @@ class StorageBackend(ABC):
     async def aset_record(self, collection: str, key: str, text: str | None) -> None:
         """Asynchronous twin of `set_record`."""
         await asyncio.to_thread(self.set_record, collection, key, text)
+
+    async def adrop_unused_indexes(self) -> None:
+        """Asynchronous twin of `drop_unused_indexes`."""
+        await asyncio.to_thread(self.drop_unused_indexes)
 
     async def aclose(self) -> None:
         """Asynchronous twin of `close`."""

@@ -86,6 +86,11 @@ class Keys:
         """Return the name of the search index over vectors of so many dimensions."""
         return self._prefix + b":" + vector_field(dimensions) + b":2"
 
+    def dimensions_of(self, index: bytes) -> int | None:
+        """Return the dimensions of the vectors in an index; None if it is none of ours."""
+        number = index.removeprefix(self._prefix + b":v").removesuffix(b":2")
+        return int(number) if number.isdigit() and index == self.index(int(number)) else None
+
     def namespaces_pattern(self) -> bytes:
         """Return a pattern for SCAN that matches the `state` keys of all namespaces."""
         return self._pattern(b"n")

@@ -273,10 +273,28 @@ class QueryEngine:
             info = yield from self._connection.send(b"FT.INFO", name)
             complete = not _is_indexing(info)
         trusted = _TRUSTED_SECONDS if complete else _LOOK_AGAIN_SECONDS
-        entries = int(float(_text(pairs(info).get(b"num_docs", b"0"))))
         until = time.monotonic() + trusted
-        self._seen[dimensions] = _Seen(complete, entries, algorithm, until, breaks)
+        self._seen[dimensions] = _Seen(complete, _entries_of(info), algorithm, until, breaks)
         return complete
+
+    def drop_empty(self) -> Steps[None]:
+        """Remove the indexes under the prefix that have no entries, if Redis lets us list them.
+
+        A process that needs one makes it anew.
+        """
+        if self.mode == "plain":
+            return
+        names = yield from self._connection.attempt(b"FT._LIST")
+        for name in () if isinstance(names, ResponseError) else map(as_bytes, names):
+            dimensions = self._keys.dimensions_of(name)
+            if dimensions is None:
+                continue
+            info = yield from self._connection.attempt(b"FT.INFO", name)
+            if isinstance(info, ResponseError) or _entries_of(info) > 0:
+                continue
+            yield from self._connection.attempt(b"FT.DROPINDEX", name)
+            self._seen.pop(dimensions, None)
+            self._begun.discard(dimensions)
 
     def _refusal(self, dimensions: int, algorithm: str) -> Steps[ResponseError | None]:
         """Return why the engine lacks something that is needed, or None.
@@ -701,6 +719,10 @@ def _returned(dimensions: int) -> tuple[bytes, ...]:
     """Return what a query says of the fields that it returns."""
     fields = (*needed_fields(dimensions), b"distance")
     return b"RETURN", b"%d" % len(fields), *fields
+
+
+def _entries_of(info: Any) -> int:
+    return int(float(_text(pairs(info).get(b"num_docs", b"0"))))
 
 
 def _is_indexing(info: Any) -> bool:

@@ -958,6 +958,16 @@ class RedisStorage(StorageBackend):
             for same_slot in by_tag.values():
                 yield from self._connection.send(b"UNLINK", *same_slot)
 
+    @override
+    def drop_unused_indexes(self) -> None:
+        """Remove the search indexes under the prefix, if there are no entries."""
+        self._connection.run(self._engine.drop_empty())
+
+    @override
+    async def adrop_unused_indexes(self) -> None:
+        """Asynchronous twin of `drop_unused_indexes`."""
+        await self._connection.arun(self._engine.drop_empty())
+
     # Records.
 
     @override
