@@ -480,3 +480,20 @@ def test_a_client_without_a_door_is_refused(answers):
 
 def test_the_public_names_are_lazy():
     assert langcache.AnswerCache is AnswerCache
+
+
+def test_an_answer_is_stored_without_its_lookup(answers):
+    def found():
+        lookup = answers.look_up(request(), value_of)
+        answers.release(lookup)
+        return lookup.value
+
+    with answers.bypass():
+        answers.store(request(), Answer("in a bypass"))
+    answers.store(None, Answer("to nothing"))
+    answers.store(request(), Answer("cut off", ending="truncated"))
+    assert found() is None
+    answers.store(request(), Answer("by mail"))
+    assert found() == "by mail"
+    asyncio.run(answers.astore(request(), Answer("by phone")))
+    assert found() == "by phone"

@@ -359,6 +359,32 @@ class Lookups:
         finally:
             self.release(lookup)
 
+    def store(self, request: Request | None, answer: Answer, *, ttl: float | None = None) -> None:
+        """Store the answer to a call, for a door whose library does not say which lookup it ends.
+
+        It behaves as `keep`.
+
+        Args:
+            request: The call; None for one that cannot be cached.
+            answer: The answer.
+            ttl: How long to keep it, in seconds; None for the cache's `ttl`.
+        """
+        self.keep(self._missed(request), answer, ttl=ttl)
+
+    async def astore(
+        self, request: Request | None, answer: Answer, *, ttl: float | None = None
+    ) -> None:
+        """Asynchronous twin of `store`."""
+        await self.akeep(self._missed(request), answer, ttl=ttl)
+
+    def _missed(self, request: Request | None) -> Lookup[Any]:
+        """Return the lookup of a call that found nothing, without looking anything up."""
+        controls = controls_of(self)
+        if controls.bypass:
+            return Lookup("bypass")
+        question = self._question(request, controls)
+        return Lookup("miss", question=question, seconds_left=self._budget)
+
     def _keep(self, lookup: Lookup[Any], answer: Answer, ttl: float | None) -> Steps[None]:
         question = lookup.question
         if question is None or lookup.outcome not in ("miss", "rejected"):
