@@ -310,3 +310,24 @@ def test_nothing_shows_a_prompt_or_an_answer(caplog):
     cache.set_cache("key", json.loads('{"response": "secret answer"}'), messages=messages("stored"))
     (entry,) = storage.entries("litellm_semantic_cache_index")
     assert "secret" not in repr(cache) + repr(cache.statistics) + repr(entry) + caplog.text
+
+
+def chat(finish_reason):
+    choice = {"finish_reason": finish_reason, "message": {"role": "assistant", "content": "He"}}
+    return {"timestamp": 1.0, "response": json.dumps({"choices": [choice]})}
+
+
+@pytest.mark.parametrize(
+    ("finish_reason", "settings", "is_stored"),
+    [
+        ("stop", {}, True),
+        ("length", {}, False),
+        ("length", {"store_truncated": True}, True),
+        ("content_filter", {}, False),
+        ("content_filter", {"store_truncated": True}, False),
+    ],
+)
+def test_a_response_that_was_cut_off_is_not_stored(look_up, finish_reason, settings, is_stored):
+    cache = integration.LangCacheSemanticCache(budget_seconds=5.0, **settings)
+    cache.set_cache("key", chat(finish_reason), messages=messages("asked"))
+    assert (look_up(cache, "asked")[0] is not None) == is_stored

@@ -1,6 +1,7 @@
 """The scope: calls share an answer only if they differ in the wording of the question alone."""
 
 import litellm
+import openai
 import pytest
 from pydantic import BaseModel
 
@@ -73,6 +74,16 @@ def test_text_in_parts_is_compared_like_any_other(cache, ask):
         {"api_base": "https://elsewhere.example"},
         {"some_provider_option": 3},
         {"extra_body": {"top_k": 3}},
+        {"headers": {"x-tenant": "another"}},
+        {"extra_headers": {"x-tenant": "another"}},
+        {
+            "provider_specific_header": {
+                "custom_llm_provider": "openai",
+                "extra_headers": {"a": "b"},
+            }
+        },
+        {"ensure_alternating_roles": True},
+        {"merge_reasoning_content_in_choices": True},
     ],
     ids=str,
 )
@@ -80,6 +91,25 @@ def test_other_parameters_are_a_miss(cache, ask, other):
     ask(QUESTION, "first", temperature=0.5)
     for question in (QUESTION, PARAPHRASE):
         assert ask(question, "second", **{"temperature": 0.5, **other}).text == "second"
+
+
+def test_a_client_counts_by_its_address(cache, ask):
+    def client(host):
+        return openai.OpenAI(api_key="key", base_url=f"https://{host}.example")
+
+    ask(QUESTION, "first", client=client("one"))
+    assert ask(PARAPHRASE, "second", client=client("one")).text == "first"
+    assert ask(PARAPHRASE, "third", client=client("another")).text == "third"
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [{"timeout": 7}, {"num_retries": 2}, {"api_key": "k"}, {"tags": ["t"]}, {"metadata": {"a": 1}}],
+    ids=str,
+)
+def test_harmless_parameters_change_nothing(cache, ask, harmless):
+    ask(QUESTION, "first")
+    assert ask(PARAPHRASE, "second", **harmless).text == "first"
 
 
 def test_other_tools_are_a_miss(cache, ask):

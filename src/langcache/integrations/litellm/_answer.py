@@ -24,12 +24,22 @@ def answer_of(value: Any) -> StoredAnswer | None:
 
 def calls_tool(value: Any) -> bool:
     """Return whether an answer calls a tool, whose arguments depend on the question's details."""
-    choices: Any = _mapping(_response(_mapping(value))).get("choices")
-    for choice in cast("list[Any]", choices) if isinstance(choices, list) else ():
+    for choice in _choices(value):
         message = _mapping(_mapping(choice).get("message"))
         if message.get("tool_calls") or message.get("function_call"):
             return True
     return False
+
+
+def ended_well(value: Any, *, store_truncated: bool) -> bool:
+    """Return whether an answer may be stored: not one that a filter or a limit has cut off."""
+    reasons: set[Any] = {_mapping(choice).get("finish_reason") for choice in _choices(value)}
+    return "content_filter" not in reasons and (store_truncated or "length" not in reasons)
+
+
+def _choices(value: Any) -> list[Any]:
+    choices: Any = _mapping(_response(_mapping(value))).get("choices")
+    return cast("list[Any]", choices) if isinstance(choices, list) else []
 
 
 def _is_readable(value: Any) -> bool:

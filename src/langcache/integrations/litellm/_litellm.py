@@ -10,8 +10,8 @@ __all__ = [
     "Cache",
     "CustomLogger",
     "litellm",
-    "litellm_parameters",
     "mixes_up_embeddings",
+    "observing_parameters",
 ]
 
 if TYPE_CHECKING:
@@ -51,9 +51,15 @@ else:
 litellm: Any = import_module("litellm")
 
 
-def litellm_parameters() -> frozenset[str]:
-    """Return the names of arguments that LiteLLM does not send to the model."""
-    return frozenset(import_module("litellm.types.utils").all_litellm_params)
+def observing_parameters() -> frozenset[str]:
+    """Return the names of arguments for LiteLLM's logs, traces and costs."""
+    types = import_module("litellm.types.utils")
+    observing = {
+        *types.StandardCallbackDynamicParams.__annotations__,
+        *types.CustomPricingLiteLLMParams.model_fields,
+    }
+    # A version of a prompt that is kept elsewhere.
+    return frozenset(observing - {"langfuse_prompt_version"})
 
 
 def mixes_up_embeddings() -> bool:

@@ -59,6 +59,7 @@ class Settings(TypedDict, total=False):
     host: str | None
     port: str | int | None
     password: str | None
+    store_truncated: bool
     scope: Callable[[dict[str, Any]], Any] | None
     single_flight_seconds: float
     supported_call_types: Sequence[CallType]

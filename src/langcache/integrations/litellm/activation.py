@@ -31,8 +31,8 @@ def enable(**settings: Unpack[Settings]) -> LangCacheSemanticCache:
         **settings: All are optional. The arguments of `LangCacheSemanticCache`:
             `similarity_threshold` ("auto"), `storage`
             ("memory"), `embedding_model` ("minilm"), `index_name`, `budget_seconds` (0.25),
-            `max_question_length` (254), `verifier` ("auto"), `redis_url`, `host`, `port`,
-            `password`. In addition:
+            `max_question_length` (510), `verifier` ("auto"), `redis_url`, `host`, `port`,
+            `password`, `store_truncated` (False). In addition:
 
             `scope`: a function of the call's arguments. Calls share answers only if it returns
             equal values for them. Use it to separate tenants. It must return str, numbers, lists

@@ -17,7 +17,7 @@ from langcache.answers.statistics import Counters, Statistics
 from langcache.engine import StorageBackend
 from langcache.engine._steps import Steps, arun, call, run
 from langcache.engine.verify import create_verifier, default_similarity
-from langcache.integrations.litellm._answer import answer_of, calls_tool, readable
+from langcache.integrations.litellm._answer import answer_of, calls_tool, ended_well, readable
 from langcache.integrations.litellm._embedders import open_embedder, reads_latin_only
 from langcache.integrations.litellm._litellm import BaseCache
 from langcache.integrations.litellm._question import QuestionReader
@@ -86,6 +86,8 @@ class LangCacheSemanticCache(BaseCache):
         port: The port of the Redis; by default `REDIS_PORT` of the environment, or 6379.
         password: The password of the Redis; by default `REDIS_PASSWORD` of the environment, or no
             password.
+        store_truncated: Whether to store responses that ended at a limit of tokens. Those that a
+            content filter has cut off are never stored.
 
     Raises:
         TypeError: An argument has the wrong type.
@@ -101,12 +103,13 @@ class LangCacheSemanticCache(BaseCache):
         embedding_model: str | Embedder = "minilm",
         index_name: str = "litellm_semantic_cache_index",
         budget_seconds: float = 0.25,
-        max_question_length: int = 254,
+        max_question_length: int = 510,
         verifier: str | Verifier | None = "auto",
         redis_url: str | None = None,
         host: str | None = None,
         port: str | int | None = None,
         password: str | None = None,
+        store_truncated: bool = False,
     ) -> None:
         super().__init__()
         if similarity_threshold == "auto":
@@ -125,6 +128,7 @@ class LangCacheSemanticCache(BaseCache):
                 f" got {type(cast('object', storage)).__name__}"
             )
         checked_by = create_verifier(verifier)
+        self._store_truncated = store_truncated
         self._counters = Counters()
         self._workers = WorkerPool(budget, self._counters, "langcache.integrations.litellm")
         self._opened: StorageBackend | None = None
@@ -290,6 +294,9 @@ class LangCacheSemanticCache(BaseCache):
         answer = answer_of(value)
         ttl = kwargs.get("ttl")
         if question is None or answer is None or not (ttl is None or is_ttl(ttl)):
+            self._counters.add("skipped")
+            return
+        if not ended_well(value, store_truncated=self._store_truncated):
             self._counters.add("skipped")
             return
         if calls_tool(value):
