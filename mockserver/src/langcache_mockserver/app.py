@@ -34,6 +34,7 @@ from langcache_mockserver.http.exchange import ExchangeMiddleware
 from langcache_mockserver.http.hosts import HostCheck
 from langcache_mockserver.http.request import is_loopback
 from langcache_mockserver.http.validation import request_schemas
+from langcache_mockserver.page import pages
 from langcache_mockserver.planes import console, control, data, health, identity, metrics, mock
 from langcache_mockserver.planes.auth import Gate
 from langcache_mockserver.planes.failures import ERROR_HANDLERS
@@ -156,6 +157,7 @@ def create_app(
             *console.ROUTES,
             *health.ROUTES,
             *metrics.ROUTES,
+            *pages.ROUTES,
             *([] if controls is None else mock.ROUTES),
             *proxy_routes,
         ],
@@ -191,6 +193,7 @@ def create_app(
             default_threshold=settings.default_threshold,
             verify=settings.verify,
             embedder=used_embedder,
+            is_local=is_loopback(settings.host),
             workers=settings.workers,
             max_body_bytes=settings.max_body_bytes,
             max_concurrency=settings.max_concurrency,

@@ -223,6 +223,8 @@ class Caches:
         new = NewEntry(prompt, response, attributes, ttl_millis)
         entry = self._entry(cache_id, new, await self._embed(prompt))
         await self._quickly(entry.scope, "store", self._storage.store, entry)
+        if self._lookups is not None:
+            self._lookups.answered(cache_id, prompt)
         return entry.id
 
     async def set_many(self, cache_id: str, new: Sequence[NewEntry]) -> list[str]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections import deque
+import time
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from langcache.engine.explanation import Outcome
+
+_MOST_ANSWERS = 1000
+_LONGEST_ANSWER_SECONDS = 300.0
 
 MOST_CHARACTERS = 16 << 20
 """How many characters of prompts the lookups of a server may have in all."""
@@ -84,12 +88,18 @@ class Lookups:
 
     What was looked up goes with the entries: whoever deletes entries calls `forget`.
 
+    It also notes how long it takes until somebody stores the response to what was no hit.
+
     Args:
         most: How many lookups to keep.
+        monotonic: Returns the time in seconds since some moment.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.most = most
+        self._monotonic = monotonic
+        self._unanswered: OrderedDict[int, float] = OrderedDict()
+        self._answers: deque[tuple[str, float]] = deque(maxlen=_MOST_ANSWERS)
         self._lock = threading.Lock()
         self._kept: deque[LookupRecord] = deque()
         self._characters = 0
@@ -116,16 +126,37 @@ class Lookups:
             self._kept.append(lookup._replace(number=self._next))
             self._next += 1
             self._characters += lookup.characters
+            if lookup.outcome != "hit":
+                question = hash((lookup.cache_id, lookup.prompt))
+                self._unanswered[question] = self._monotonic()
+                self._unanswered.move_to_end(question)
+                if len(self._unanswered) > _MOST_ANSWERS:
+                    self._unanswered.popitem(last=False)
             while len(self._kept) > self.most or self._characters > MOST_CHARACTERS:
                 self._characters -= self._kept.popleft().characters
 
-    def page(self, cache_id: str, cursor: str, limit: int) -> LookupPage:
+    def answered(self, cache_id: str, prompt: str) -> None:
+        """Note that the response to a prompt was stored."""
+        with self._lock:
+            asked_at = self._unanswered.pop(hash((cache_id, prompt)), None)
+            if asked_at is not None:
+                seconds = self._monotonic() - asked_at
+                if seconds <= _LONGEST_ANSWER_SECONDS:
+                    self._answers.append((cache_id, seconds))
+
+    def everything(self) -> tuple[list[LookupRecord], list[tuple[str, float]]]:
+        """Return all lookups that are kept; and the latest answers, by cache and seconds."""
+        with self._lock:
+            return list(self._kept), list(self._answers)
+
+    def page(self, cache_id: str, cursor: str, limit: int, *, latest: bool = False) -> LookupPage:
         """Return some lookups of a cache.
 
         Args:
             cache_id: The cache.
             cursor: The cursor of the page before; "" for the earliest lookups.
             limit: How many lookups to return at most.
+            latest: Whether to leave out all but the latest lookups if there are more.
 
         Raises:
             ValueError: The cursor is none of those.
@@ -146,6 +177,8 @@ class Lookups:
                     break
                 if lookup.cache_id == cache_id:
                     later.append(lookup)
+                    if latest and len(later) == limit:
+                        break
             later.reverse()
             has_more = len(later) > limit
             lookups = later[:limit]

@@ -175,9 +175,19 @@ class Gate:
         if not self.strict:
             raise _not_admin()
         key = await self._known_key(digest)
-        if max(key.grants.values(), default=Access.NONE) < Access.CONSOLE:
+        if not _may_look(key):
             raise ProblemError(403, "the key has no grant to look into a cache")
         return lambda cache_id: key.access(cache_id) >= Access.CONSOLE
+
+    async def may_sign_in(self, digest: str) -> bool:
+        """Return whether the token with a SHA-256 opens the console in a browser."""
+        if self.is_admin(digest):
+            return True
+        if not self.strict:
+            return False
+        await self.read_records()
+        key = self.registry.key_of_digest(digest)
+        return key is not None and _may_look(key)
 
     async def read_records(self) -> None:
         """Read what other processes may have changed of caches and keys, if there are any."""
@@ -244,6 +254,10 @@ class Gate:
 def session_of(request: Request) -> str:
     """Return the session that the cookie of a request has, or ""."""
     return request.cookies.get(SESSION_COOKIE, "")
+
+
+def _may_look(key: Key) -> bool:
+    return max(key.grants.values(), default=Access.NONE) >= Access.CONSOLE
 
 
 def _any_cache(_cache_id: str) -> bool:

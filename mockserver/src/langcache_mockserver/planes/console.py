@@ -13,6 +13,7 @@ from langcache_mockserver.domain.registry import MOST_VERIFIERS, Access, TooMany
 from langcache_mockserver.http.documents import CONSOLE_DOCUMENT
 from langcache_mockserver.http.exchange import exchange_of
 from langcache_mockserver.http.problems import FieldError, ProblemError, invalid
+from langcache_mockserver.http.request import path_id
 from langcache_mockserver.http.response import JSONResponse
 from langcache_mockserver.http.routing import routes_of
 from langcache_mockserver.http.validation import spell
@@ -117,6 +118,13 @@ async def _explain(request: Request) -> Response:
     )
     explanation = await service.caches.explain(cache_id, lookup, int(body.get("maxCandidates", 10)))
     return JSONResponse(_explained(explanation))
+
+
+async def _delete_entry(request: Request) -> Response:
+    entry_id = path_id(request, "entryId")
+    if not await service_of(request).caches.delete(exchange_of(request).cache_id, entry_id):
+        raise _no_entry()
+    return Response(status_code=204)
 
 
 async def _report(request: Request) -> Response:
@@ -224,6 +232,10 @@ ROUTES = [
         DELETE=console_operation("withdrawFeedback", _withdraw, Access.WRITE),
     ),
     *entries.ROUTES,
+    *routes_of(
+        f"{_CACHE}/entries/{{entryId}}",
+        DELETE=console_operation("deleteConsoleEntry", _delete_entry, Access.WRITE),
+    ),
     *lookups.ROUTES,
     *routes_of("/console/openapi.json", GET=_document),
 ]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.responses import Response
 
 from langcache_mockserver.domain.registry import Access, moment
+from langcache_mockserver.domain.savings import savings_of
 from langcache_mockserver.http.exchange import exchange_of
 from langcache_mockserver.http.problems import FieldError, invalid
 from langcache_mockserver.http.response import JSONResponse
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from langcache_mockserver.domain.lookups import LookupRecord
+    from langcache_mockserver.domain.savings import Durations, Savings
 
 _MOST_LOOKUPS = 1000
 _USUAL_LOOKUPS = 100
@@ -35,7 +37,7 @@ _NO_LOOKUPS: dict[str, Any] = {
 
 async def _list_lookups(request: Request) -> Response:
     lookups = service_of(request).lookups
-    cursor, limit = _asked(request)
+    asked = _asked(request)
     if lookups is None:
         page: dict[str, Any] = {
             "lookups": [],
@@ -45,7 +47,7 @@ async def _list_lookups(request: Request) -> Response:
         }
         return JSONResponse({"recorded": 0, **page})
     try:
-        found = lookups.page(exchange_of(request).cache_id, cursor, limit)
+        found = lookups.page(exchange_of(request).cache_id, **asked._asdict())
     except ValueError as error:
         raise invalid(FieldError("cursor", "format", str(error))) from None
     return JSONResponse(
@@ -59,6 +61,17 @@ async def _list_lookups(request: Request) -> Response:
     )
 
 
+async def _savings(request: Request) -> Response:
+    service = service_of(request)
+    may_see = await service.gate.enter_console(request)
+    lookups = service.lookups
+    if lookups is None:
+        return JSONResponse({"recorded": 0, "caches": []})
+    savings = await service.workers.run(lambda: savings_of(*lookups.everything()))
+    caches = [_saved(each) for each in savings if may_see(each.cache_id)]
+    return JSONResponse({"recorded": lookups.most, "caches": caches})
+
+
 async def _export_lookups(request: Request) -> Response:
     service = service_of(request)
     rows = await service.caches.labelled_lookups(exchange_of(request).cache_id)
@@ -70,16 +83,24 @@ async def _export_lookups(request: Request) -> Response:
     )
 
 
-def _asked(request: Request) -> tuple[str, int]:
-    """Return the cursor and the limit that a request asks for.
+class _Asked(NamedTuple):
+    """What the query of a request asks for."""
+
+    cursor: str
+    limit: int
+    latest: bool
+
+
+def _asked(request: Request) -> _Asked:
+    """Return what the query of a request asks for.
 
     Raises:
         ProblemError: 400, if the query has anything else.
     """
-    asked = {"cursor": "", "limit": str(_USUAL_LOOKUPS)}
+    asked = {"cursor": "", "latest": "false", "limit": str(_USUAL_LOOKUPS)}
     for name, values in groupby(sorted(request.query_params.multi_items()), itemgetter(0)):
         if name not in asked:
-            message = f"must be one of cursor, limit, got a name of {len(name)} characters"
+            message = f"must be one of {', '.join(asked)}, got a name of {len(name)} characters"
             raise invalid(FieldError("query", "additionalProperties", message))
         (_, asked[name]), *others = values
         if others:
@@ -89,7 +110,10 @@ def _asked(request: Request) -> tuple[str, int]:
     if not 1 <= limit <= _MOST_LOOKUPS:
         message = f"must be from 1 to {_MOST_LOOKUPS}, got {len(text)} characters"
         raise invalid(FieldError("limit", "range", message))
-    return asked["cursor"], limit
+    if asked["latest"] not in {"true", "false"}:
+        message = f"must be true or false, got {len(asked['latest'])} characters"
+        raise invalid(FieldError("latest", "type", message))
+    return _Asked(asked["cursor"], limit, asked["latest"] == "true")
 
 
 def _as_json(lookup: LookupRecord) -> dict[str, Any]:
@@ -111,9 +135,27 @@ def _as_json(lookup: LookupRecord) -> dict[str, Any]:
     }
 
 
+def _saved(savings: Savings) -> dict[str, Any]:
+    return {
+        "cacheId": savings.cache_id,
+        "lookups": savings.lookups,
+        "hits": savings.hits,
+        "promptTokens": savings.prompt_tokens,
+        "responseTokens": savings.response_tokens,
+        "hitMillis": _millis(savings.hit_durations),
+        "missMillis": _millis(savings.miss_durations),
+        "answerSeconds": savings.answer_seconds,
+    }
+
+
+def _millis(durations: Durations | None) -> dict[str, float] | None:
+    return durations and {"p50": durations.p50 * 1000, "p99": durations.p99 * 1000}
+
+
 _CACHE = "/console/v1/caches/{cacheId}"
 
 ROUTES = [
+    *routes_of("/console/v1/savings", GET=console_operation("listSavings", _savings, enters=True)),
     *routes_of(
         f"{_CACHE}/lookups",
         GET=console_operation("listLookups", _list_lookups, Access.CONSOLE),

@@ -32,6 +32,7 @@ class Description:
             one.
         verify: The name of the verifier if the cache has none, or `off`.
         embedder: The embedder.
+        is_local: Whether it listens on a loopback address.
         workers: The number of its processes.
         max_body_bytes: The largest request body, in bytes.
         max_concurrency: The largest number of requests at once.
@@ -42,6 +43,7 @@ class Description:
     default_threshold: float
     verify: str
     embedder: Embedder
+    is_local: bool
     workers: int
     max_body_bytes: int
     max_concurrency: int
