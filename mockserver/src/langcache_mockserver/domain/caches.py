@@ -45,6 +45,7 @@ _MOST_JUDGES = 1024
 _REMEMBERED_FACTS = 4096
 _LOOP_CANDIDATES = 8
 _LOOP_CHARACTERS = 4096
+_UNRELATED = 0.6  # to find what is less similar takes longer in a large cache
 _EXACT = Verdict(accepted=True, reason="the prompts are the same, in whatever letter case")
 _QUICK_VERIFIERS = frozenset({"off", "rules"})
 
@@ -624,15 +625,11 @@ class Caches:
             limit = min(limit, MOST_VERIFIED - SPARE_CANDIDATES)
         choice = Choice(threshold, limit, judge.spare)
         while choice.asked:
-            search = TopSearch(
-                embedding,
-                *scope,
-                # A lookup that is kept says what was nearest, however far that is.
-                0.0 if self._lookups is not None else max(0.0, threshold - NEAR_MISS),
-                choice.asked,
-                lookup.attributes,
-            )
             is_quick = self._storage.is_quick(scope)
+            least = max(0.0, threshold - NEAR_MISS)
+            if self._lookups is not None:  # what is kept of a miss says how far the nearest was
+                least = min(least, 0.0 if is_quick else _UNRELATED)
+            search = TopSearch(embedding, *scope, least, choice.asked, lookup.attributes)
             new = choice.candidates(
                 await self._searches.submit(scope.namespace, search, in_loop=is_quick, alone=alone)
             )

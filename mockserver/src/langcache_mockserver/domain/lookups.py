@@ -31,7 +31,7 @@ class LookupRecord(NamedTuple):
         outcome: What it came to.
         strategy: The strategy that decided, `exact` or `semantic`.
         threshold: The least similarity of a semantic hit.
-        similarity: The similarity of the entry below; None if the cache had none.
+        similarity: The similarity of the entry below; None if none was found.
         entry_id: The id of the entry that was served, else of the nearest one; "" if there is none.
         cached_prompt: The prompt of that entry.
         response_characters: The length of its response.

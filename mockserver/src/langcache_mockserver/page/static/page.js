@@ -307,7 +307,7 @@ async function lookups() {
       text: `${outcome === "hit" ? "found" : "nearest"}: ${cachedPrompt}` });
     return make("article", {},
       make("div", { class: "meta" }, badge(outcome, OUTCOMES[outcome]),
-        make("span", { text: similarity === null ? "no entry" : exactly(similarity) }),
+        make("span", { text: similarity === null ? "nothing near" : exactly(similarity) }),
         make("time", { datetime: lookup.lookedUpAt, text: moment(lookup.lookedUpAt) }),
         make("span", { text: millis(lookup.millis) }),
         lookup.searchStrategy === "exact" ? make("span", { text: "exact" }) : null),
