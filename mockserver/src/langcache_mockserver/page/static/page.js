@@ -72,7 +72,11 @@ const number = (value) => value.toLocaleString("en");
 const exactly = (similarity) => similarity.toFixed(3);
 const millis = (value) => `${value < 10 ? value.toFixed(2) : value.toFixed(0)} ms`;
 const counted = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
-const moment = (text) => new Date(text).toLocaleString();
+
+function moment(text) {
+  const at = new Date(text);
+  return at.toDateString() === new Date().toDateString() ? at.toLocaleTimeString() : at.toLocaleString();
+}
 
 function lasting(milliseconds) {
   for (const [unit, size] of [["day", 864e5], ["hour", 36e5], ["minute", 6e4]]) {
@@ -687,6 +691,7 @@ async function savings() {
 }
 
 const tabs = { playground, lookups, entries, savings, server };
+document.querySelector("nav [aria-current]").scrollIntoView({ block: "nearest", inline: "nearest" });
 await attempt(chooseCache);
 await attempt(tabs[document.body.dataset.tab]);
 document.body.dataset.ready = "true";
