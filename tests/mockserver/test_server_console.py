@@ -37,6 +37,8 @@ def test_it_tells_the_version_and_its_paths(console):
             f"{CONSOLE}/caches/{{cacheId}}/feedback",
             f"{CONSOLE}/caches/{{cacheId}}/entries",
             f"{CONSOLE}/caches/{{cacheId}}/export",
+            f"{CONSOLE}/caches/{{cacheId}}/entries/{{entryId}}",
+            f"{CONSOLE}/savings",
             f"{CONSOLE}/caches/{{cacheId}}/lookups",
             f"{CONSOLE}/caches/{{cacheId}}/lookups/export",
             "/console/openapi.json",

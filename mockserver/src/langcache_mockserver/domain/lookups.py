@@ -167,7 +167,7 @@ class Lookups:
             if cursor:
                 of_run, _, number = cursor.rpartition("-")
                 if not of_run or not number.isascii() or not number.isdigit() or len(number) > 18:
-                    raise ValueError("must be the cursor of a page of lookups")
+                    raise ValueError("cursor: must be the cursor of a page of lookups")
                 starts_over = of_run != run
                 after = 0 if starts_over else int(number)
             # The latest are read first: a page that polls has read all but a few.

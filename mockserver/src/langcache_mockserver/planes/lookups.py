@@ -12,7 +12,7 @@ from starlette.responses import Response
 from langcache_mockserver.domain.registry import Access, moment
 from langcache_mockserver.domain.savings import savings_of
 from langcache_mockserver.http.exchange import exchange_of
-from langcache_mockserver.http.problems import FieldError, invalid
+from langcache_mockserver.http.problems import FieldError, ProblemError, invalid
 from langcache_mockserver.http.response import JSONResponse
 from langcache_mockserver.http.routing import routes_of
 from langcache_mockserver.planes.console_access import console_operation
@@ -48,8 +48,9 @@ async def _list_lookups(request: Request) -> Response:
         return JSONResponse({"recorded": 0, **page})
     try:
         found = lookups.page(exchange_of(request).cache_id, **asked._asdict())
-    except ValueError as error:
-        raise invalid(FieldError("cursor", "format", str(error))) from None
+    except ValueError:
+        detail = "cursor: must be the cursor of a page of lookups; start again without one"
+        raise ProblemError(404, detail) from None
     return JSONResponse(
         {
             "recorded": lookups.most,
