@@ -69,6 +69,7 @@ class Settings(_Settings):
 
     contract: str
     package: str
+    server_environment: str
     class_name: str = Field(alias="class")
     outputs: Outputs
     global_: Global = Field(alias="global")

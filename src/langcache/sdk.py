@@ -116,7 +116,8 @@ class LangCache(BaseClient):
     threads and event loops, and can be used again after `close`.
 
     Args:
-        server_url: The base URL of the service, such as `http://127.0.0.1:8080`.
+        server_url: The base URL of the service, such as `http://127.0.0.1:8080`. Default: the
+            environment variable `LANGCACHE_SERVER_URL`, read when the client is created.
         api_key: The API key of the service, sent as `Authorization: Bearer <key>`. Can be a sync or
             async callable that returns it; it is called on each attempt. Default: the environment
             variable `LANGCACHE_API_KEY`, read on each call.
@@ -155,6 +156,7 @@ class LangCache(BaseClient):
         retry_connection_errors=True,
         status_codes_override=["429", "502", "503", "504"],
     )
+    _server_url_variable = "LANGCACHE_SERVER_URL"
     _api_key_variable = "LANGCACHE_API_KEY"
     _cache_id_variable = "LANGCACHE_CACHE_ID"
 

@@ -39,9 +39,19 @@ def cache():
         ({"debug_logger": object()}, TypeError, "debug_logger"),
     ],
 )
-def test_the_constructor_names_the_argument(options, error, name):
+def test_the_constructor_names_the_argument(options, error, name, monkeypatch):
+    monkeypatch.delenv("LANGCACHE_SERVER_URL", raising=False)
     with pytest.raises(error, match=f"^{name}: "):
         LangCache(**{"server_url": "http://127.0.0.1:9", **options})
+
+
+def test_the_server_url_comes_from_the_environment(monkeypatch):
+    monkeypatch.setenv("LANGCACHE_SERVER_URL", "http://127.0.0.1:9")
+    assert "server_url='http://127.0.0.1:9'" in repr(LangCache(cache_id="c"))
+    assert "server_url='http://127.0.0.1:8'" in repr(LangCache("http://127.0.0.1:8"))
+    monkeypatch.setenv("LANGCACHE_SERVER_URL", "")
+    with pytest.raises(TypeError, match="^server_url: is required, or the environment variable"):
+        LangCache(cache_id="c")
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,8 @@ class BaseClient:
     """The settings and the connections of a client.
 
     Args:
-        server_url: The base URL of the service.
+        server_url: The base URL of the service. Default: the environment variable
+            `LANGCACHE_SERVER_URL`, read when the client is created.
         api_key: The API key, or a callable that returns it. Default: the environment variable
             `LANGCACHE_API_KEY`, read on each call. Without a key, no Authorization header is sent.
         cache_id: The id of the cache. Default: the environment variable `LANGCACHE_CACHE_ID`, read
@@ -59,12 +60,13 @@ class BaseClient:
     """
 
     _default_retry_config: ClassVar[RetryConfig]
+    _server_url_variable: ClassVar[str]
     _api_key_variable: ClassVar[str]
     _cache_id_variable: ClassVar[str]
 
     def __init__(
         self,
-        server_url: str,
+        server_url: str | None = None,
         api_key: ApiKey | None = None,
         cache_id: str | None = None,
         client: HttpClient | None = None,
@@ -76,7 +78,7 @@ class BaseClient:
         debug_bodies: bool | None = None,
         max_response_bytes: int = 64 << 20,
     ) -> None:
-        self._server_url = _check_server_url(server_url)
+        self._server_url = _check_server_url(self._default_server_url(server_url))
         if api_key is not None and not callable(api_key):
             bearer(api_key)
         if cache_id is not None:
@@ -96,6 +98,15 @@ class BaseClient:
             raise ValueError(f"max_response_bytes: must be at least 1, got {max_response_bytes}")
         self._log = CallLog(debug_logger, debug_bodies)
         self.hooks: Hooks = Hooks()
+
+    def _default_server_url(self, server_url: str | None) -> str:
+        if server_url is None:
+            server_url = os.environ.get(self._server_url_variable) or None
+        if server_url is None:
+            raise TypeError(
+                f"server_url: is required, or the environment variable {self._server_url_variable}"
+            )
+        return server_url
 
     def __repr__(self) -> str:
         return (

@@ -44,6 +44,7 @@ __all__ = ["import_file"]
 _TRIES = 8
 _LONGEST_WAIT = 10.0
 _SHOWN_ERRORS = 20
+_MOST_NAMES = 100
 
 
 def import_file(
@@ -109,14 +110,15 @@ def import_file(
     try:
         columns = Columns(prompt, response, _mapping(attribute), ttl)
         form = format_of(file, form)
-        names = list(columns.attributes.values())
+        total, names = _survey(file, form, columns)
         target = open_target(
             server_url, cache_id, api_key_file, storage, embedder, attribute_names=names
         )
         try:
             progress = _progress(file, target, form, columns, restart)
             started = time.monotonic()
-            interrupted = _run(file, form, columns, target, progress)
+            rows = islice(read_rows(file, form, columns), progress.rows, None)
+            interrupted = _run(rows, total, target, progress)
         finally:
             target.close()
     except TargetError as error:
@@ -137,6 +139,17 @@ def _mapping(options: list[str] | None) -> dict[str, str]:
     return mapping
 
 
+def _survey(file: Path, form: str, columns: Columns) -> tuple[int, list[str]]:
+    """Return how many rows a file has, and the names of their attributes."""
+    total = 0
+    names = set(columns.attributes.values())
+    for row in read_rows(file, form, columns):
+        total += 1
+        if isinstance(row, Row) and len(names) < _MOST_NAMES:
+            names.update(row.attributes)
+    return total, sorted(names)
+
+
 def _progress(
     file: Path, target: Target, form: str, columns: Columns, restart: bool
 ) -> ImportProgress:
@@ -149,10 +162,10 @@ def _progress(
     return progress
 
 
-def _run(file: Path, form: str, columns: Columns, target: Target, progress: ImportProgress) -> bool:
+def _run(
+    rows: Iterator[Row | RowError], total: int, target: Target, progress: ImportProgress
+) -> bool:
     """Store the rows that are not done yet; return whether the user stopped it."""
-    total = sum(1 for _ in read_rows(file, form, columns))
-    rows = islice(read_rows(file, form, columns), progress.rows, None)
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -161,7 +174,7 @@ def _run(file: Path, form: str, columns: Columns, target: Target, progress: Impo
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )
-    task = bar.add_task(file.name, total=total, completed=progress.rows, rate="")
+    task = bar.add_task("Importing", total=total, completed=progress.rows, rate="")
     started, before = time.monotonic(), progress.rows
     pool = ThreadPoolExecutor(target.parallel)
     pending: deque[tuple[list[Row | RowError], Future[list[RowError]]]] = deque()

@@ -111,7 +111,7 @@ class ServerTarget:
             answer = self._send("POST", f"{self._console}/entries", body)
             if answer.is_success:
                 errors += [
-                    RowError(group[each["index"]].line, f"{each['field']}: {each['message']}")
+                    RowError(group[int(each["index"])].line, f"{each['field']}: {each['message']}")
                     for each in answer.json()["errors"]
                 ]
             elif answer.status_code in (400, 413) and len(group) > 1:
