@@ -121,6 +121,7 @@ MINIMAL_SETTINGS = {
     "contract": "openapi.yaml",
     "package": "boxes",
     "class": "Boxes",
+    "server_environment": "BOX_SERVER",
     "outputs": {
         "sdk": "sdk.py",
         "models": "models",

@@ -50,7 +50,7 @@ def test_the_server_url_comes_from_the_environment(monkeypatch):
     assert "server_url='http://127.0.0.1:9'" in repr(LangCache(cache_id="c"))
     assert "server_url='http://127.0.0.1:8'" in repr(LangCache("http://127.0.0.1:8"))
     monkeypatch.setenv("LANGCACHE_SERVER_URL", "")
-    with pytest.raises(TypeError, match="^server_url: is required, or the environment variable"):
+    with pytest.raises(TypeError, match=r"^server_url: is required, or the environment variable"):
         LangCache(cache_id="c")
 
 
