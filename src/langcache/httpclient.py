@@ -10,6 +10,10 @@ defaults. Create one yourself to add a proxy or a certificate authority and keep
 from __future__ import annotations
 
 import functools
+import importlib.util
+import ipaddress
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import httpx
@@ -116,7 +120,66 @@ class AsyncHttpClient(Protocol):
 @functools.lru_cache(maxsize=1)
 def _ssl_context() -> ssl.SSLContext:
     # Loading the certificate authorities takes about 20 ms and several MB, so it is done once.
-    return httpx.create_ssl_context()
+    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    if folder and not file and not Path(folder).is_dir():
+        raise ValueError(f"SSL_CERT_DIR: must be a directory of certificates, got {folder!r}")
+    try:
+        return httpx.create_ssl_context()
+    except (OSError, ValueError) as error:
+        if not file:
+            raise
+        raise ValueError(
+            f"SSL_CERT_FILE: must be a file of certificates in PEM, got {file!r} ({error})"
+        ) from error
+
+
+_LAST_PORT = 65_535
+_PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+
+
+def _check_proxies() -> None:
+    """Check the variables of the environment from which httpx takes the proxies.
+
+    Raises:
+        ImportError: A SOCKS proxy needs a package that is not installed.
+        ValueError: A variable has a value that httpx cannot use. The message does not repeat that
+            of a proxy, which may contain a password.
+    """
+    for variable in (*_PROXY_VARIABLES, *map(str.lower, _PROXY_VARIABLES)):
+        value = os.environ.get(variable)
+        if not value:
+            continue
+        try:
+            url = httpx.Proxy(value if "://" in value else f"http://{value}").url
+            valid = bool(url.host) and (url.port is None or 1 <= url.port <= _LAST_PORT)
+        except (httpx.InvalidURL, ValueError):
+            valid = False
+        if not valid:
+            raise ValueError(
+                f"{variable}: must be the URL of a proxy with http, https, socks5 or socks5h"
+            )
+        if value.startswith("socks") and importlib.util.find_spec("socksio") is None:
+            raise ImportError(
+                f"{variable}: a SOCKS proxy needs the package socksio: pip install 'httpx[socks]'"
+            )
+    for variable in ("NO_PROXY", "no_proxy"):
+        for entry in map(str.strip, os.environ.get(variable, "").split(",")):
+            try:
+                httpx.URL(entry if "://" in entry else f"all://*{entry}")
+            except httpx.InvalidURL:  # noqa: PERF203 - there are few
+                if not _is_ipv6(entry):
+                    raise ValueError(
+                        f"{variable}: must be host names and addresses separated by commas, an"
+                        f" IPv6 address without brackets, got {entry!r}"
+                    ) from None
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text.partition("/")[0])
+    except ValueError:
+        return False
+    return True
 
 
 class DefaultHttpClient(httpx.Client):
@@ -142,6 +205,8 @@ class DefaultAsyncHttpClient(httpx.AsyncClient):
 
 
 def _with_defaults(options: dict[str, Any], limits: httpx.Limits) -> dict[str, Any]:
+    if options.get("trust_env", True) and not {"proxy", "transport"} & options.keys():
+        _check_proxies()
     if "verify" not in options:
         options["verify"] = _ssl_context()
     options.setdefault("limits", limits)

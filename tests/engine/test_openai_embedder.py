@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from langcache.engine import EmbedderError, EmbeddingsCache, OpenAIEmbedder
+from langcache.engine.verify import LLMVerifier
 
 KEY = "sk-SECRET-KEY"
 
@@ -370,3 +371,19 @@ print([name for name in ("http.client", "urllib.request") if name in sys.modules
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"base_url": "http://host:99999"}, "base_url"),
+        ({"base_url": f"http://{'a' * 64}"}, "base_url"),
+        ({"base_url": "http://a..b"}, "base_url"),
+        ({"timeout": 1e14}, "timeout"),
+        ({"timeout": 10**400}, "timeout"),
+    ],
+)
+@pytest.mark.parametrize("make", [OpenAIEmbedder, LLMVerifier])
+def test_values_that_the_system_refuses_are_named(make, options, name):
+    with pytest.raises(ValueError, match=f"^{name}: "):
+        make("model", api_key="k", **options)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from langcache.engine import (
+    EmbeddingsCache,
     InMemoryStorage,
     MiniLMEmbedder,
     Num,
@@ -1226,3 +1227,36 @@ def test_an_entry_that_was_changed_is_not_replaced_by_its_old_prompt(make):
     cache.update(key, user="bob")
     assert cache.store(PROMPT, "Lyon", filters={"user": "ann"}) != key
     assert cache.check(PROMPT, filter_expression=Tag("user") == "bob")[0]["response"] == "Paris"
+
+
+def test_numbers_of_numpy_are_numbers(make):
+    cache = make(ttl=np.int32(60))
+    filters = {"user": np.int64(7), "age": np.float32(1.5)}
+    key = cache.store(PROMPT, "Paris", filters=filters, ttl=np.int64(60))
+    cache.expire(key, np.uint8(60))
+    cache.set_ttl(np.int16(60))
+    found = (Tag("user") == "7") & (Num("age") == np.float32(1.5)) & (Num("age") < np.int64(2))
+    threshold = np.float32(0.5)
+    [hit] = cache.check(
+        PROMPT,
+        num_results=np.int64(3),
+        filter_expression=found,
+        distance_threshold=threshold,
+    )
+    assert (hit["user"], hit["age"]) == ("7", "1.5")
+    assert cache.explain(PROMPT, num_candidates=np.int64(3)).outcome == "hit"
+
+
+@pytest.mark.parametrize("ttl", [10**11 + 1, 10**400])
+def test_a_time_to_live_that_no_clock_will_reach_is_refused(make, ttl):
+    cache = make()
+    for call in (
+        lambda: cache.store(PROMPT, "Paris", ttl=ttl),
+        lambda: cache.set_ttl(ttl),
+        lambda: EmbeddingsCache(ttl=ttl),
+        lambda: EmbeddingsCache().set("text", "model", [1.0], ttl=ttl),
+    ):
+        with pytest.raises(ValueError, match=r"^ttl: must be at most"):
+            call()
+    cache.store(PROMPT, "Paris", ttl=10**11)
+    assert cache.check(PROMPT)

@@ -28,9 +28,13 @@ def number(name: str, value: object) -> float:
     """Check a finite number. NumPy scalars are accepted, bools are not."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name}: must be a number, got {type(value).__name__}")
-    if not math.isfinite(value):
-        raise ValueError(f"{name}: must be finite, got {value}")
-    return float(value)
+    try:
+        converted = float(value)
+    except OverflowError:
+        converted = math.inf
+    if not math.isfinite(converted):
+        raise ValueError(f"{name}: must be finite, got {converted}")
+    return converted
 
 
 def integer(name: str, value: object) -> int:

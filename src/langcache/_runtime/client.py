@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_LONGEST_TIMEOUT = 1e12  # the system's functions take no more
+
 ApiKey: TypeAlias = str | Callable[[], str | Awaitable[str | None] | None]
 """An API key, or a sync or async callable that returns it and is called on each attempt."""
 
@@ -226,6 +228,11 @@ def _check_timeout(timeout_ms: object) -> float | None:
     milliseconds = number("timeout_ms", timeout_ms)
     if milliseconds <= 0:
         raise ValueError(f"timeout_ms: must be above 0, got {milliseconds:g}")
+    if milliseconds > _LONGEST_TIMEOUT:
+        raise ValueError(
+            f"timeout_ms: must be at most {_LONGEST_TIMEOUT:g}, or None for no limit, got"
+            f" {milliseconds:g}"
+        )
     return milliseconds / 1000
 
 

@@ -7,14 +7,17 @@ from urllib.parse import quote
 
 import httpx
 
+_LAST_PORT = 65_535
+_LONGEST_LABEL = 63
+
 
 @lru_cache(maxsize=64)
 def base_url(value: str) -> str:
     """Check the base URL of a service and return it without a trailing slash.
 
     Raises:
-        ValueError: The value is not an http or https URL with a host, or it has a user, password,
-            query or fragment.
+        ValueError: The value is not an http or https URL with a host, the host or the port cannot
+            exist, or the URL has a user, password, query or fragment.
     """
     try:
         url = httpx.URL(value)
@@ -27,6 +30,14 @@ def base_url(value: str) -> str:
         )
     if url.userinfo or url.query or url.fragment:
         raise ValueError("server_url: must have no user, password, query or fragment")
+    if url.port is not None and not 1 <= url.port <= _LAST_PORT:
+        raise ValueError(f"server_url: port must be from 1 to {_LAST_PORT}, got {url.port}")
+    # The resolver of names refuses others with an error that does not name the URL.
+    labels = url.raw_host.rstrip(b".").split(b".")
+    if b":" not in url.raw_host and not all(0 < len(each) <= _LONGEST_LABEL for each in labels):
+        raise ValueError(
+            f"server_url: each part of the host must have 1 to {_LONGEST_LABEL} characters"
+        )
     return str(url).rstrip("/")
 
 

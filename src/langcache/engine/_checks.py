@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
+
+_LONGEST_TTL = 10**11
 
 
 def wants_redis(arguments: Mapping[str, object]) -> bool:
@@ -43,16 +46,26 @@ def checked_ttl(ttl: int | None, error: type[Exception] = TypeError) -> int | No
 
     Raises:
         TypeError: It is not an int. `error` replaces this class.
-        ValueError: It is below 1.
+        ValueError: It is below 1, or more than 3,000 years.
     """
     given = cast("object", ttl)
     if given is None:
         return None
-    if isinstance(given, bool) or not isinstance(given, int):
+    if isinstance(given, bool) or not isinstance(given, Integral):
         raise error(f"ttl: must be an int (seconds) or None, got {kind(given)}")
-    if given < 1:
-        raise ValueError(f"ttl: must be at least 1 second, got {given}")
-    return given
+    seconds = int(given)
+    if seconds < 1:
+        raise ValueError(f"ttl: must be at least 1 second, got {seconds}")
+    if seconds > _LONGEST_TTL:
+        raise ValueError(f"ttl: must be at most {_LONGEST_TTL} seconds, got more")
+    return seconds
+
+
+def checked_int(field: str, value: object) -> int:
+    """Return an int, which may be one of NumPy; raise a TypeError for any other value."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{field}: must be an int, got {kind(value)}")
+    return int(value)
 
 
 def checked_metadata(metadata: object) -> dict[str, Any]:

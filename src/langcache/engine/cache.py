@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from inspect import getattr_static, iscoroutinefunction
 from itertools import islice
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from langcache.engine._checks import (
+    checked_int,
     checked_metadata,
     checked_name,
     checked_text,
@@ -446,10 +447,7 @@ class SemanticCache:
         distance_threshold: float | None,
     ) -> tuple[_CheckedLookup, list[str]]:
         """Return a lookup without a prompt, and the wanted fields."""
-        if isinstance(cast("object", num_results), bool) or not isinstance(
-            cast("object", num_results), int
-        ):
-            raise TypeError(f"num_results: must be an int, got {kind(num_results)}")
+        num_results = checked_int("num_results", num_results)
         if num_results < 1:
             raise ValueError(f"num_results: must be at least 1, got {num_results}")
         if return_fields is not None and not isinstance(cast("object", return_fields), list):
@@ -656,9 +654,7 @@ class SemanticCache:
     ) -> Steps[Explanation]:
         if not checked_text("prompt", prompt):
             raise ValueError("prompt: must not be empty")
-        given = cast("object", num_candidates)
-        if isinstance(given, bool) or not isinstance(given, int):
-            raise TypeError(f"num_candidates: must be an int, got {kind(given)}")
+        num_candidates = checked_int("num_candidates", num_candidates)
         if not 1 <= num_candidates <= _MOST_CANDIDATES:
             raise ValueError(
                 f"num_candidates: must be from 1 to {_MOST_CANDIDATES}, got {num_candidates}"
@@ -1484,7 +1480,7 @@ def _stored(name: str, field_type: FieldType, value: object) -> str:
     """Return the text under which a filter's value is stored."""
     if isinstance(value, str) and field_type != "numeric":
         return value
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, Real):
         allowed = "an int or a float" if field_type == "numeric" else "a str, an int or a float"
         raise TypeError(f"{name}: must be {allowed}, got {kind(value)}")
     try:
@@ -1493,8 +1489,8 @@ def _stored(name: str, field_type: FieldType, value: object) -> str:
         finite = False
     if not finite:
         raise ValueError(f"{name}: must be a finite number in the range of a float")
-    # A subclass such as numpy's float64 may have another repr.
-    return repr(int(value) if isinstance(value, int) else float(value))
+    # A number of NumPy has another repr.
+    return repr(int(value) if isinstance(value, Integral) else float(value))
 
 
 def _checked_distance(distance: float) -> float:

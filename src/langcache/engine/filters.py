@@ -14,6 +14,7 @@ import re
 import unicodedata
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar, cast
 
 from typing_extensions import override
@@ -529,7 +530,7 @@ class Num(_Field):  # noqa: PLW1641 - == makes an expression
 
 def _number(value: float) -> float:
     given = cast("object", value)
-    if isinstance(given, bool) or not isinstance(given, (int, float)):
+    if isinstance(given, bool) or not isinstance(given, Real):
         raise TypeError(f"Num: must be compared with an int or a float, got {_kind(given)}")
     try:
         number = float(given)

@@ -16,8 +16,12 @@ _STATUS = re.compile(r"[1-5]([0-9][0-9]|[xX][xX])")
 def _require_duration(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name}: must be a number of milliseconds, got {type(value).__name__}")
-    if not 0 <= float(value) < math.inf:
-        raise ValueError(f"{name}: must be at least 0 and finite, got {float(value)}")
+    try:
+        milliseconds = float(value)
+    except OverflowError:
+        milliseconds = math.inf
+    if not 0 <= milliseconds < math.inf:
+        raise ValueError(f"{name}: must be at least 0 and finite, got {milliseconds}")
 
 
 @dataclass

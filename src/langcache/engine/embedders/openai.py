@@ -8,12 +8,12 @@ import random
 import re
 import time
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
 
 import numpy as np
 from typing_extensions import override
 
 from langcache.engine.embedders._arrays import unit_rows, without_lone_surrogates
+from langcache.engine.embedders._endpoint import check_base_url, check_timeout
 from langcache.engine.embedders._texts import TextEmbedder
 from langcache.engine.embedders.errors import EmbedderError
 
@@ -83,15 +83,10 @@ class OpenAIEmbedder(TextEmbedder):
         ):
             if value is not None and value < least:
                 raise ValueError(f"{name}: must be at least {least}, got {value}")
-        if not timeout > 0:
-            raise ValueError(f"timeout: must be above 0, got {timeout}")
+        check_timeout(timeout)
         api_key = api_key or os.environ.get("OPENAI_API_KEY")
         base_url = base_url or os.environ.get("OPENAI_BASE_URL") or _BASE_URL
-        address = urlsplit(base_url)
-        if address.scheme not in ("http", "https") or not address.hostname or address.port == 0:
-            raise ValueError("base_url: must be an http or https URL")
-        if address.username is not None or address.query or address.fragment:
-            raise ValueError("base_url: must not have a user, query or fragment")
+        check_base_url(base_url)
         if not api_key and base_url == _BASE_URL:
             raise ValueError("api_key: is required, because OPENAI_API_KEY is not set")
         if api_key and not re.fullmatch(r"[!-~]+", api_key):

@@ -8,9 +8,9 @@ import os
 import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from langcache.engine.embedders._arrays import without_lone_surrogates
+from langcache.engine.embedders._endpoint import check_base_url, check_timeout
 from langcache.engine.verify.base import Verdict
 from langcache.engine.verify.verdict_memory import VerdictMemory
 
@@ -73,17 +73,12 @@ class LLMVerifier:
             raise ValueError("model: must not be empty")
         if not 0 <= band[0] <= band[1] <= 1:
             raise ValueError(f"band: must be two rising numbers from 0 to 1, got {band}")
-        if not timeout > 0:
-            raise ValueError(f"timeout: must be above 0, got {timeout}")
+        check_timeout(timeout)
         if remember < 0:
             raise ValueError(f"remember: must be at least 0, got {remember}")
         api_key = api_key or os.environ.get("OPENAI_API_KEY")
         base_url = base_url or os.environ.get("OPENAI_BASE_URL") or _BASE_URL
-        address = urlsplit(base_url)
-        if address.scheme not in ("http", "https") or not address.hostname or address.port == 0:
-            raise ValueError("base_url: must be an http or https URL")
-        if address.username is not None or address.query or address.fragment:
-            raise ValueError("base_url: must have no user, query or fragment")
+        check_base_url(base_url)
         if not api_key and base_url == _BASE_URL:
             raise ValueError("api_key: is required, as OPENAI_API_KEY is not set")
         if api_key and not re.fullmatch(r"[!-~]+", api_key):

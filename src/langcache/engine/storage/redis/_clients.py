@@ -23,6 +23,7 @@ _PLAIN = ("redis", "rediss", "unix")
 _GROUPS = ("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
 _MOST_CONNECTIONS = 64
 _IDLE_SECONDS = 30
+_LAST_PORT = 65_535
 
 # Arguments go through as they are given, so there are no types to check here.
 _redis, _asyncio = cast("Any", redis), cast("Any", redis_asyncio)
@@ -145,7 +146,10 @@ def _group(url: str) -> _Group:
         host, _, port = place.rpartition(":") if ":" in place else (place, "", "")
         if not host:
             raise ValueError
-        hosts.append((host.strip("[]"), int(port or (26379 if is_sentinel else 6379))))
+        number = int(port or (26379 if is_sentinel else 6379))
+        if not 1 <= number <= _LAST_PORT:
+            raise ValueError
+        hosts.append((host.strip("[]"), number))
     service = unquote(parts.path.strip("/"))
     options = parse_qs(parts.query)
     if bool(service) != is_sentinel or options.keys() - ({"db"} if is_sentinel else set()):
