@@ -182,7 +182,7 @@ def test_the_key_is_in_no_repr(judge):
         ({"timeout": 0}, "timeout: must be above 0, got 0"),
         ({"remember": -1}, "remember: must be at least 0, got -1"),
         ({"base_url": "ftp://x"}, "base_url: must be an http or https URL"),
-        ({"base_url": "http://u@x"}, "base_url: must have no user, query or fragment"),
+        ({"base_url": "http://u@x"}, "base_url: must not have a user, query or fragment"),
         ({"api_key": "a b"}, "api_key: must be printable ASCII without spaces"),
         ({"api_key": None, "base_url": None}, "api_key: is required, as OPENAI_API_KEY is not set"),
     ],
