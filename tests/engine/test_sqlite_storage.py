@@ -332,7 +332,8 @@ def assert_refused(path, message):
 
 
 def test_a_file_that_is_not_a_database_is_refused(path):
-    for content in (b"hello", b"x" * 10_000, b"SQLite format 3\0" + b"\1" * 5000):
+    garbage = b"SQLite format 3\0" + b"\1" * 5000
+    for content in (b"\n", b"hello", b"\0" * 511, b"\0" * 4096, b"x" * 10_000, garbage):
         path.write_bytes(content)
         assert_refused(path, "not a storage file, or a damaged one, left as it is")
 
@@ -348,8 +349,8 @@ def test_a_database_of_another_program_is_refused(path, mode):
 def test_a_file_of_a_later_version_is_refused(open_storage, path):
     open_storage().close()
     with contextlib.closing(sqlite3.connect(path)) as file:
-        file.execute("PRAGMA user_version = 2")
-    assert_refused(path, "has version 2 of the format, left as it is; .* reads version 1")
+        file.execute("PRAGMA user_version = 3")
+    assert_refused(path, "has version 3 of the format, left as it is; .* reads versions 1 to 2")
 
 
 def filled_file(open_storage, path):
@@ -396,6 +397,132 @@ def test_a_file_with_impossible_values_is_refused(open_storage, path, column, va
     assert_refused(path, "damaged, left as it is")
 
 
+def tamper(path, *statements):
+    """Change a file behind the back of the storage."""
+    with contextlib.closing(sqlite3.connect(path)) as file, file:
+        for statement in statements:
+            file.execute(statement)
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        file.execute("PRAGMA journal_mode = DELETE")
+        file.execute("PRAGMA journal_mode = WAL")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "prompt = x'58'",
+        "response = cast(replace(response, 'x', 'y') AS BLOB)",
+        "attributes = x'5b5d'",
+        "attributes = x'7b2261223a317d'",
+        "metadata = x'5b5d'",
+        "metadata = x'31'",
+        "embedding = x''",
+        "embedding = 7",
+        "prompt = 7",
+        "created_at = 'soon'",
+        "updated_at = 0",
+        "expires_at = 5000",
+        "checksum = x''",
+    ],
+)
+def test_a_changed_row_is_named(open_storage, path, change):
+    filled_file(open_storage, path)
+    tamper(path, f"UPDATE entries SET {change} WHERE rowid = 77")
+    assert_refused(path, "row 77 of the table entries")
+    tamper(path, "DELETE FROM entries WHERE rowid = 77")
+    assert len(contents(open_storage())) == 199
+
+
+@pytest.mark.parametrize("change", ["text = x'ff'", "text = 7", "key = x'00'", "checksum = x''"])
+def test_a_changed_record_is_named(open_storage, path, change):
+    storage = open_storage()
+    storage.set_record("collection", "key", "text")
+    storage.close()
+    tamper(path, f"UPDATE records SET {change}")
+    assert_refused(path, "a row of the table records")
+    tamper(path, "DELETE FROM records")
+    assert open_storage().records("collection") == {}
+
+
+TO_VERSION_1 = (
+    "ALTER TABLE entries DROP COLUMN checksum",
+    "ALTER TABLE records DROP COLUMN checksum",
+    "PRAGMA user_version = 1",
+)
+
+
+def test_a_file_of_version_1_is_brought_to_this_version(open_storage, reopen, path):
+    storage = open_storage()
+    stored = [
+        make_entry("1", attributes={"user": "Ω"}, metadata={"a": 1}, created_at=-0.0),
+        make_entry("2", NORTH, expires_at=2000.25),
+    ]
+    for entry in stored:
+        storage.store(entry)
+    storage.set_record("collection", "key", "text")
+    storage.close()
+    tamper(path, *TO_VERSION_1)
+    storage = open_storage()
+    assert contents(storage) == stored
+    assert storage.record("collection", "key") == "text"
+    storage.store(make_entry("3"))
+    assert len(contents(reopen(storage))) == 3
+
+
+def test_a_damaged_file_of_version_1_is_left_as_it_is(open_storage, path):
+    filled_file(open_storage, path)
+    tamper(path, "UPDATE entries SET attributes = x'5b5d' WHERE rowid = 77", *TO_VERSION_1)
+    assert_refused(path, "row 77 of the table entries")
+
+
+def unclosed_file(path):
+    """Make a file with 20 entries, as a process leaves it that dies; return its log."""
+    code = """
+        import os, sys
+        import numpy as np
+        from langcache.engine import CacheEntry, SQLiteStorage
+        storage = SQLiteStorage(sys.argv[1])
+        for number in range(20):
+            vector = np.array([1, 0], np.float32)
+            storage.store(CacheEntry(id=str(number), prompt="p", response="r", embedding=vector,
+                namespace="ns", embedding_model_id="model", created_at=1.0, updated_at=1.0))
+        os._exit(0)
+    """
+    run(code, path)
+    log = path.with_name(path.name + "-wal")
+    assert log.stat().st_size
+    return log
+
+
+def test_a_sound_log_is_read_without_a_word(open_storage, path, caplog):
+    log = unclosed_file(path)
+    log.write_bytes(log.read_bytes()[:-100])  # the last change was not complete
+    assert 0 < len(contents(open_storage())) < 20
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("position", [0, 25, 40, 9000])
+def test_changes_that_a_damaged_log_has_lost_are_said(open_storage, path, caplog, position):
+    log = unclosed_file(path)
+    data = bytearray(log.read_bytes())
+    data[position] ^= 0xFF
+    log.write_bytes(data)
+    assert len(contents(open_storage())) < 20
+    [message] = caplog.messages
+    assert "-wal, is damaged" in message
+
+
+def test_a_file_beside_a_new_one_is_not_overwritten(open_storage, path):
+    for suffix, message in (("-wal", "missing"), ("-journal", "of another program")):
+        beside = path.with_name(path.name + suffix)
+        beside.write_bytes(b"hello")
+        with pytest.raises(StorageError, match=message):
+            open_storage()
+        assert beside.read_bytes() == b"hello"
+        assert not path.exists()
+        beside.unlink()
+
+
 def test_a_path_where_no_file_can_be_is_refused(tmp_path):
     for path in (tmp_path, tmp_path / "missing" / "file"):
         with pytest.raises(StorageError, match="cannot be opened"):
@@ -439,7 +566,9 @@ def test_a_file_in_use_is_refused_in_this_process_and_in_others(open_storage, pa
         with pytest.raises(StorageError, match="in use by another storage or program"):
             SQLiteStorage(path)
         # The attempt in this process has not taken the lock away.
-        assert run(TRY_TO_OPEN, path) == f"{path}: in use by another storage or program"
+        message = run(TRY_TO_OPEN, path)
+        assert message.startswith(f"{path}: in use by another storage or program")
+        assert "Redis" in message
     storage.store(make_entry("2"))
     storage.close()
     assert run(TRY_TO_OPEN, path) == ""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import math
 import os
 import sqlite3
 import time
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -17,6 +20,7 @@ from typing_extensions import override
 from langcache.engine._locks import fork_safe_lock
 from langcache.engine.search.index_tuning import IndexTuning
 from langcache.engine.storage._metadata import metadata_json
+from langcache.engine.storage._sqlite_log import lost_changes
 from langcache.engine.storage.base import check_embedding, check_entry
 from langcache.engine.storage.entry import CacheEntry, Scope
 from langcache.engine.storage.errors import StorageError, StorageFullError
@@ -26,8 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 
 _APPLICATION_ID = int.from_bytes(b"LnCa", "big")
-_VERSION = 1
+_VERSION = 2
 _PAGE_BYTES = 4096
+_LEAST_FILE = 512  # the smallest page of SQLite
+
+_logger = logging.getLogger("langcache.engine")
 
 # Texts are blobs: an SQLite text cannot hold a lone surrogate.
 _SCHEMA = """
@@ -44,6 +51,7 @@ CREATE TABLE entries (
     created_at REAL NOT NULL,
     updated_at REAL NOT NULL,
     expires_at REAL,
+    checksum BLOB NOT NULL,
     UNIQUE (namespace, id)
 );
 CREATE INDEX entries_by_expiry ON entries (expires_at) WHERE expires_at IS NOT NULL;
@@ -51,12 +59,23 @@ CREATE TABLE records (
     collection BLOB NOT NULL,
     key BLOB NOT NULL,
     text BLOB NOT NULL,
+    checksum BLOB NOT NULL,
     PRIMARY KEY (collection, key)
 ) WITHOUT ROWID
 """
+# Version 1 had no checksums. A new column needs a default.
+_UPGRADE = """
+ALTER TABLE entries ADD COLUMN checksum BLOB NOT NULL DEFAULT x'';
+UPDATE entries SET checksum = langcache_checksum(
+    namespace, id, embedding_model_id, context_hash, prompt, response, attributes, metadata,
+    embedding, created_at, updated_at, expires_at
+);
+ALTER TABLE records ADD COLUMN checksum BLOB NOT NULL DEFAULT x'';
+UPDATE records SET checksum = langcache_checksum(collection, key, text)
+"""
 # A replaced entry keeps its row, and so its position in the order of `entries`.
 _STORE = """
-INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (namespace, id) DO UPDATE SET
     embedding_model_id = excluded.embedding_model_id,
     context_hash = excluded.context_hash,
@@ -67,13 +86,15 @@ ON CONFLICT (namespace, id) DO UPDATE SET
     embedding = excluded.embedding,
     created_at = excluded.created_at,
     updated_at = excluded.updated_at,
-    expires_at = excluded.expires_at
+    expires_at = excluded.expires_at,
+    checksum = excluded.checksum
 """
 _DELETE = "DELETE FROM entries WHERE namespace = ? AND id = ?"
 _DELETE_EXPIRED = """
 DELETE FROM entries WHERE rowid IN (SELECT rowid FROM entries WHERE expires_at <= ? LIMIT ?)
 """
-_LOAD = "SELECT * FROM entries WHERE expires_at IS NULL OR expires_at > ? ORDER BY rowid"
+_LOAD = "SELECT rowid, * FROM entries ORDER BY rowid"
+_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 _RECLAIM_BATCH = 256
 _NO_LIMIT = -1
 _LOAD_BATCH = 4096
@@ -90,8 +111,9 @@ class SQLiteStorage(InMemoryStorage):
     Only one storage can use the file at a time. As long as it is open, any other storage, in this
     process or another, is refused, and so is a process forked from this one. A file that is
     damaged, or was made by another program or a later version of this library, is refused and not
-    changed. While the storage is open, a second file, whose name ends in "-wal", is part of the
-    first. The file does not shrink, but the space of removed entries is used again.
+    changed. A file of an earlier version is brought to this version in one transaction; earlier
+    releases then refuse it. While the storage is open, a second file, whose name ends in "-wal", is
+    part of the first. The file does not shrink, but the space of removed entries is used again.
 
     Metadata must be JSON: it comes back equal.
 
@@ -130,7 +152,10 @@ class SQLiteStorage(InMemoryStorage):
         except sqlite3.Error as error:
             self._file.close()
             if "locked" in str(error):
-                reason = "in use by another storage or program"
+                reason = (
+                    "in use by another storage or program; several processes can share a Redis, "
+                    'storage="redis://HOST"'
+                )
             elif isinstance(error, sqlite3.OperationalError):
                 reason = f"cannot be opened or written ({error})"
             else:
@@ -249,7 +274,8 @@ class SQLiteStorage(InMemoryStorage):
                     file.execute("DELETE FROM records WHERE collection = ? AND key = ?", place)
                 else:
                     row = (*place, _encoded(text))
-                    file.execute("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", row)
+                    row = (*row, _checksum(*row))
+                    file.execute("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)", row)
             super().set_record(collection, key, text)
 
     @override
@@ -313,8 +339,12 @@ class SQLiteStorage(InMemoryStorage):
         it would lose the locks it may have on it. The header is right even if there is a
         write-ahead log, because it is written before there is one.
         """
-        if not self._path.exists():
+        size = self._size("")
+        if not size:
+            self._check_companions()
             return
+        if size < _LEAST_FILE:  # SQLite takes it for an empty one
+            raise self._error("not a storage file, or a damaged one, left as it is")
         try:
             with closing(self._connect("?mode=ro&immutable=1")) as file:
                 # Makes SQLite read the header of a file that is shorter than the header says. A
@@ -326,8 +356,31 @@ class SQLiteStorage(InMemoryStorage):
         except sqlite3.DatabaseError as error:
             raise self._error("not a storage file, or a damaged one, left as it is") from error
 
-    def _check_format(self, file: sqlite3.Connection) -> bool:
-        """Return whether the file has a table of entries; refuse it if it has anything else."""
+    def _size(self, suffix: str) -> int:
+        """Return the size of the file, or of the one with a suffix beside it, in bytes."""
+        try:
+            return self._beside(suffix).stat().st_size
+        except FileNotFoundError:
+            return 0
+        except (OSError, ValueError) as error:
+            raise self._error(f"cannot be opened ({error})") from error
+
+    def _beside(self, suffix: str) -> Path:
+        return self._path.with_name(self._path.name + suffix)
+
+    def _check_companions(self) -> None:
+        """Refuse to begin a new file where SQLite would overwrite files beside it."""
+        if self._size("-wal"):
+            raise self._error("missing, but the -wal file that belongs to it is there")
+        if self._size("-journal"):
+            # A process that dies while it makes the file leaves one.
+            with self._beside("-journal").open("rb") as journal:
+                start = journal.read(len(_JOURNAL_MAGIC))
+            if start not in (_JOURNAL_MAGIC, bytes(len(start))):
+                raise self._error("the -journal file beside it is of another program")
+
+    def _check_format(self, file: sqlite3.Connection) -> int:
+        """Return the version of the file, 0 for a new one; refuse it if it has anything else."""
         application, version, objects = (
             cast("int", file.execute(query).fetchone()[0])
             for query in (
@@ -337,15 +390,15 @@ class SQLiteStorage(InMemoryStorage):
             )
         )
         if not (application or version or objects):
-            return False
+            return 0
         if application != _APPLICATION_ID:
             raise self._error("a file of another program, left as it is")
-        if version != _VERSION:
+        if not 1 <= version <= _VERSION:
             raise self._error(
                 f"has version {version} of the format, left as it is; this release of langcache "
-                f"reads version {_VERSION}"
+                f"reads versions 1 to {_VERSION}"
             )
-        return True
+        return version
 
     def _open(self, fsync: bool) -> None:
         """Lock the file until it is closed, create tables in a new one, and load the entries."""
@@ -354,33 +407,115 @@ class SQLiteStorage(InMemoryStorage):
         file.execute("PRAGMA locking_mode = EXCLUSIVE")
         file.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         file.execute("BEGIN EXCLUSIVE")
-        if not self._check_format(file):
+        version = self._check_format(file)
+        if not version:
             file.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             file.execute(f"PRAGMA user_version = {_VERSION}")
             for statement in _SCHEMA.split(";"):
                 file.execute(statement)
         file.execute("COMMIT")
+        if version:
+            self._check_log()
+            self._check_soundness()
+        if version == 1:
+            self._upgrade()
         file.execute("PRAGMA journal_mode = WAL")
         file.execute(f"PRAGMA synchronous = {'FULL' if fsync else 'NORMAL'}")
         # On macOS, a plain fsync leaves data in the drive's own cache.
         file.execute(f"PRAGMA fullfsync = {int(fsync)}")
         self._load_file()
 
-    def _load_file(self) -> None:
-        now = self._clock()
+    def _check_log(self) -> None:
+        """Warn if changes in the write-ahead log are lost, which SQLite does not tell.
+
+        SQLite reads the log up to the first frame that is damaged. A process that died may leave
+        the begin of a change at the end of the log, but not the end of a change after it.
+        """
+        if not self._size("-wal"):
+            return
+        log = self._beside("-wal").read_bytes()
+        (_, readable, _) = self._file.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        lost = lost_changes(log, max(0, readable))
+        if lost:
+            _logger.warning(
+                "%s: the file beside it, -wal, is damaged, and the last %d changes are lost",
+                self._path,
+                lost,
+            )
+
+    def _check_soundness(self) -> None:
         (soundness,) = self._file.execute("PRAGMA quick_check(1)").fetchone()
         if soundness != "ok":
             raise self._error(f"damaged, left as it is ({' '.join(soundness.split())})")
-        rows = self._file.execute(_LOAD, (now,))
-        try:
-            while batch := rows.fetchmany(_LOAD_BATCH):
-                self._load(map(_entry, batch))
-            for row in self._file.execute("SELECT * FROM records"):
-                super().set_record(*map(_decoded, row))
-        except (TypeError, ValueError) as error:
-            raise self._error(f"damaged, left as it is ({error})") from error
+
+    def _upgrade(self) -> None:
+        """Bring a file of version 1 to this version."""
+        file = self._file
+        file.create_function("langcache_checksum", -1, _checksum, deterministic=True)
+        file.execute("BEGIN")
+        for row in file.execute("SELECT rowid, * FROM entries"):
+            self._entry((*row, _checksum(*row[1:])))
+        for statement in _UPGRADE.split(";"):
+            file.execute(statement)
+        file.execute(f"PRAGMA user_version = {_VERSION}")
+        file.execute("COMMIT")
+
+    def _load_file(self) -> None:
+        now = self._clock()
+        rows = self._file.execute(_LOAD)
+        while batch := rows.fetchmany(_LOAD_BATCH):
+            entries = [
+                entry
+                for entry in map(self._entry, batch)
+                if entry.expires_at is None or entry.expires_at > now
+            ]
+            try:
+                self._load(entries)
+            except ValueError as error:
+                raise self._error(f"damaged, left as it is ({error})") from error
+        for row in self._file.execute("SELECT * FROM records"):
+            self._load_record(row)
         with self._transaction() as (file, _):
             file.execute(_DELETE_EXPIRED, (now, _NO_LIMIT))
+
+    def _load_record(self, row: tuple[Any, ...]) -> None:
+        *texts, checksum = row
+        try:
+            if checksum != _checksum(*texts):
+                raise ValueError("its checksum does not match")
+            super().set_record(*map(_decoded, texts))
+        except (AttributeError, TypeError, ValueError) as error:
+            advice = "`DELETE FROM records` removes all of them"
+            raise self._error(
+                f"damaged, left as it is: a row of the table records ({error}); {advice}"
+            ) from error
+
+    def _entry(self, row: tuple[Any, ...]) -> CacheEntry:
+        """Return the entry of a row, whose first column is its number.
+
+        Raises:
+            StorageError: The row is damaged.
+        """
+        number, *columns, checksum = row
+        try:
+            if checksum != _checksum(*columns):
+                raise ValueError("its checksum does not match")
+            return _entry(columns)
+        except (AttributeError, TypeError, ValueError, RecursionError) as error:
+            advice = f"`DELETE FROM entries WHERE rowid = {number}` removes it"  # noqa: S608
+            raise self._error(
+                f"damaged, left as it is: row {number} of the table entries ({error}); {advice}"
+            ) from error
+
+
+def _checksum(*columns: bytes | float | None) -> bytes:
+    """Return a checksum of the columns of a row."""
+    digest = hashlib.blake2b(digest_size=8)
+    for value in columns:
+        data = value if isinstance(value, bytes) else repr(value).encode()
+        digest.update(b"%s%d:" % (b"b" if isinstance(value, bytes) else b"r", len(data)))
+        digest.update(data)
+    return digest.digest()
 
 
 def _row(entry: CacheEntry) -> tuple[Any, ...]:
@@ -392,7 +527,7 @@ def _row(entry: CacheEntry) -> tuple[Any, ...]:
     if math.isnan(entry.created_at):
         raise ValueError(f"created_at: must be a number of seconds, got {entry.created_at}")
     forever = entry.expires_at is None or entry.expires_at == math.inf
-    return (
+    columns = (
         _encoded(entry.namespace),
         _encoded(entry.id),
         _encoded(entry.embedding_model_id),
@@ -402,17 +537,27 @@ def _row(entry: CacheEntry) -> tuple[Any, ...]:
         _encoded(json.dumps(dict(entry.attributes), ensure_ascii=False)),
         None if entry.metadata is None else metadata_json(entry.metadata),
         entry.embedding.astype("<f4").tobytes(),
-        float(entry.created_at),
-        float(entry.updated_at),
-        None if forever else float(cast("float", entry.expires_at)),
+        _real(entry.created_at),
+        _real(entry.updated_at),
+        None if forever else _real(cast("float", entry.expires_at)),
     )
+    return (*columns, _checksum(*columns))
 
 
-def _entry(row: tuple[Any, ...]) -> CacheEntry:
-    """Return the entry of some columns; its embedding is read-only."""
+def _real(number: float) -> float:
+    """Return a number as SQLite returns it: it knows no negative zero."""
+    return float(number) + 0.0
+
+
+def _entry(row: Sequence[Any]) -> CacheEntry:
+    """Return the entry of some columns; its embedding is read-only.
+
+    Raises:
+        AttributeError, TypeError, ValueError: The columns are not those of an entry.
+    """
     namespace, id, model_id, context_hash, prompt, response = map(_decoded, row[:6])
     attributes, metadata, embedding, created_at, updated_at, expires_at = row[6:]
-    return CacheEntry(
+    entry = CacheEntry(
         id=id,
         prompt=prompt,
         response=response,
@@ -426,6 +571,12 @@ def _entry(row: tuple[Any, ...]) -> CacheEntry:
         updated_at=updated_at,
         expires_at=expires_at,
     )
+    check_entry(entry)
+    for pair in entry.attributes.items():
+        "".join(pair)  # raises an error unless both are texts
+    if not isinstance(entry.metadata, (dict, NoneType)):
+        raise TypeError("metadata: must be an object")
+    return entry
 
 
 def _encoded(text: str) -> bytes:
