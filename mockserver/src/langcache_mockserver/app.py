@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -18,13 +19,14 @@ from langcache_mockserver.controls.clock import Clock
 from langcache_mockserver.controls.controls import Controls
 from langcache_mockserver.controls.interception import InterceptionMiddleware
 from langcache_mockserver.domain.caches import Caches
+from langcache_mockserver.domain.circuit import guarded
 from langcache_mockserver.domain.lookups import Lookups
 from langcache_mockserver.domain.minilm import shared_minilm
 from langcache_mockserver.domain.rate_limits import RateLimits
 from langcache_mockserver.domain.registry import Registry, digest_of
 from langcache_mockserver.domain.sessions import Sessions
 from langcache_mockserver.domain.verifiers import shared_verifier
-from langcache_mockserver.domain.worker_threads import WorkerThreads
+from langcache_mockserver.domain.worker_threads import SharedCall, WorkerThreads
 from langcache_mockserver.http.admission import Admission
 from langcache_mockserver.http.application import Application
 from langcache_mockserver.http.bodies import Bodies
@@ -97,7 +99,9 @@ def create_app(
         own = storage is None and not is_redis_url(settings.storage)
         clock = Clock() if own else time.time
     configuration = configuration or configuration_of(settings)
-    used_storage = create_storage(settings.storage, clock=clock) if storage is None else storage
+    used_storage = guarded(
+        create_storage(settings.storage, clock=clock) if storage is None else storage
+    )
     used_embedder = shared_minilm() if embedder is None else embedder
     for name in {settings.verify, *(cache.verify or "off" for cache in configuration.caches)}:
         shared_verifier(name)  # the first request need not wait, and what is missing shows now
@@ -134,6 +138,7 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Application) -> AsyncGenerator[None]:
+        await workers.start()
         yield
         if controls is not None:
             await controls.recording.aclose()
@@ -142,7 +147,7 @@ def create_app(
         if storage is None:
             await used_storage.aclose()
 
-    workers = WorkerThreads()
+    workers = WorkerThreads(settings.max_wait_seconds or math.inf)
     schemas = {
         **request_schemas(CONTRACT, configuration.relaxed),
         **request_schemas(CONTROL_CONTRACT, configuration.relaxed),
@@ -183,7 +188,7 @@ def create_app(
             admin_digest=digest_of(configuration.admin_token),
             has_console_key=configuration.strict or not configuration.generated,
             sessions=Sessions(configuration.admin_token),
-            workers=workers,
+            refresh=SharedCall(registry.refresh, workers),
         ),
         bodies=Bodies(schemas, settings.max_body_bytes, workers),
         workers=workers,

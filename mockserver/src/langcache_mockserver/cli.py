@@ -51,6 +51,8 @@ _HELP = {
     "proxy_openai": "base URL of an upstream with OpenAI's API for the caching proxy",
     "proxy_anthropic": "base URL of an upstream with Anthropic's API for the caching proxy",
     "max_concurrency": "largest number of requests at once; further ones get a 429",
+    "max_wait_seconds": "how long a request may wait for a thread; one that would wait longer gets "
+    "a 429; 0 for no limit",
     "body_timeout_seconds": "time limit for the arrival of the headers of a request, and of "
     "its body",
     "shutdown_seconds": "time limit for requests under way on shutdown",

@@ -115,6 +115,7 @@ class MockServer:
             strict=strict,
             config="" if config is None or isinstance(config, Mapping) else fspath(config),
             limits=limits,
+            max_wait_seconds=0,  # a test on a busy machine is slow, but not refused
             admin_token=admin_token,
             record_lookups=record_lookups,
         )

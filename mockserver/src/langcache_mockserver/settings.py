@@ -29,6 +29,7 @@ _CHOICES = {
 }
 _LEAST = {
     "max_concurrency": 1,
+    "max_wait_seconds": 0,
     "body_timeout_seconds": 1,
     "shutdown_seconds": 0,
     "embedding_cache": 0,
@@ -93,6 +94,8 @@ class Settings:
         proxy_anthropic: The base URL of an upstream with Anthropic's API, such as
             `https://api.anthropic.com`, or "" for none.
         max_concurrency: The largest number of requests at once, at least 1; further ones get a 429.
+        max_wait_seconds: How long a request may wait for a thread; one that would wait longer gets
+            a 429. 0 for no limit.
         body_timeout_seconds: The time limit for the arrival of the headers of a request, and of its
             body, at least 1; then the connection is closed.
         shutdown_seconds: The time limit for requests under way on shutdown, 0 or more.
@@ -134,6 +137,7 @@ class Settings:
     proxy_openai: str = ""
     proxy_anthropic: str = ""
     max_concurrency: int = 1000
+    max_wait_seconds: float = 1.0
     body_timeout_seconds: int = 30
     shutdown_seconds: int = 3
     embedding_cache: int = 4096
@@ -199,7 +203,7 @@ class Settings:
 
     def _check_hosting(self) -> None:
         for name, least in _LEAST.items():
-            if getattr(self, name) < least:
+            if not getattr(self, name) >= least:  # nor NaN
                 raise SettingsError(name, f"must be at least {least}", getattr(self, name))
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:

@@ -596,7 +596,7 @@ class Caches:
 
     async def check(self) -> None:
         """Raise the error of the storage if it cannot be used."""
-        await self._workers.run(self._storage.namespace_size, "")
+        await self._workers.run_probe(self._storage.namespace_size, "")
 
     async def _exact(self, scope: Scope, lookup: Lookup) -> list[Hit]:
         entries = await self._quickly(

@@ -9,6 +9,7 @@ import json
 import math
 import threading
 import time
+import uuid
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from operator import itemgetter
@@ -29,6 +30,8 @@ ANY_CACHE = "*"
 _CACHES = "server caches"
 _KEYS = "server keys"
 _VERIFIERS = "server verifiers"
+_REVISIONS = "server revisions"
+_REVISION = "latest"  # changes with every change of the records
 COLLECTIONS = (_CACHES, _KEYS, _VERIFIERS)
 """The collections of the storage with the records of what was created at run time."""
 
@@ -36,6 +39,7 @@ MOST_VERIFIERS = 1000
 """The largest number of caches that have a verifier set at run time."""
 
 _MAX_AGE = 1.0  # seconds for which a change by another process may go unnoticed
+_MAX_AGE_UNSAID = 10.0  # the same for a change without a new revision, by a process that died
 
 
 class Access(enum.IntEnum):
@@ -170,7 +174,8 @@ class Registry:
         self._minted: dict[str, Key] = {}
         self._keys = self._configured_keys
         self._verifiers: dict[str, str] = {}
-        self._read_at = -math.inf
+        self._read_at = self._all_read_at = -math.inf
+        self._revision: str | None = None
         if not self.is_shared:  # else it may not be up yet, and the first request reads it
             self._read()
 
@@ -179,15 +184,24 @@ class Registry:
         return self.is_shared and self._monotonic() - self._read_at > _MAX_AGE
 
     def refresh(self) -> None:
-        """Read the records again, unless another thread has done so since this call.
+        """Read the records again if they have changed, unless a thread has done so since this call.
+
+        Where they have not changed, that costs one record, however many there are.
 
         Raises:
             StorageError: The storage cannot be used.
         """
         asked_at = self._monotonic()
         with self._lock:
-            if self._read_at <= asked_at:
-                self._read()
+            if self._read_at > asked_at:
+                return
+            read_at = self._monotonic()
+            if self.is_shared and read_at - self._all_read_at < _MAX_AGE_UNSAID:
+                revision = self._storage.record(_REVISIONS, _REVISION)
+                if revision == self._revision:
+                    self._read_at = read_at
+                    return
+            self._read()
 
     def cache(self, cache_id: str) -> CacheSettings | None:
         """Return a declared cache, or None if there is none of this id."""
@@ -308,10 +322,14 @@ class Registry:
 
     def _write(self, collection: str, key: str, value: dict[str, Any] | None) -> None:
         self._storage.set_record(collection, key, None if value is None else json.dumps(value))
+        if self.is_shared:
+            self._storage.set_record(_REVISIONS, _REVISION, uuid.uuid4().hex)
         self._read()
 
     def _read(self) -> None:
         read_at = self._monotonic()
+        # Before the records, so that a change in the meantime is noticed the next time.
+        revision = self._storage.record(_REVISIONS, _REVISION) if self.is_shared else None
         caches = _parse(self._storage.records(_CACHES), _cache_from_json)
         keys = _parse(self._storage.records(_KEYS), _key_from_json)
         verifiers = {
@@ -325,7 +343,8 @@ class Registry:
         self._verifiers = verifiers
         self._minted = {key.id: key for key in keys}
         self._keys = {key.digest: key for key in keys} | self._configured_keys
-        self._read_at = read_at
+        self._revision = revision
+        self._read_at = self._all_read_at = read_at
 
 
 def _parse(records: dict[str, str], make: Callable[[dict[str, Any]], T]) -> list[T]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, Event, Lock, Semaphore, WouldBlock, move_on_after, to_thread
+
+from langcache_mockserver.domain.overload import Backlog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,19 +21,131 @@ The event loop itself only does what takes no longer than handing it to a thread
 to accept requests.
 """
 
+_PROBES = 4  # threads for probes and metrics, which must not wait for requests
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class WorkerThreads:
-    """The threads of one server, of which `WORKERS` are at work at once."""
+    """The threads of one server, of which `WORKERS` are at work at once.
 
-    def __init__(self) -> None:
-        self._limiter: CapacityLimiter | None = None
+    Args:
+        max_wait: How many seconds work may wait for a thread; infinity for no limit.
+    """
+
+    def __init__(self, max_wait: float = math.inf) -> None:
+        self.max_wait = max_wait
+        self._backlog = Backlog(max_wait, WORKERS)
+        self._places: _Places | None = None
+
+    async def start(self) -> None:
+        """Start the first thread; so no request has to import what that needs."""
+        await self.run(int)
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a function in one of the threads."""
-        # It belongs to the kind of event loop that it is made in. That must be the one that serves,
-        # which may differ from the one that made the server.
-        self._limiter = self._limiter or CapacityLimiter(WORKERS)
-        return await to_thread.run_sync(partial(function, *args, **kwargs), limiter=self._limiter)
+        """Call a function in one of the threads.
+
+        Raises:
+            OverloadedError: It would wait for a thread for too long, or has.
+        """
+        # They belong to the kind of event loop that they are made in. That must be the one that
+        # serves, which may differ from the one that made the server.
+        places = self._places = self._places or _Places()
+        try:
+            places.turns.acquire_nowait()
+        except WouldBlock:
+            await self._wait(places.turns)
+        try:
+            with self._backlog.doing(1):
+                return await to_thread.run_sync(
+                    partial(function, *args, **kwargs), limiter=places.threads
+                )
+        finally:
+            places.turns.release()
+
+    async def run_probe(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function for a probe, in a thread that no request waits for or keeps waiting."""
+        places = self._places = self._places or _Places()
+        return await to_thread.run_sync(
+            partial(function, *args, **kwargs), abandon_on_cancel=True, limiter=places.probes
+        )
+
+    async def _wait(self, turns: Semaphore) -> None:
+        self._backlog.join()
+        try:
+            with move_on_after(self.max_wait) as scope:
+                await turns.acquire()
+        finally:
+            self._backlog.leave()
+        if scope.cancelled_caught:
+            raise self._backlog.refusal()
+
+
+class _Places:
+    """What limits the threads, for one event loop."""
+
+    __slots__ = ("probes", "threads", "turns")
+
+    def __init__(self) -> None:
+        self.turns = Semaphore(WORKERS, fast_acquire=True)
+        self.threads = CapacityLimiter(WORKERS)
+        self.probes = CapacityLimiter(_PROBES)
+
+
+class SharedCall:
+    """A function that callers at the same time share a call of, in a worker thread.
+
+    A caller gets the result of a call that begins after its own, so that it sees what was there
+    when it called.
+
+    Args:
+        function: The function. It returns nothing.
+        workers: The threads.
+    """
+
+    def __init__(self, function: Callable[[], object], workers: WorkerThreads) -> None:
+        self._function = function
+        self._workers = workers
+        self._next: _Call | None = None
+        self._turn: Lock | None = None
+
+    async def __call__(self) -> None:
+        """Call the function, or wait for the next call of it.
+
+        Raises:
+            Exception: What the function raised.
+        """
+        call = self._next
+        while call is not None:
+            await call.done.wait()
+            if call.error is not None:
+                raise call.error
+            if call.is_complete:
+                return
+            call = self._next
+        call = self._next = _Call()
+        turn = self._turn = self._turn or Lock()
+        try:
+            async with turn:
+                self._next = None
+                await self._workers.run(self._function)
+                call.is_complete = True
+        except Exception as error:
+            call.error = error
+            raise
+        finally:
+            if self._next is call:
+                self._next = None
+            call.done.set()
+
+
+class _Call:
+    """A call; `done` is set when it has ended, or its caller has."""
+
+    __slots__ = ("done", "error", "is_complete")
+
+    def __init__(self) -> None:
+        self.done = Event()
+        self.error: Exception | None = None
+        self.is_complete = False

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from langcache_mockserver.domain.rate_limits import RateLimits
     from langcache_mockserver.domain.registry import CacheSettings, Key, Registry
     from langcache_mockserver.domain.sessions import Sessions
-    from langcache_mockserver.domain.worker_threads import WorkerThreads
+    from langcache_mockserver.domain.worker_threads import SharedCall
 
 _MISSING = {
     Access.READ: "to read from this cache",
@@ -49,7 +49,7 @@ class Gate:
         has_console_key: Whether the console demands the admin token: somebody chose it, or was told
             it at the start.
         sessions: The sessions of browsers that have signed in to the console.
-        workers: The threads that read the registry's records.
+        refresh: Reads the registry's records again if they have changed.
     """
 
     strict: bool
@@ -58,7 +58,7 @@ class Gate:
     admin_digest: str
     has_console_key: bool
     sessions: Sessions
-    workers: WorkerThreads
+    refresh: SharedCall
 
     async def open_cache(self, request: Request, needed: Access) -> CacheSettings | None:
         """Let the caller of an operation on a cache in; note key and cache in the exchange.
@@ -80,7 +80,7 @@ class Gate:
         exchange = exchange_of(request)
         exchange.key = bearer_token(request)
         if self.registry.is_stale():
-            await self.workers.run(self.registry.refresh)
+            await self.refresh()
         if not self.strict:
             exchange.cache_id = path_id(request, "cacheId")
             return self.registry.cache(exchange.cache_id)
@@ -115,8 +115,8 @@ class Gate:
         """
         exchange_of(request).key = token
         if self.registry.is_stale():
-            await self.workers.run(self.registry.refresh)
-        key = await self._known_key(token)
+            await self.refresh()
+        key = await self._known_key(digest_of(token))
         if key.access(cache_id) < Access.WRITE:
             raise ProblemError(403, f"the key has no grant {_MISSING[Access.WRITE]}")
 
@@ -138,7 +138,7 @@ class Gate:
             if not self.is_admin(digest):
                 if self.strict:
                     if self.registry.is_stale():
-                        await self.workers.run(self.registry.refresh)
+                        await self.refresh()
                     if not session_of(request):
                         exchange_of(request).key = bearer_token(request)
                     return await self._open_declared(request, digest, needed)
@@ -146,7 +146,7 @@ class Gate:
         elif needed is Access.CONSOLE and not is_local(request.scope):
             raise _not_local()
         if self.registry.is_stale():
-            await self.workers.run(self.registry.refresh)
+            await self.refresh()
         cache_id = exchange_of(request).cache_id = path_id(request, "cacheId")
         cache = self.registry.cache(cache_id)
         if cache is None and self.strict:
@@ -192,7 +192,7 @@ class Gate:
     async def read_records(self) -> None:
         """Read what other processes may have changed of caches and keys, if there are any."""
         if self.registry.is_shared:
-            await self.workers.run(self.registry.refresh)
+            await self.refresh()
 
     def check_admin(self, request: Request) -> None:
         """Check that a request has the admin token.

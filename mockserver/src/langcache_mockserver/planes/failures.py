@@ -1,12 +1,13 @@
-"""Failures of the storage and the embedder, as the contract's 424."""
+"""Failures of the storage and the embedder, as the contract's 424, and overload, as its 429."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from langcache.engine.embedders import EmbedderError
 from langcache.engine.storage import StorageError, StorageFullError
+from langcache_mockserver.domain.overload import OverloadedError
 from langcache_mockserver.http.exchange import exchange_of
 from langcache_mockserver.http.problems import ProblemError
 
@@ -31,7 +32,16 @@ def _failed_dependency(request: Request, error: Exception) -> ProblemError:
     return ProblemError(424, "the prompt cannot be embedded at the moment")
 
 
+def _overloaded(_request: Request, error: Exception) -> ProblemError:
+    """Return the problem of a request whose work would have had to wait too long."""
+    seconds = cast("OverloadedError", error).retry_after
+    return ProblemError(
+        429, "the server is busy; try again later", headers={"Retry-After": str(seconds)}
+    )
+
+
 ERROR_HANDLERS: ErrorHandlers = {
+    OverloadedError: _overloaded,
     StorageError: _failed_dependency,
     EmbedderError: _failed_dependency,
 }

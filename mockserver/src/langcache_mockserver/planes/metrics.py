@@ -19,7 +19,7 @@ async def _metrics(request: Request) -> Response:
     service = service_of(request)
     if service.metrics is None:
         raise not_found()
-    text = await service.workers.run(service.metrics.text)
+    text = await service.workers.run_probe(service.metrics.text)
     return Response(text, headers={"content-type": MEDIA_TYPE})
 
 
