@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -156,6 +157,26 @@ def test_a_redis_that_hangs_holds_up_no_request_for_good(client, own_redis):
     deadline = time.monotonic() + 10
     while statuses(client) != (201, 200, 200):
         assert time.monotonic() < deadline
+
+
+def test_requests_and_probes_wait_for_a_redis_that_hangs_together(client, own_redis):
+    assert statuses(client)[0] == 201
+    own_redis.pause()
+    started = time.monotonic()
+
+    def ask(number):
+        if number % 5 == 0:
+            path = "/health/readiness" if number % 2 else "/metrics"
+            return client.get(path).status_code
+        body = {"prompt": f"Why {number}?"}
+        return client.post("/v1/caches/c/entries/search", json=body).status_code
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(ask, range(20)))
+    assert set(answers[1:5]) <= {424, 429}
+    assert (answers[0], answers[5]) == (200, 503)
+    assert time.monotonic() - started < 15  # a guard: one after the other, they took 100
+    own_redis.resume()
 
 
 def test_a_redis_that_is_full_says_so(client, own_redis):

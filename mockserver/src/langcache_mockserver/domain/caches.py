@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from langcache_mockserver.domain.lookups import Lookups
     from langcache_mockserver.domain.worker_threads import WorkerThreads
 
+MOST_CHARACTERS = 8 << 20
+"""How many characters of texts the hits of a lookup have; the best hit comes however long it is."""
+
 MOST_VERIFIED = 50
 """How many candidates of a lookup a verifier looks at; so a lookup with one has no more hits."""
 
@@ -46,6 +49,7 @@ _REMEMBERED_FACTS = 4096
 _LOOP_CANDIDATES = 8
 _LOOP_CHARACTERS = 4096
 _UNRELATED = 0.6  # to find what is less similar takes longer in a large cache
+_LOOP_RESULTS = 100
 _EXACT = Verdict(accepted=True, reason="the prompts are the same, in whatever letter case")
 _QUICK_VERIFIERS = frozenset({"off", "rules"})
 
@@ -326,7 +330,7 @@ class Caches:
                 hits.setdefault(hit.entry.id, hit)
         if not hits:
             return LookupResult([], outcome, best)
-        returned = list(hits.values())[: lookup.max_results]
+        returned = _bounded(list(hits.values())[: lookup.max_results])
         self._hit_counts.add(cache_id, [hit.entry.id for hit in returned], self._clock())
         return LookupResult(returned, "hit", best)
 
@@ -625,7 +629,7 @@ class Caches:
             limit = min(limit, MOST_VERIFIED - SPARE_CANDIDATES)
         choice = Choice(threshold, limit, judge.spare)
         while choice.asked:
-            is_quick = self._storage.is_quick(scope)
+            is_quick = lookup.max_results <= _LOOP_RESULTS and self._storage.is_quick(scope)
             least = max(0.0, threshold - NEAR_MISS)
             if self._lookups is not None:  # what is kept of a miss says how far the nearest was
                 least = min(least, 0.0 if is_quick else _UNRELATED)
@@ -695,6 +699,26 @@ class Caches:
             return function(*args, **kwargs)
         finally:
             self._on_storage(operation, time.perf_counter() - started)
+
+
+def _bounded(hits: list[Hit]) -> list[Hit]:
+    """Return the first hits, up to `MOST_CHARACTERS`."""
+    characters = 0
+    for count, hit in enumerate(hits):
+        characters += characters_of(hit.entry)
+        if characters > MOST_CHARACTERS and count:
+            return hits[:count]
+    return hits
+
+
+def characters_of(entry: CacheEntry) -> int:
+    """Return the number of characters in the texts of an entry."""
+    attributes = entry.attributes
+    return (
+        len(entry.prompt)
+        + len(entry.response)
+        + sum(len(name) + len(value) for name, value in attributes.items())
+    )
 
 
 def _is_quick(verifier: str, prompt: str, candidates: Sequence[Match]) -> bool:

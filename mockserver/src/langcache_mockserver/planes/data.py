@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from langcache_mockserver.controls.interception import intercept, may_intercept
 from langcache_mockserver.domain.cache_rules import CacheRulesError, apply_rules
-from langcache_mockserver.domain.caches import Lookup
+from langcache_mockserver.domain.caches import Lookup, characters_of
 from langcache_mockserver.domain.registry import Access
 from langcache_mockserver.http.documents import CONTRACT
 from langcache_mockserver.http.exchange import exchange_of
@@ -21,13 +21,18 @@ from langcache_mockserver.http.validation import spell
 from langcache_mockserver.planes.service import service_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Mapping
 
     from starlette.requests import Request
 
     from langcache_mockserver.controls.controls import Controls
     from langcache_mockserver.domain.caches import LookupResult
     from langcache_mockserver.http.routing import Endpoint
+
+# What is larger takes longer to write as JSON than to hand to a thread.
+_LOOP_HITS = 100
+_LOOP_CHARACTERS = 1 << 18
+_NO_MEMBERS: Mapping[str, object] = {}
 
 
 async def _set(request: Request) -> Response:
@@ -49,7 +54,7 @@ async def _search(request: Request) -> Response:
     caches = service_of(request).caches
     result = await caches.search(exchange.cache_id, _lookup(request, body), alone=alone)
     exchange.outcome = result.outcome
-    return JSONResponse({"data": _entries(result)})
+    return await _found(request, result)
 
 
 async def _conversational_search(request: Request) -> Response:
@@ -61,7 +66,7 @@ async def _conversational_search(request: Request) -> Response:
         exchange.cache_id, _lookup(request, body), context
     )
     exchange.outcome = result.outcome
-    return JSONResponse({"actualPrompt": actual_prompt, "data": _entries(result)})
+    return await _found(request, result, {"actualPrompt": actual_prompt})
 
 
 async def _delete_query(request: Request) -> Response:
@@ -126,6 +131,23 @@ def _lookup(request: Request, body: dict[str, Any]) -> Lookup:
         max_results=int(body.get("maxResults", 1)),
         verify=service_of(request).gate.registry.verifier(exchange_of(request).cache_id),
     )
+
+
+async def _found(
+    request: Request, result: LookupResult, members: Mapping[str, object] = _NO_MEMBERS
+) -> Response:
+    """Return the response to a search; a large one is made in a thread."""
+
+    def make() -> Response:
+        return JSONResponse({**members, "data": _entries(result)})
+
+    hits = result.hits
+    if (
+        len(hits) <= _LOOP_HITS
+        and sum(characters_of(hit.entry) for hit in hits) <= _LOOP_CHARACTERS
+    ):
+        return make()
+    return await service_of(request).workers.run(make)
 
 
 def _entries(result: LookupResult) -> list[dict[str, object]]:

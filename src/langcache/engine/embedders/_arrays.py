@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
+
+_UTF_16 = codecs.lookup("utf-16-le").name  # imported here, and not by the first text
 
 
 def check_texts(texts: Sequence[str]) -> None:
@@ -29,7 +32,7 @@ def check_texts(texts: Sequence[str]) -> None:
 
 def without_lone_surrogates(text: str) -> str:
     """Replace each lone surrogate by U+FFFD, so that UTF-8 can encode the text."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text.encode(_UTF_16, "surrogatepass").decode(_UTF_16, "replace")
 
 
 def unit_rows(vectors: ArrayLike, count: int, dimensions: int | None) -> NDArray[np.float32]:
