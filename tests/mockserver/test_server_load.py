@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -50,8 +51,8 @@ def request(path, body, *, declared=None):
     return head.encode() + content
 
 
-def any_request(generator):
-    prompt = f"What is the capital of country number {generator.randrange(10_000)}?"
+def any_request(generator, prompts=10_000):
+    prompt = f"What is the capital of country number {generator.randrange(prompts)}?"
     if generator.random() < 0.3:
         return request("entries", {"prompt": prompt, "response": "r" * 200, "ttlMillis": 60_000})
     return request("entries/search", {"prompt": prompt, "maxResults": 3})
@@ -141,3 +142,66 @@ def test_under_too_much_load_it_refuses_some_fails_none_and_is_well_after(server
     _, errors = process.communicate(timeout=10)
     assert process.returncode == 0
     assert "Traceback" not in errors
+
+
+@pytest.mark.skipif("LANGCACHE_LOAD_SECONDS" not in os.environ, reason="takes a minute: .ci/all")
+def test_with_more_connections_than_it_can_serve_it_answers_as_many_requests_in_time():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "langcache_mockserver", "--port=0"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        port = int(process.stdout.readline().rsplit(":", 1)[1])
+        asyncio.run(closed_loop(port, 8, 2))  # what is measured once is known afterwards
+        few = asyncio.run(closed_loop(port, 8, SECONDS))
+        for connections in (200, 1000):
+            many = asyncio.run(closed_loop(port, connections, SECONDS))
+            print(f"{connections} connections: {many}; with 8: {few}")
+            assert set(many.statuses) <= {200, 201, 429}
+            assert many.slowest < 2
+            assert many.good > 0.8 * few.good
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@dataclass
+class Outcome:
+    """What came of the requests of some seconds."""
+
+    statuses: Counter = field(default_factory=Counter)
+    slowest: float = 0.0
+
+    @property
+    def good(self):
+        return self.statuses[200] + self.statuses[201]
+
+
+async def closed_loop(port, connections, seconds):
+    """Ask for new prompts on some connections at once; wait where the server asks for it."""
+    outcome = Outcome()
+    generator = random.Random(connections)
+    until = time.monotonic() + seconds
+
+    async def ask_on_one():
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        while time.monotonic() < until:
+            started = time.monotonic()
+            writer.write(any_request(generator, prompts=10**9))
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(re.search(rb"content-length: (\d+)", head)[1]))
+            outcome.slowest = max(outcome.slowest, time.monotonic() - started)
+            outcome.statuses[int(head[9:12])] += 1
+            asked_to_wait = re.search(rb"retry-after: (\d+)", head)
+            if asked_to_wait:
+                writer.close()  # the server closes what is idle for some seconds
+                wait = min(int(asked_to_wait[1]), until - time.monotonic())
+                await asyncio.sleep(max(0, wait))
+                if time.monotonic() >= until:
+                    return
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.close()
+
+    await asyncio.gather(*(ask_on_one() for _ in range(connections)))
+    return outcome
