@@ -45,7 +45,7 @@ def url(redis_url, redis_prefix):
     with SemanticCache(redis_prefix, **arguments) as cache:
         cache.delete()
     with redis.Redis.from_url(redis_url) as client, contextlib.suppress(redis.ResponseError):
-        client.execute_command("FT.DROPINDEX", "langcache:v3:2")
+        client.execute_command("FT.DROPINDEX", "_langcache:v3:2")
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_a_client_that_was_given_is_not_closed(url, client, redis_prefix):
 def test_a_ttl_is_a_time_to_live_in_redis(url, client, redis_prefix):
     with SemanticCache(redis_prefix, vectorizer=embedder(), redis_url=url, ttl=100) as cache:
         key = cache.store("What is it?", "This", ttl=50)
-        redis_key = f"langcache:e:{{{redis_prefix}}}:{key.split(':')[1]}"
+        redis_key = f"_langcache:e:{{{redis_prefix}}}:{key.split(':')[1]}"
         assert 40 < client.ttl(redis_key) <= 50
         cache.check("What is it?")
         assert 90 < client.ttl(redis_key) <= 100

@@ -231,7 +231,7 @@ def test_a_promoted_replica_goes_on_with_what_it_has(start_redis):
         storage.store(entry("1"))
         eventually(lambda: client.info("replication")["master_link_status"] == "up")
         storage.store(entry("2", np.array([0, 1, 0], np.float32)))
-        eventually(lambda: client.zcard("langcache:o:{ns}") == 2)
+        eventually(lambda: client.zcard("_langcache:o:{ns}") == 2)
         behind = RedisStorage(sync_client=client, search="plain")
         with pytest.raises(StorageError, match="read only"):
             behind.store(entry("3"))
@@ -264,7 +264,7 @@ def test_a_failover_by_sentinel_is_followed(start_redis, tmp_path):
         storage.store(entry("1"))
         eventually(lambda: len(client.sentinel_slaves("cache")) == 1)
         with replica.client() as other:
-            eventually(lambda: other.zcard("langcache:o:{ns}") == 1)
+            eventually(lambda: other.zcard("_langcache:o:{ns}") == 1)
         master.kill()
         eventually(lambda: client.sentinel_masters()["cache"]["port"] == replica.port)
         eventually(lambda: storage.store(entry("2")) is None)

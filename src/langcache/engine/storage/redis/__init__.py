@@ -8,5 +8,6 @@ if find_spec("redis") is None:
     ) from ModuleNotFoundError("No module named 'redis'", name="redis")
 
 from langcache.engine.storage.redis.backend import RedisStorage
+from langcache.engine.storage.redis.migration import Migration
 
-__all__ = ["RedisStorage"]
+__all__ = ["Migration", "RedisStorage"]

@@ -170,7 +170,7 @@ class Connection:
         arguments = _arguments(command)
 
         def send(client: Any) -> Any:
-            return client.execute_command(*arguments, NEVER_DECODE=True)
+            return client.execute_command(*arguments, NEVER_DECODE=True, **_target(client, command))
 
         try:
             return self._with_client(send)
@@ -183,7 +183,7 @@ class Connection:
         arguments = _arguments(command)
 
         def send(client: Any) -> Awaitable[Any]:
-            return client.execute_command(*arguments, NEVER_DECODE=True)
+            return client.execute_command(*arguments, NEVER_DECODE=True, **_target(client, command))
 
         try:
             return await self._with_async_client(send)
@@ -358,6 +358,12 @@ def as_bytes(text: bytes | str) -> bytes:
 def _arguments(command: tuple[bytes, ...]) -> tuple[bytes | str, ...]:
     # The client needs the name as a str to route the command.
     return (command[0].decode(), *command[1:])
+
+
+def _target(client: Any, command: tuple[bytes, ...]) -> dict[str, Any]:
+    """Return to which node of a cluster a command goes that has no key to tell."""
+    is_cluster = len(command) == 1 and hasattr(client, "get_random_node")
+    return {"target_nodes": client.get_random_node()} if is_cluster else {}
 
 
 def _pipeline(client: Any, commands: Sequence[tuple[bytes, ...]]) -> Any:

@@ -1,16 +1,16 @@
 """Names of the keys in Redis, and tokens that stand for texts of any kind.
 
-With the prefix `langcache` and the namespace `ns`:
+With the prefix `_langcache` and the namespace `ns`:
 
-    langcache:e:{ns}:ID   hash: an entry, see `_codec`
-    langcache:n:{ns}      hash: `epoch`, a random text made with the namespace; `seq`, the number of
-                          the last change; for each scope `d` + scope, its dimensions, and
-                          `c` + scope, its members
-    langcache:o:{ns}      sorted set: members by the number of the change that stored them
-    langcache:t:{ns}      sorted set: recently removed members by the number of their removal
-    langcache:x:{ns}      sorted set: members by their expiry, those that have one
-    langcache:r:NAME      hash: a collection of records
-    langcache:v384:2      search index over the entries of 384 dimensions, of the second format
+    _langcache:e:{ns}:ID   hash: an entry, see `_codec`
+    _langcache:n:{ns}      hash: `epoch`, a random text made with the namespace; `seq`, the number
+                           of the last change; `format`, see `_codec`; for each scope `d` + scope,
+                           its dimensions, and `c` + scope, its members
+    _langcache:o:{ns}      sorted set: members by the number of the change that stored them
+    _langcache:t:{ns}      sorted set: recently removed members by the number of their removal
+    _langcache:x:{ns}      sorted set: members by their expiry, those that have one
+    _langcache:r:NAME      hash: a collection of records
+    _langcache:v384:2      search index over the entries of 384 dimensions, of the second format
 
 A member is a scope's token followed by an entry's id. All keys of a namespace share its hash tag,
 so they are in one slot of a cluster and one script can change them together.
@@ -21,12 +21,22 @@ from __future__ import annotations
 import hashlib
 import re
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import quote_from_bytes
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TOKEN_LENGTH = 32
+
+DEFAULT_PREFIX = "_langcache"
+"""What keys begin with by default.
+
+It begins with an underscore so that no other library's keys begin like ours, as those of a cache of
+RedisVL named "langcache" would, and its index does not cover them.
+"""
+
+FORMER_PREFIX = "langcache"
+"""The default prefix of earlier versions."""
 
 LATEST = 1e15
 """The latest time, in seconds, that every server can index."""
@@ -78,6 +88,10 @@ class Keys:
         )
         return NamespaceKeys(state, members, removed, expiries, entry + b":")
 
+    def namespace_of(self, hash_tag: bytes) -> str:
+        """Return the namespace whose keys have a hash tag."""
+        return "" if hash_tag == b"%" else decoded(unquote_to_bytes(hash_tag))
+
     def records(self, collection: str) -> bytes:
         """Return the key of a collection of records."""
         return self._prefix + b":r:" + encoded(collection)
@@ -90,6 +104,15 @@ class Keys:
         """Return the dimensions of the vectors in an index; None if it is none of ours."""
         number = index.removeprefix(self._prefix + b":v").removesuffix(b":2")
         return int(number) if number.isdigit() and index == self.index(int(number)) else None
+
+    def is_first_index(self, name: bytes) -> bool:
+        """Return whether an index is one of the first format."""
+        number = name.removeprefix(self._prefix + b":v")
+        return number.isdigit() and name != number
+
+    def records_pattern(self) -> bytes:
+        """Return a pattern for SCAN that matches the keys of all collections of records."""
+        return literal(self._prefix) + b":r:*"
 
     def namespaces_pattern(self) -> bytes:
         """Return a pattern for SCAN that matches the `state` keys of all namespaces."""

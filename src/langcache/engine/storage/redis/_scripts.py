@@ -13,6 +13,7 @@ from importlib import resources
 from typing import NamedTuple
 
 __all__ = [
+    "AMEND",
     "BYTES",
     "CHANGES",
     "DELETE",
@@ -46,6 +47,7 @@ def script(*names: str) -> Script:
     return Script(text, hashlib.sha1(text).hexdigest().encode())  # noqa: S324 - as Redis does
 
 
+AMEND = script("common", "amend")
 STORE = script("common", "store")
 DELETE = script("common", "delete")
 DELETE_MATCHING = script("common", "delete_matching")

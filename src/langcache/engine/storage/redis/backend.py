@@ -37,6 +37,8 @@ from langcache.engine.storage.redis._codec import (
 )
 from langcache.engine.storage.redis._connection import Connection, pairs
 from langcache.engine.storage.redis._keys import (
+    DEFAULT_PREFIX,
+    FORMER_PREFIX,
     TOKEN_LENGTH,
     Keys,
     NamespaceKeys,
@@ -62,6 +64,7 @@ from langcache.engine.storage.redis._scripts import (
     SIZE,
     STORE,
 )
+from langcache.engine.storage.redis.migration import Migration, Migrator
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -91,6 +94,7 @@ _LARGE = 10_000
 _MIRRORS_BYTES = 1 << 30
 _LONGEST_TTL_MILLIS = 10**14
 _NO_EXPECTATION = b""
+_NONE_EXPECTED = b"none"
 _CURSOR_NAME = "redis"
 _TEXTS = ("prompt", "response")
 _MOST_FILTERED = 2048
@@ -148,7 +152,9 @@ class RedisStorage(StorageBackend):
             clients are created on first use, an asynchronous one for each event loop, with at most
             64 connections each; `close` and `aclose` close them.
         connection_kwargs: More arguments for the clients created from the URL.
-        prefix: The beginning of all keys; without braces.
+        prefix: The beginning of all keys; without braces. Choose one that no other keys begin
+            with. Earlier versions had the default "langcache": if there is data of theirs, a
+            storage with the default prefix raises `StorageError` until it is moved by `migrate`.
         search: "query-engine", "plain", or "auto" to use the query engine if there is one.
         index_algorithm: "hnsw", or "flat" for an index that always finds the nearest. Searching it
             takes time in proportion to the entries under the prefix, so it suits some 10,000.
@@ -169,7 +175,7 @@ class RedisStorage(StorageBackend):
         sync_client: redis.Redis | redis.RedisCluster | None = None,
         url: str | None = None,
         connection_kwargs: Mapping[str, Any] | None = None,
-        prefix: str = "langcache",
+        prefix: str = DEFAULT_PREFIX,
         search: Literal["auto", "query-engine", "plain"] = "auto",
         index_algorithm: Algorithm = "hnsw",
         timeout: float = 5.0,
@@ -183,6 +189,9 @@ class RedisStorage(StorageBackend):
         if not timeout > 0 or math.isinf(timeout):
             raise ValueError(f"timeout: must be a number of seconds above 0, got {timeout}")
         self._keys = Keys(prefix)
+        self._former = Keys(FORMER_PREFIX) if prefix == DEFAULT_PREFIX else None
+        # Keys under the former prefix that do not exist.
+        self._not_former: set[bytes] = set()
         self._clock = clock
         self._expires_by_itself = clock is time.time
         self._connection = Connection(client, sync_client, url, connection_kwargs, timeout)
@@ -237,6 +246,67 @@ class RedisStorage(StorageBackend):
         yield from self._engine.prepare(dimensions)
         return self._engine.mode or "plain"
 
+    def migrate(self, progress: Callable[[int], None] | None = None) -> Migration:
+        """Take over the data of earlier versions of this package.
+
+        With the default prefix, this moves what they kept under theirs, "langcache". In any case,
+        entries get the fields that searches with filters use, and indexes that only earlier
+        versions use go. No process with an earlier version may run meanwhile. A migration that was
+        interrupted may be repeated.
+
+        Args:
+            progress: Called with the number of entries so far, from time to time.
+
+        Returns:
+            How many entries and records were migrated.
+        """
+        return self._connection.run(self._migrate(progress))
+
+    async def amigrate(self, progress: Callable[[int], None] | None = None) -> Migration:
+        """Asynchronous twin of `migrate`."""
+        return await self._connection.arun(self._migrate(progress))
+
+    def _migrate(self, progress: Callable[[int], None] | None) -> Steps[Migration]:
+        former, self._former = self._former, None
+        try:
+            migrator = Migrator(self._connection, self._read_from, self._store_if_absent, progress)
+            done = yield from migrator.run(former, self._keys)
+        finally:
+            self._former = former
+        with self._lock:
+            self._formats.clear()
+        return done
+
+    def _store_if_absent(self, stored: Sequence[Stored]) -> Steps[None]:
+        entries = [each.entry for each in stored]
+        if entries:
+            yield from self._store(entries[0], _NONE_EXPECTED)
+        replies = yield from self._connection.evaluate_all(
+            STORE, [self._storing(entry, _NONE_EXPECTED) for entry in entries[1:]]
+        )
+        for entry, reply in zip(entries[1:], replies, strict=True):
+            if isinstance(reply, Exception) or reply[0] not in (b"stored", b"changed"):
+                yield from self._store(entry, _NONE_EXPECTED)
+
+    def _refuse_former(self, key_of: Callable[[Keys], bytes]) -> Steps[None]:
+        """Raise a StorageError if a key exists under the default prefix of earlier versions."""
+        former = self._former
+        if former is None or key_of(former) in self._not_former:
+            return
+        # Those who have no right to know have no data there.
+        if (yield from self._connection.attempt(b"EXISTS", key_of(former))) == 1:
+            raise StorageError(
+                f"Redis: there is data of an earlier version under the prefix {FORMER_PREFIX!r};"
+                " `langcache migrate` moves it, or prefix='langcache' keeps using it"
+            )
+        with self._lock:
+            if len(self._not_former) >= _MOST_NAMESPACES:
+                self._not_former.clear()
+            self._not_former.add(key_of(former))
+
+    def _refuse_former_namespace(self, namespace: str) -> Steps[None]:
+        yield from self._refuse_former(lambda keys: keys.of(namespace).state)
+
     # Storing.
 
     @override
@@ -250,6 +320,7 @@ class RedisStorage(StorageBackend):
     def _store(self, entry: CacheEntry, expected: bytes = _NO_EXPECTATION) -> Steps[bool]:
         """Store an entry; if `expected` is given, only if that change stored the present one."""
         check_entry(entry)
+        yield from self._refuse_former_namespace(entry.namespace)
         while True:
             reply = yield from self._connection.evaluate(STORE, *self._storing(entry, expected))
             if reply[0] == b"dimensions":
@@ -288,6 +359,8 @@ class RedisStorage(StorageBackend):
     def _store_many(self, entries: Sequence[CacheEntry]) -> Steps[None]:
         for entry in entries:
             check_entry(entry)
+        for namespace in {entry.namespace for entry in entries}:
+            yield from self._refuse_former_namespace(namespace)
         if entries:
             # Makes the server know the script, and the index.
             yield from self._store(entries[0])
@@ -485,6 +558,7 @@ class RedisStorage(StorageBackend):
         If no similarity reaches `wanted_from`, the entries may be outlines: nobody needs more.
         """
         check_embedding(embedding)
+        yield from self._refuse_former_namespace(scope.namespace)
         dimensions = len(embedding)
         by_engine = self._engine.is_ready(dimensions)
         if not by_engine and self._engine.mode != "plain":
@@ -555,6 +629,7 @@ class RedisStorage(StorageBackend):
         self, prompt: str, scope: Scope, limit: int, attributes: Mapping[str, str] | None
     ) -> Steps[list[CacheEntry]]:
         check_limit(limit)
+        yield from self._refuse_former_namespace(scope.namespace)
         dimensions = self._engine.any_ready()
         by_engine = dimensions is not None
         if dimensions is None and self._engine.mode != "plain":
@@ -697,6 +772,7 @@ class RedisStorage(StorageBackend):
         return found and found.entry
 
     def _get(self, namespace: str, entry_id: str) -> Steps[Stored | None]:
+        yield from self._refuse_former_namespace(namespace)
         key = self._keys.of(namespace).entry(entry_id)
         reply = yield from self._connection.attempt(b"HGETALL", key)
         stored = self._decoded(namespace, entry_id, reply)
@@ -718,7 +794,11 @@ class RedisStorage(StorageBackend):
 
     def _read(self, namespace: str, members: Sequence[bytes]) -> Steps[list[Stored]]:
         """Return the entries of members, without those that are gone."""
-        keys = self._keys.of(namespace)
+        return (yield from self._read_from(namespace, self._keys.of(namespace), members))
+
+    def _read_from(
+        self, namespace: str, keys: NamespaceKeys, members: Sequence[bytes]
+    ) -> Steps[list[Stored]]:
         found: list[Stored] = []
         for start in range(0, len(members), _READ_BATCH):
             batch = members[start : start + _READ_BATCH]
@@ -747,6 +827,7 @@ class RedisStorage(StorageBackend):
             yield entry
 
     def _entries(self, namespace: str) -> Steps[list[CacheEntry]]:
+        yield from self._refuse_former_namespace(namespace)
         keys = self._keys.of(namespace)
         found: dict[str, Stored] = {}
         since, until = b"0", None
@@ -802,6 +883,7 @@ class RedisStorage(StorageBackend):
     def _list_entries(
         self, namespace: str, cursor: str, listing: Listing, newest_first: bool
     ) -> Steps[EntryPage]:
+        yield from self._refuse_former_namespace(namespace)
         keys = self._keys.of(namespace)
         position = position_of(cursor, _CURSOR_NAME)
         order = b"newest" if newest_first else b"oldest"
@@ -854,6 +936,7 @@ class RedisStorage(StorageBackend):
         return await self._connection.arun(self._namespace_size(namespace))
 
     def _namespace_size(self, namespace: str) -> Steps[int]:
+        yield from self._refuse_former_namespace(namespace)
         keys = self._keys.of(namespace)
         now = index_number(self._clock())
         return (yield from self._connection.evaluate(SIZE, keys[:4], keys.entry_prefix, now))
@@ -867,6 +950,7 @@ class RedisStorage(StorageBackend):
         return await self._connection.arun(self._namespace_bytes(namespace))
 
     def _namespace_bytes(self, namespace: str) -> Steps[int]:
+        yield from self._refuse_former_namespace(namespace)
         keys = self._keys.of(namespace)
         total, since = 0, b"0"
         while since:
@@ -888,6 +972,7 @@ class RedisStorage(StorageBackend):
         return await self._connection.arun(self._delete(namespace, entry_ids))
 
     def _delete(self, namespace: str, entry_ids: Collection[str]) -> Steps[int]:
+        yield from self._refuse_former_namespace(namespace)
         keys = self._keys.of(namespace)
         ids = [encoded(entry_id) for entry_id in set(entry_ids)]
         count = 0
@@ -901,20 +986,23 @@ class RedisStorage(StorageBackend):
 
     @override
     def delete_by_attributes(self, namespace: str, attributes: Mapping[str, str]) -> int:
-        return self._connection.run(self._delete_matching(self._keys.of(namespace), attributes))
+        return self._connection.run(self._delete_in(namespace, attributes))
 
     @override
     async def adelete_by_attributes(self, namespace: str, attributes: Mapping[str, str]) -> int:
-        keys = self._keys.of(namespace)
-        return await self._connection.arun(self._delete_matching(keys, attributes))
+        return await self._connection.arun(self._delete_in(namespace, attributes))
 
     @override
     def invalidate_namespace(self, namespace: str) -> int:
-        return self._connection.run(self._delete_matching(self._keys.of(namespace), {}))
+        return self._connection.run(self._delete_in(namespace, {}))
 
     @override
     async def ainvalidate_namespace(self, namespace: str) -> int:
-        return await self._connection.arun(self._delete_matching(self._keys.of(namespace), {}))
+        return await self._connection.arun(self._delete_in(namespace, {}))
+
+    def _delete_in(self, namespace: str, attributes: Mapping[str, str]) -> Steps[int]:
+        yield from self._refuse_former_namespace(namespace)
+        return (yield from self._delete_matching(self._keys.of(namespace), attributes))
 
     def _delete_matching(self, keys: NamespaceKeys, attributes: Mapping[str, str]) -> Steps[int]:
         """Remove entries that have attributes, in batches, except those stored after the start."""
@@ -979,6 +1067,7 @@ class RedisStorage(StorageBackend):
         return await self._connection.arun(self._get_records(collection))
 
     def _get_records(self, collection: str) -> Steps[dict[str, str]]:
+        yield from self._refuse_former(lambda keys: keys.records(collection))
         reply = yield from self._connection.send(b"HGETALL", self._keys.records(collection))
         return {decoded(key): decoded(text) for key, text in pairs(reply).items()}
 
@@ -991,6 +1080,7 @@ class RedisStorage(StorageBackend):
         return await self._connection.arun(self._get_record(collection, key))
 
     def _get_record(self, collection: str, key: str) -> Steps[str | None]:
+        yield from self._refuse_former(lambda keys: keys.records(collection))
         place = (self._keys.records(collection), encoded(key))
         reply = yield from self._connection.send(b"HGET", *place)
         return None if reply is None else decoded(reply)
@@ -1004,6 +1094,7 @@ class RedisStorage(StorageBackend):
         await self._connection.arun(self._set_record(collection, key, text))
 
     def _set_record(self, collection: str, key: str, text: str | None) -> Steps[None]:
+        yield from self._refuse_former(lambda keys: keys.records(collection))
         place = (self._keys.records(collection), encoded(key))
         if text is None:
             yield from self._connection.send(b"HDEL", *place)
