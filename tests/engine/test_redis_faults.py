@@ -206,7 +206,7 @@ def test_a_wrong_password_is_an_error_that_does_not_repeat_it(start_redis):
 
 def test_a_user_of_redis_needs_no_more_rights_than_are_documented(start_redis):
     server = start_redis()
-    rights = ["~langcache:*", "+@read", "+@write", "+@scripting", "+@connection", "+time"]
+    rights = ["~_langcache:*", "+@read", "+@write", "+@scripting", "+@connection", "+time"]
     with server.client() as client:
         client.execute_command("ACL", "SETUSER", "limited", "on", ">secret", *rights)
     storage = RedisStorage(url=f"redis://limited:secret@127.0.0.1:{server.port}")
