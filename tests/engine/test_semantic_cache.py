@@ -311,8 +311,8 @@ def test_a_bad_one_of_many_prompts_is_refused_with_its_place(cache):
         cache.check_many(["p", 1])
     with pytest.raises(TypeError, match=r"^prompts: must be several prompts, got str$"):
         cache.check_many("a prompt")
-    with pytest.raises(ValueError, match=r"^num_results: must be at least 1, got 0$"):
-        cache.check_many(["p"], num_results=0)
+    with pytest.raises(ValueError, match=r"^num_results: must be at least 0, got -1$"):
+        cache.check_many(["p"], num_results=-1)
 
 
 @on_every_storage
@@ -723,10 +723,13 @@ VECTOR = [1.0] + [0.0] * 15
         ({"prompt": "x", "distance_threshold": 2.01}, ValueError),
         ({"prompt": "x", "distance_threshold": float("nan")}, ValueError),
         ({"prompt": "x", "distance_threshold": "0.1"}, ValueError),
-        ({"prompt": "x", "num_results": 0}, ValueError),
+        ({"prompt": "x", "num_results": -1}, ValueError),
         ({"prompt": "x", "num_results": 1.5}, TypeError),
         ({"prompt": "x", "num_results": True}, TypeError),
-        ({"prompt": "x", "filter_expression": "@user:{ann}"}, TypeError),
+        ({"prompt": "x", "filter_expression": 3}, TypeError),
+        ({"prompt": "x", "filter_expression": "user is ann"}, ValueError),
+        ({"prompt": "x", "filter_expression": "@team:{x}"}, ValueError),
+        ({"prompt": "x", "filter_expression": Num("prompt") > 3}, ValueError),
         ({"prompt": "x", "filter_expression": Tag("team") == "x"}, ValueError),
         ({"prompt": "x", "filter_expression": ~(Num("user") != 3)}, ValueError),
         (

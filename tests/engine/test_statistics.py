@@ -104,7 +104,7 @@ def test_what_the_callback_raises_reaches_the_caller(cache):
 
 def test_a_refused_lookup_is_not_counted(cache, lookups):
     with pytest.raises(ValueError, match="num_results"):
-        cache.check("0", num_results=0)
+        cache.check("0", num_results=-1)
     assert cache.statistics.lookups == 0
     assert lookups == []
 

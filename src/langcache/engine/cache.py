@@ -28,8 +28,10 @@ from langcache.engine._checks import (
 from langcache.engine._single_flight import SingleFlight
 from langcache.engine._steps import Steps, arun, call, run
 from langcache.engine.embedders.create import create_embedder
+from langcache.engine.embedders.redisvl import VectorizerEmbedder, is_vectorizer
 from langcache.engine.explanation import Candidate, Explanation
 from langcache.engine.feedback import Feedback, concerns_pair
+from langcache.engine.filter_syntax import parse_filter
 from langcache.engine.filters import FieldType, FilterExpression
 from langcache.engine.judge import NEAR_MISS, SPARE_CANDIDATES, Choice, Judge, choose, settle
 from langcache.engine.shadow import PendingLookups, ShadowLookup
@@ -82,9 +84,10 @@ class SemanticCache:
     similarity is (1 + cosine) / 2, which is 1 - distance / 2. Thresholds have a tolerance for
     rounding: a distance of 2e-6.
 
-    An entry has an id, the SHA-256 of its prompt and of its filters' names and values, and a key,
-    `name:id`. Storing the same prompt with the same filters replaces the entry. If the entry of
-    another prompt or other filters has that id, the new entry gets another one.
+    An entry has an id, the SHA-256 of its prompt and of its filters' names and values, and a key:
+    the key in Redis where entries are kept there, else `name:id`, which names the entry everywhere.
+    Storing the same prompt with the same filters replaces the entry. If the entry of another prompt
+    or other filters has that id, the new entry gets another one.
 
     Caches with the same name and embedding model on the same storage backend share their entries.
 
@@ -92,7 +95,7 @@ class SemanticCache:
         name: The cache's name, which is the prefix of its keys.
         distance_threshold: The largest distance of a hit, in [0, 2].
         ttl: The default time to live of an entry, in seconds, 1 or more; None means without expiry.
-        vectorizer: The embedder, or a string for `create_embedder` such as
+        vectorizer: The embedder, a vectorizer of RedisVL, or a string for `create_embedder` such as
             "openai:text-embedding-3-small". None creates a `MiniLMEmbedder`.
         filterable_fields: The fields that entries may have besides prompt and response, and that
             filter expressions may use. Each is `{"name": "user", "type": "tag"}`, where the type is
@@ -104,6 +107,9 @@ class SemanticCache:
         connection_kwargs: More arguments for the clients created for `redis_url`.
         overwrite: Whether to replace the filterable fields of a cache of this name that the storage
             has, and an index in Redis with another definition. The entries stay.
+        create_index: Whether to create an index in Redis, and to check the filterable fields. If
+            not, the index must exist; see `RedisStorage`.
+        dtype: The type of the vectors' numbers, which is "float32".
         storage: The storage backend, which is not closed. None creates an `InMemoryStorage` or,
             depending on the arguments above, a `RedisStorage`, which `disconnect` closes.
         refresh_ttl_on_hit: Whether `check` restarts the time to live of the entries it returns,
@@ -143,7 +149,9 @@ class SemanticCache:
         redis_url: str | None = None,
         connection_kwargs: Mapping[str, Any] | None = None,
         overwrite: bool = False,
+        create_index: bool = True,
         *,
+        dtype: str = "float32",
         storage: StorageBackend | None = None,
         refresh_ttl_on_hit: bool = True,
         on_lookup: Callable[[Lookup], None] | None = None,
@@ -156,8 +164,10 @@ class SemanticCache:
         self._distance_threshold = _checked_distance(distance_threshold)
         self._ttl = checked_ttl(ttl)
         self._fields = _checked_fields(filterable_fields)
-        if vectorizer is not None and not isinstance(vectorizer, str):
-            _check_vectorizer(vectorizer)
+        if overwrite and not create_index:
+            raise ValueError("overwrite: must be False with create_index=False")
+        if dtype != "float32":
+            raise ValueError(f"dtype: must be 'float32', got {dtype!r}")
         if shadow and on_shadow is None:
             raise ValueError("on_shadow: is required with shadow=True")
         self._verifier = create_verifier(verifier)
@@ -169,32 +179,42 @@ class SemanticCache:
             "redis_url": redis_url,
             "connection_kwargs": connection_kwargs,
         }
+        self._make_storage: Callable[[], StorageBackend] | None = None
         if not wants_redis(redis_arguments):
             self._storage = InMemoryStorage(clock=clock) if storage is None else storage
         elif storage is None:
-            self._storage = _redis_storage(
-                redis_client, redis_url, connection_kwargs, overwrite, clock
+            make = partial(
+                _redis_storage, redis_client, redis_url, connection_kwargs, create_index, clock
             )
+            self._storage, self._make_storage = make(overwrite), partial(make, False)
         else:
             raise ValueError("storage: must not be given with arguments for Redis")
         self._owns_storage = storage is None
         try:
-            self._check_declared(overwrite)
-            self._vectorizer = create_embedder("minilm" if vectorizer is None else vectorizer)
-            self._storage.set_record(FIELDS_COLLECTION, self._name, json.dumps(self._fields))
+            if create_index:
+                self._check_declared(overwrite)
+            self._vectorizer = _embedder_of("minilm" if vectorizer is None else vectorizer)
+            if create_index:
+                self._storage.set_record(FIELDS_COLLECTION, self._name, json.dumps(self._fields))
         except BaseException:
-            self.disconnect()
+            if self._owns_storage:
+                self._storage.close()
             raise
-        self._writes = atomic_writes(self._storage)
+        self._creates_index = create_index
         self._refresh_ttl_on_hit = refresh_ttl_on_hit
         self._on_lookup = on_lookup
         self._clock = clock
-        self._feedback = Feedback(self._storage, self._name, clock)
-        self._judge = Judge(self._vectorizer, self._verifier, self._feedback)
+        self._use(self._storage)
         self._on_shadow = on_shadow if shadow else None
         self._pending = PendingLookups()
         self._recorder = LookupRecorder()
         self._flights: SingleFlight[str] = SingleFlight()
+
+    def _use(self, storage: StorageBackend) -> None:
+        self._storage = storage
+        self._writes = atomic_writes(storage)
+        self._feedback = Feedback(storage, self._name, self._clock)
+        self._judge = Judge(self._vectorizer, self._verifier, self._feedback)
 
     def __repr__(self) -> str:
         return f"SemanticCache(name={self._name!r}, storage={kind(self._storage)})"
@@ -208,6 +228,21 @@ class SemanticCache:
     def storage(self) -> StorageBackend:
         """The storage backend."""
         return self._storage
+
+    @property
+    def index(self) -> Any:
+        """The index: in Redis, RedisVL's `SearchIndex` over the index of all caches; else a view.
+
+        Raises:
+            ImportError: The entries are in Redis, and RedisVL is not installed.
+            StorageError: Redis cannot be reached, or has no query engine.
+        """
+        return self._storage.search_index(self._name, self._vectorizer.dimensions)
+
+    @property
+    def aindex(self) -> Any:
+        """As `index`, but RedisVL's `AsyncSearchIndex`, or a view with asynchronous methods."""
+        return self._storage.asearch_index(self._name, self._vectorizer.dimensions)
 
     @property
     def vectorizer(self) -> Embedder:
@@ -277,7 +312,7 @@ class SemanticCache:
         vector: Sequence[float] | NDArray[Any] | None = None,
         num_results: int = 1,
         return_fields: list[str] | None = None,
-        filter_expression: FilterExpression | None = None,
+        filter_expression: FilterExpression | str | None = None,
         distance_threshold: float | None = None,
     ) -> list[dict[str, Any]]:
         """Return the entries nearest to a prompt or a vector.
@@ -285,12 +320,13 @@ class SemanticCache:
         Args:
             prompt: The prompt to embed. It is not used when a vector is given.
             vector: A vector with the embedder's dimensions, of any length except zero.
-            num_results: The largest number of entries to return, 1 or more.
+            num_results: The largest number of entries to return; with 0, nothing is searched.
             return_fields: The fields to return besides `key`; None or empty for all. Fields that
                 an entry lacks are left out.
             filter_expression: Only entries that match it are returned. Besides the filterable
                 fields, it may compare the texts `prompt` and `response`, and the numbers
-                `inserted_at` and `updated_at`.
+                `inserted_at` and `updated_at`. It may also be a text in Redis's query syntax, such
+                as "@user:{ann} @age:[18 +inf]", or a filter expression of RedisVL.
             distance_threshold: Replaces the cache's threshold; 1 - cosine, in [0, 2]. 0 finds only
                 the same vector.
 
@@ -303,7 +339,7 @@ class SemanticCache:
         Raises:
             ValueError: There is neither a prompt nor a vector; the vector has the wrong number of
                 dimensions, is zero, or holds anything but finite numbers; the threshold is not in
-                [0, 2]; `num_results` is below 1; or the filter uses a field that is not declared
+                [0, 2]; `num_results` is below 0; or the filter uses a field that is not declared
                 or has another type.
             TypeError: The prompt is not a str, `num_results` not an int, `return_fields` not a
                 list of str, or the filter not a `FilterExpression`.
@@ -320,7 +356,7 @@ class SemanticCache:
         vector: Sequence[float] | NDArray[Any] | None = None,
         num_results: int = 1,
         return_fields: list[str] | None = None,
-        filter_expression: FilterExpression | None = None,
+        filter_expression: FilterExpression | str | None = None,
         distance_threshold: float | None = None,
     ) -> list[dict[str, Any]]:
         """Asynchronous twin of `check`."""
@@ -336,7 +372,7 @@ class SemanticCache:
         vector: Sequence[float] | NDArray[Any] | None,
         num_results: int,
         return_fields: list[str] | None,
-        expression: FilterExpression | None,
+        filter_expression: FilterExpression | str | None,
         distance_threshold: float | None,
     ) -> Steps[list[dict[str, Any]]]:
         if prompt is not None:
@@ -344,13 +380,15 @@ class SemanticCache:
         if vector is None and not prompt:
             raise ValueError("prompt, vector: one of them is required")
         lookup, wanted = self._checked_lookup(
-            num_results, return_fields, expression, distance_threshold
+            num_results, return_fields, filter_expression, distance_threshold
         )
         lookup = replace(
             lookup,
             prompt=prompt or "",
             embedding=None if vector is None else self._embedding("vector", vector),
         )
+        if not num_results:
+            return []
         result = yield from self._look_up(lookup)
         return self._hits(result.matches, wanted)
 
@@ -360,7 +398,7 @@ class SemanticCache:
         *,
         num_results: int = 1,
         return_fields: list[str] | None = None,
-        filter_expression: FilterExpression | None = None,
+        filter_expression: FilterExpression | str | None = None,
         distance_threshold: float | None = None,
         progress: Callable[[int], object] | None = None,
     ) -> list[list[dict[str, Any]]]:
@@ -398,7 +436,7 @@ class SemanticCache:
         *,
         num_results: int = 1,
         return_fields: list[str] | None = None,
-        filter_expression: FilterExpression | None = None,
+        filter_expression: FilterExpression | str | None = None,
         distance_threshold: float | None = None,
         progress: Callable[[int], object] | None = None,
     ) -> list[list[dict[str, Any]]]:
@@ -428,6 +466,9 @@ class SemanticCache:
             for place, prompt in enumerate(batch, len(found)):
                 if not checked_text(f"prompts[{place}]", prompt):
                     raise ValueError(f"prompts[{place}]: must not be empty")
+            if not lookup.limit:
+                found += [[] for _ in batch]
+                continue
             started = time.perf_counter()
             vectors = yield from self._embed_all(batch)
             each_seconds = (time.perf_counter() - started) / len(batch)
@@ -443,17 +484,17 @@ class SemanticCache:
         self,
         num_results: int,
         return_fields: list[str] | None,
-        expression: FilterExpression | None,
+        filter_expression: FilterExpression | str | None,
         distance_threshold: float | None,
     ) -> tuple[_CheckedLookup, list[str]]:
         """Return a lookup without a prompt, and the wanted fields."""
         num_results = checked_int("num_results", num_results)
-        if num_results < 1:
-            raise ValueError(f"num_results: must be at least 1, got {num_results}")
+        if num_results < 0:
+            raise ValueError(f"num_results: must be at least 0, got {num_results}")
         if return_fields is not None and not isinstance(cast("object", return_fields), list):
             raise TypeError(f"return_fields: must be a list, got {kind(return_fields)}")
         wanted = checked_texts("return_fields", return_fields or [])
-        self._check_expression(expression)
+        expression = self._checked_expression(filter_expression)
         lookup = _CheckedLookup(
             prompt="",
             embedding=None,
@@ -608,7 +649,7 @@ class SemanticCache:
         prompt: str,
         *,
         num_candidates: int = 10,
-        filter_expression: FilterExpression | None = None,
+        filter_expression: FilterExpression | str | None = None,
         distance_threshold: float | None = None,
     ) -> Explanation:
         """Return what `check` would do for a prompt, and why.
@@ -637,7 +678,7 @@ class SemanticCache:
         prompt: str,
         *,
         num_candidates: int = 10,
-        filter_expression: FilterExpression | None = None,
+        filter_expression: FilterExpression | str | None = None,
         distance_threshold: float | None = None,
     ) -> Explanation:
         """Asynchronous twin of `explain`."""
@@ -649,7 +690,7 @@ class SemanticCache:
         self,
         prompt: str,
         num_candidates: int,
-        expression: FilterExpression | None,
+        filter_expression: FilterExpression | str | None,
         distance_threshold: float | None,
     ) -> Steps[Explanation]:
         if not checked_text("prompt", prompt):
@@ -659,7 +700,7 @@ class SemanticCache:
             raise ValueError(
                 f"num_candidates: must be from 1 to {_MOST_CANDIDATES}, got {num_candidates}"
             )
-        self._check_expression(expression)
+        expression = self._checked_expression(filter_expression)
         threshold = self._similarity_threshold(distance_threshold)
         lookup = _CheckedLookup(
             prompt=prompt,
@@ -1143,7 +1184,8 @@ class SemanticCache:
     def delete(self) -> None:
         """Remove all entries and the storage's record of the cache's filterable fields.
 
-        A cache with the same name and other fields can be created afterwards. If no entry of any
+        A cache with the same name and other fields can be created afterwards. A cache that was made
+        with `create_index=False` raises a ValueError. If no entry of any
         cache is left in Redis, its search index goes as well.
         """
         run(self._delete())
@@ -1153,6 +1195,8 @@ class SemanticCache:
         await arun(self._delete())
 
     def _delete(self) -> Steps[None]:
+        if not self._creates_index:
+            raise ValueError("delete: must not be called with create_index=False; use clear")
         yield from self._clear()
         storage = self._storage
         yield from call(
@@ -1296,7 +1340,10 @@ class SemanticCache:
     # Disconnection
 
     def disconnect(self) -> None:
-        """Close the storage backend if the cache created it."""
+        """Close the connections of the storage backend if the cache created it.
+
+        The cache can be used again, which opens new ones.
+        """
         run(self._disconnect())
 
     async def adisconnect(self) -> None:
@@ -1304,8 +1351,11 @@ class SemanticCache:
         await arun(self._disconnect())
 
     def _disconnect(self) -> Steps[None]:
+        storage = self._storage
         if self._owns_storage:
-            yield from call(self._storage.close, self._storage.aclose)
+            if self._make_storage is not None:
+                self._use(self._make_storage())
+            yield from call(storage.close, storage.aclose)
 
     def __enter__(self) -> Self:
         return self
@@ -1346,12 +1396,15 @@ class SemanticCache:
         return Scope(self._name, self._vectorizer.model_id)
 
     def _key(self, entry_id: str) -> str:
-        return f"{self._name}:{entry_id}"
+        return self._storage.entry_key(self._name, entry_id) or f"{self._name}:{entry_id}"
 
     def _entry_id_of(self, key: str) -> str | None:
         """Return the id in a key, or None for a key of another cache."""
-        prefix = self._key("")
-        return key[len(prefix) :] if checked_text("key", key).startswith(prefix) else None
+        checked_text("key", key)
+        for prefix in (self._key(""), f"{self._name}:"):
+            if key.startswith(prefix):
+                return key[len(prefix) :]
+        return None
 
     def _embedding(self, field: str, vector: object) -> NDArray[np.float32]:
         return unit_vector(field, vector, self._vectorizer.dimensions)
@@ -1372,14 +1425,9 @@ class SemanticCache:
                 raise ValueError(f"filters: unknown field {name!r}")
         return {name: _stored(name, self._fields[name], filters[name]) for name in sorted(filters)}
 
-    def _check_expression(self, expression: FilterExpression | None) -> None:
-        if expression is None:
-            return
-        if not isinstance(cast("object", expression), FilterExpression):
-            raise TypeError(
-                f"filter_expression: must be a FilterExpression, got {kind(expression)}"
-            )
-        for name, asked in expression.fields():
+    def _checked_expression(self, given: FilterExpression | str | None) -> FilterExpression | None:
+        expression = _expression_of(given)
+        for name, asked in () if expression is None else expression.fields():
             declared = self._fields.get(name) or _OWN_FIELDS.get(name)
             if declared is None:
                 raise ValueError(f"filter_expression: unknown field {name!r}")
@@ -1387,6 +1435,7 @@ class SemanticCache:
                 raise ValueError(
                     f"filter_expression: {name!r} must be used as a {declared} field, got {asked}"
                 )
+        return expression
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -1445,8 +1494,9 @@ def _redis_storage(
     client: Any,
     url: str | None,
     connection_kwargs: Mapping[str, Any] | None,
-    overwrite: bool,
+    create_index: bool,
     clock: Callable[[], float],
+    overwrite: bool,
 ) -> StorageBackend:
     # Imported here because it needs another extra.
     from langcache.engine.storage.redis import RedisStorage
@@ -1461,6 +1511,7 @@ def _redis_storage(
         url=url,
         connection_kwargs=connection_kwargs,
         overwrite=overwrite,
+        create_index=create_index,
         clock=clock,
     )
 
@@ -1469,6 +1520,18 @@ def _joined_id(prompt: str, attributes: Mapping[str, str]) -> str:
     """Return the SHA-256 of a prompt and its filters, computed as in RedisVL."""
     joined = prompt + "".join(name + attributes[name] for name in sorted(attributes))
     return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _expression_of(given: object) -> FilterExpression | None:
+    """Return a filter that is given as an expression, ours or RedisVL's, or as a text."""
+    if given is None or isinstance(given, FilterExpression):
+        return given
+    if isinstance(given, str):
+        return parse_filter(given)
+    foreign = (type(given).__module__, type(given).__name__)
+    if foreign == ("redisvl.query.filter", "FilterExpression"):
+        return parse_filter(str(given))
+    raise TypeError(f"filter_expression: must be a FilterExpression or a str, got {kind(given)}")
 
 
 def _distance(similarity: float) -> float:
@@ -1522,6 +1585,23 @@ def _checked_fields(fields: Sequence[Mapping[str, Any]] | None) -> dict[str, Fie
     return checked
 
 
+class _NoVectorizerError(TypeError, ValueError):
+    """A string names no embedder."""
+
+
+def _embedder_of(vectorizer: Embedder | str) -> Embedder:
+    """Return the embedder for an argument."""
+    if isinstance(vectorizer, str):
+        try:
+            return create_embedder(vectorizer)
+        except ValueError as error:
+            raise _NoVectorizerError(*error.args) from None
+    if is_vectorizer(vectorizer):
+        return VectorizerEmbedder(vectorizer)
+    _check_vectorizer(vectorizer)
+    return vectorizer
+
+
 def _check_vectorizer(vectorizer: object) -> None:
     """Raise a TypeError unless an object has the members of an `Embedder`."""
     methods = all(callable(getattr(vectorizer, name, None)) for name in ("embed", "aembed"))
@@ -1533,7 +1613,8 @@ def _check_vectorizer(vectorizer: object) -> None:
     )
     if isinstance(vectorizer, type) or not methods or not properties:
         raise TypeError(
-            "vectorizer: must be an Embedder, with model_id, dimensions, embed and aembed, got"
+            "vectorizer: must be an Embedder, with model_id, dimensions, embed and aembed, or a"
+            " vectorizer of RedisVL, got"
             f" {kind(vectorizer)}"
         )
 

@@ -14,6 +14,7 @@ from collections.abc import (
     Sequence,
 )
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ from langcache.engine.storage.entry import (
     SearchResult,
     TopSearch,
 )
+from langcache.engine.storage.index_view import AsyncIndexView, IndexView
 from langcache.engine.storage.ranking import best_rows
 
 _SLACK = 1e-6
@@ -445,6 +447,21 @@ class StorageBackend(ABC):
             records.pop(key, None)
         else:
             records[key] = text
+
+    def entry_key(self, namespace: str, entry_id: str) -> str | None:
+        """Return the key under which other programs find an entry, or None if there is none."""
+        del namespace, entry_id
+        return None
+
+    def search_index(self, namespace: str, dimensions: int) -> Any:
+        """Return an object for the index of a cache, with `name`, `exists()` and `info()`."""
+        del dimensions
+        return IndexView(namespace, self.namespace_size)
+
+    def asearch_index(self, namespace: str, dimensions: int) -> Any:
+        """Return an object as `search_index` does, with asynchronous methods."""
+        del dimensions
+        return AsyncIndexView(namespace, self.anamespace_size)
 
     def drop_unused_indexes(self) -> None:  # noqa: B027 - most backends have none
         """Remove the indexes over entries if there are no entries at all; they come back later."""

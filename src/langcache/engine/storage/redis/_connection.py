@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from importlib import import_module
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -25,13 +26,19 @@ from redis.exceptions import (
 from langcache._event_loops import PerLoop
 from langcache.engine._locks import fork_safe_lock
 from langcache.engine._steps import Steps, arun, call, run
-from langcache.engine.storage.errors import StorageError, StorageFullError
+from langcache.engine.storage.errors import StorageError
 from langcache.engine.storage.redis._clients import (
     aclose,
     check_url,
     close,
     make_async_client,
     make_client,
+)
+from langcache.engine.storage.redis.errors import (
+    RedisFullError,
+    RedisNoAnswerError,
+    RedisStorageError,
+    RedisUnreachableError,
 )
 
 if TYPE_CHECKING:
@@ -268,6 +275,16 @@ class Connection:
                 lambda: _made(make_async_client, self._url, self._connection_kwargs, self._timeout),
             )
 
+    def redisvl_arguments(self) -> dict[str, Any]:
+        """Return the arguments with which RedisVL makes or takes an asynchronous client."""
+        if self._client is not None:
+            return {"redis_client": self._client}
+        if self._url is not None:
+            kwargs = dict(self._connection_kwargs)
+            return {"redis_url": self._url, "connection_kwargs": kwargs}
+        factory = import_module("redisvl.redis.connection").RedisConnectionFactory
+        return {"redis_client": factory.sync_to_async_redis(self._sync_client)}
+
     def _check_open(self) -> None:
         if self._closed:
             raise StorageError("Redis: the storage is closed")
@@ -328,16 +345,19 @@ class Scan:
 def storage_error(error: BaseException) -> StorageError:
     """Return the error to raise; its message contains no text of an entry and no password."""
     reason = " ".join(str(error).split()) or type(error).__name__
+    kind = RedisStorageError
     if isinstance(error, (asyncio.TimeoutError, RedisTimeoutError)):
-        reason = "no answer in time"
+        reason, kind = "no answer in time", RedisNoAnswerError
     elif isinstance(error, AskError) or reason.startswith("MOVED "):
         reason = "this is a node of a cluster, which takes a URL or a client for clusters"
     elif isinstance(error, ResponseError):
         # Redis repeats arguments that it does not understand.
         reason = reason.split(", with args", maxsplit=1)[0]
+    elif isinstance(error, (RedisConnectionError, OSError)):
+        kind = RedisUnreachableError
     if isinstance(error, OutOfMemoryError) or "OOM" in reason or "maxmemory" in reason:
-        return StorageFullError("Redis: out of memory, nothing has changed")
-    return StorageError(f"Redis: {reason[:_LONGEST_REASON]}")
+        return RedisFullError("Redis: out of memory, nothing has changed")
+    return kind(f"Redis: {reason[:_LONGEST_REASON]}")
 
 
 def pairs(reply: Any) -> dict[bytes, Any]:

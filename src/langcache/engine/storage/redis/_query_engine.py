@@ -152,6 +152,7 @@ class QueryEngine:
         mode: "query-engine" to insist on it, "plain" to do without, None to find out.
         algorithm: What kind of index to make.
         overwrite: Whether to replace an index of the same name that is made otherwise.
+        creates: Whether to make an index that does not exist.
         timeout: How long a search may take, in seconds.
         clock: Returns the present moment, in seconds since the epoch.
     """
@@ -163,6 +164,7 @@ class QueryEngine:
         mode: Mode | None,
         algorithm: Algorithm,
         overwrite: bool,
+        creates: bool,
         timeout: float,
         clock: Callable[[], float],
     ) -> None:
@@ -171,6 +173,7 @@ class QueryEngine:
         self._demanded = mode == "query-engine"
         self._algorithm = algorithm.upper()
         self._overwrite = overwrite
+        self._creates = creates
         self._timeout = timeout
         self._clock = clock
         self._lock = fork_safe_lock()
@@ -212,7 +215,7 @@ class QueryEngine:
 
         Whatever is wrong is for the first search to find out.
         """
-        if self.mode == "plain" or dimensions in self._begun:
+        if self.mode == "plain" or not self._creates or dimensions in self._begun:
             return
         self._begun.add(dimensions)
         name = self._keys.index(dimensions)
@@ -237,7 +240,8 @@ class QueryEngine:
         name = self._keys.index(dimensions)
         info = yield from self._connection.attempt(b"FT.INFO", name)
         if isinstance(info, ResponseError):
-            info = yield from self._create(name, dimensions)
+            if self._creates:
+                info = yield from self._create(name, dimensions)
         elif self._overwrite and not self._is_accepted(info, dimensions):
             # Another process may be about to do the same.
             yield from self._connection.attempt(b"FT.DROPINDEX", name)

@@ -7,6 +7,7 @@ import secrets
 import time
 from collections import OrderedDict
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from typing_extensions import override
@@ -160,6 +161,8 @@ class RedisStorage(StorageBackend):
             takes time in proportion to the entries under the prefix, so it suits some 10,000.
         timeout: How long to wait for a connection and for each answer, in seconds.
         overwrite: Whether to replace a search index of the same name that is set up differently.
+        create_index: Whether to create a search index that does not exist. If not, somebody else
+            has to; without it, the search mode is "plain".
         clock: Returns the present moment, in seconds since the epoch.
 
     Raises:
@@ -180,6 +183,7 @@ class RedisStorage(StorageBackend):
         index_algorithm: Algorithm = "hnsw",
         timeout: float = 5.0,
         overwrite: bool = False,
+        create_index: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
         if search not in ("auto", "query-engine", "plain"):
@@ -201,6 +205,7 @@ class RedisStorage(StorageBackend):
             None if search == "auto" else search,
             index_algorithm,
             overwrite,
+            create_index,
             timeout,
             clock,
         )
@@ -1047,6 +1052,31 @@ class RedisStorage(StorageBackend):
                 yield from self._connection.send(b"UNLINK", *same_slot)
 
     @override
+    def entry_key(self, namespace: str, entry_id: str) -> str:
+        return decoded(self._keys.of(namespace).entry(entry_id))
+
+    @override
+    def search_index(self, namespace: str, dimensions: int) -> Any:
+        """Return RedisVL's `SearchIndex` over the index, which has the entries of all caches.
+
+        Raises:
+            ImportError: RedisVL is not installed.
+            StorageError: Redis has no query engine.
+        """
+        index = _redisvl("SearchIndex")
+        if self.prepare(dimensions) == "plain":
+            raise StorageError("Redis: there is no search index without the query engine")
+        name = self._keys.index(dimensions).decode()
+        return index.from_existing(name, redis_client=self._connection.sync_client())
+
+    @override
+    def asearch_index(self, namespace: str, dimensions: int) -> Any:
+        """Return RedisVL's `AsyncSearchIndex`; it reads the index's definition synchronously."""
+        index = _redisvl("AsyncSearchIndex")
+        schema = self.search_index(namespace, dimensions).schema
+        return index(schema=schema, **self._connection.redisvl_arguments())
+
+    @override
     def drop_unused_indexes(self) -> None:
         """Remove the search indexes under the prefix, if there are no entries."""
         self._connection.run(self._engine.drop_empty())
@@ -1125,6 +1155,16 @@ class RedisStorage(StorageBackend):
                 mirror.close()
             self._mirrors.clear()
             self._mirrored_bytes = 0
+
+
+def _redisvl(name: str) -> Any:
+    """Return a class of RedisVL's."""
+    try:
+        return getattr(import_module("redisvl.index"), name)
+    except ImportError as error:
+        raise ImportError(
+            "the index of a cache in Redis is RedisVL's SearchIndex: install redisvl"
+        ) from error
 
 
 def _is_over(entry: CacheEntry, now: float) -> bool:
