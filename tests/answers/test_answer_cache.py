@@ -1,6 +1,7 @@
 """The core of all doors: which calls share an answer, and what the cache costs a call."""
 
 import asyncio
+import concurrent.futures
 import logging
 import threading
 
@@ -497,3 +498,15 @@ def test_an_answer_is_stored_without_its_lookup(answers):
     assert found() == "by mail"
     asyncio.run(answers.astore(request(), Answer("by phone")))
     assert found() == "by phone"
+
+
+def test_a_call_whose_event_loop_has_ended_keeps_no_other_waiting(answers):
+    async def give_up():
+        # The call is over without an answer, and nobody says so.
+        return (await answers.alook_up(request(), value_of)).outcome
+
+    assert asyncio.run(give_up()) == "miss"
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        other = pool.submit(asyncio.run, give_up())
+        assert other.result(timeout=20) == "miss"
+    assert asyncio.run(give_up()) == "miss"

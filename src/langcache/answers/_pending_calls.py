@@ -117,8 +117,12 @@ class PendingCalls:
                 self._drop(question_id, pending)
 
     def _is_over(self, pending: PendingCall) -> bool:
-        ended = pending.answer.done() and pending.answer.result() is None
-        return ended or time.monotonic() - pending.started_at > self.seconds
+        if time.monotonic() - pending.started_at > self.seconds:
+            return True
+        if pending.answer.done():
+            return pending.answer.result() is None
+        # It may belong to an event loop that has ended.
+        return isinstance(pending.leader, asyncio.Task) and pending.leader.done()
 
     def _drop(self, question_id: str, pending: PendingCall) -> None:
         del self._by_question[question_id]
