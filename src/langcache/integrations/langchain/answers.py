@@ -1,0 +1,127 @@
+"""The answers of LangChain's models, as they are stored and returned."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from langcache.answers.answer import Answer
+from langcache.answers.apis.base import zeroed
+from langcache.integrations.langchain._langchain import (
+    AIMessage,
+    ChatGeneration,
+    Generation,
+    message_to_dict,
+    messages_from_dict,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from langcache.answers.answer import Ending, Hit
+
+__all__ = ["answer_of", "generations_of", "served"]
+
+_REASONS = ("finish_reason", "stop_reason", "done_reason", "status")
+_TRUNCATED = frozenset(
+    {
+        *("length", "max_tokens", "max_output_tokens", "model_length", "incomplete"),
+        "model_context_window_exceeded",
+    }
+)
+_FILTERED = frozenset(
+    {
+        *("content_filter", "refusal", "safety", "blocklist", "prohibited_content", "recitation"),
+        *("spii", "guardrail_intervened", "content_filtered"),
+    }
+)
+_FAILED = frozenset({"error", "failed", "cancelled", "malformed_function_call"})
+_USAGE = ("token_usage", "usage", "usage_metadata", "token_counts")
+
+
+def answer_of(generations: Iterable[Generation]) -> Answer | None:
+    """Return the answer in what a model generated; None if it could not be read back."""
+    stored: list[dict[str, Any]] = []
+    endings: list[Ending] = []
+    calls_tool = False
+    for generation in generations:
+        info = generation.generation_info
+        if type(generation) is ChatGeneration:
+            message = generation.message
+            if type(message) is not AIMessage:
+                return None
+            stored.append({"message": message_to_dict(message), "info": info})
+            endings.append(_ending({**message.response_metadata, **(info or {})}, message))
+            calls_tool = calls_tool or bool(
+                message.tool_calls or message.additional_kwargs.get("function_call")
+            )
+        elif type(generation) is Generation:
+            stored.append({"text": generation.text, "info": info})
+            endings.append(_ending(info or {}))
+        else:
+            return None
+    try:
+        value = json.loads(json.dumps(stored))
+    except (TypeError, ValueError):
+        return None
+    if not endings:
+        return None
+    return Answer(value, None, max(endings, key=_ENDINGS.index), calls_tool)
+
+
+_ENDINGS: tuple[Ending, ...] = ("complete", "truncated", "filtered", "failed")
+
+
+def _ending(details: dict[str, Any], message: AIMessage | None = None) -> Ending:
+    reasons = {str(details[name]).lower() for name in _REASONS if details.get(name)}
+    if reasons & _FAILED or (message is not None and message.invalid_tool_calls):
+        return "failed"
+    if reasons & _FILTERED or (message is not None and message.additional_kwargs.get("refusal")):
+        return "filtered"
+    return "truncated" if reasons & _TRUNCATED else "complete"
+
+
+def generations_of(answer: Answer) -> list[Generation]:
+    """Return what a model generated, from a stored answer."""
+    return [
+        ChatGeneration(
+            message=messages_from_dict([stored["message"]])[0], generation_info=stored["info"]
+        )
+        if "message" in stored
+        else Generation(text=stored["text"], generation_info=stored["info"])
+        for stored in answer.value
+    ]
+
+
+def served(generations: Sequence[Generation], hit: Hit | None) -> list[Generation]:
+    """Return what a hit serves: messages that used no tokens, and tell what was saved."""
+    return [
+        ChatGeneration(
+            message=_served(generation.message, hit), generation_info=generation.generation_info
+        )
+        if isinstance(generation, ChatGeneration)
+        else generation
+        for generation in generations
+    ]
+
+
+def _served(message: AIMessage, hit: Hit | None) -> AIMessage:
+    details = {
+        name: zeroed(value) if name in _USAGE else value
+        for name, value in message.response_metadata.items()
+    }
+    if hit is not None:
+        details["langcache"] = {
+            "source": hit.source,
+            "similarity": hit.similarity,
+            "entry_id": hit.entry_id,
+            "saved": message.usage_metadata or {},
+        }
+    return message.model_copy(
+        # With its old id, it would replace an earlier message in a conversation.
+        update={
+            "id": None,
+            "usage_metadata": zeroed(message.usage_metadata),
+            "response_metadata": details,
+        }
+    )
