@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from answer_caches import Broken
-from langchain_core.language_models import BaseChatModel, FakeListLLM
+from langchain_core.language_models import FakeListLLM
 from langchain_core.load import dumps
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
-from langchain_core.outputs import ChatGeneration, ChatResult, Generation
-from pydantic import PrivateAttr
+from langchain_core.outputs import Generation
+from langchain_model import Model
 
 from langcache.integrations.langchain import LangCacheSemanticCache
 from langcache.integrations.langchain.requests import request_of
@@ -26,51 +26,6 @@ UNRELATED = [
     "Which battery does the phone need?",
     "Is the museum free on Sundays?",
 ]
-
-
-class Model(BaseChatModel):
-    """A model that counts its calls and answers each with another text."""
-
-    model: str = "m"
-    temperature: float = 0.0
-    message: dict = {}
-    info: dict | None = None
-    _calls: list = PrivateAttr(default_factory=list)
-    _failures: list = PrivateAttr(default_factory=list)
-
-    @property
-    def _llm_type(self):
-        return "model"
-
-    @property
-    def _identifying_params(self):
-        return {"model": self.model, "temperature": self.temperature}
-
-    @property
-    def calls(self):
-        return len(self._calls)
-
-    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
-        self._calls.append(messages)
-        if self._failures:
-            raise self._failures.pop()
-        message = AIMessage(
-            **{
-                "content": f"answer {self.calls}",
-                "usage_metadata": {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7},
-                "response_metadata": {
-                    "token_usage": {"prompt_tokens": 5, "completion_tokens": 2},
-                    "finish_reason": "stop",
-                },
-                **self.message,
-            }
-        )
-        return ChatResult(
-            generations=[ChatGeneration(message=message, generation_info=self.info)]
-        )
-
-    def bind_tools(self, tools, **kwargs):
-        return self.bind(tools=tools, **kwargs)
 
 
 @pytest.fixture
@@ -339,7 +294,7 @@ def test_an_object_with_its_address_in_the_model_is_not_cached():
     ("llm_string", "exact"),
     [
         ("[('stop', None), ('tools', [{'type': 'function'}])]", True),
-        ('{"kwargs": {}}---[(\'functions\', [{\'name\': \'f\'}])]', True),
+        ("{\"kwargs\": {}}---[('functions', [{'name': 'f'}])]", True),
         ("[('model', {'tools': [{'name': 'f'}]})]", True),
         ("[('stop', None), ('tools', [])]", False),
         ("[('stop', ['tools'])]", False),
