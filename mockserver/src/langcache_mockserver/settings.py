@@ -102,7 +102,7 @@ class Settings:
         embedding_cache: The number of prompts whose vectors stay in memory, 0 or more; each takes
             about 2 kB.
         record_lookups: How many of the latest lookups to keep in memory, for the console: an
-            integer from 0 to 1,000,000; or `auto`, for 1,000 in development mode on a loopback
+            integer from 0 to 100,000; or `auto`, for 1,000 in development mode on a loopback
             address, and none otherwise.
         cors_origins: The origins of web pages that may call the server, separated by commas, such
             as `https://app.example`; `*` for all, empty for none.
@@ -177,8 +177,8 @@ class Settings:
 
     def _check_controls(self) -> None:
         if self.record_lookups != "auto":
-            if not re.fullmatch("[0-9]{1,6}|1000000", self.record_lookups, re.ASCII):
-                rule = "must be auto or an integer from 0 to 1000000"
+            if not re.fullmatch("[0-9]{1,5}|100000", self.record_lookups, re.ASCII):
+                rule = "must be auto or an integer from 0 to 100000"
                 raise SettingsError("record_lookups", rule, self.record_lookups)
             if self.workers > 1 and int(self.record_lookups):
                 rule = "must be auto or 0 with several workers, as each would have its own"

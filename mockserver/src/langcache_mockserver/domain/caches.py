@@ -14,7 +14,7 @@ from langcache.engine.explanation import Candidate, Explanation
 from langcache.engine.feedback import Feedback, concerns_pair
 from langcache.engine.judge import NEAR_MISS, SPARE_CANDIDATES, Choice, Judge, settle
 from langcache.engine.storage import CacheEntry, Scope, TopSearch
-from langcache.engine.storage.base import reaches, similarity_of
+from langcache.engine.storage.base import has_attributes, reaches, similarity_of
 from langcache.engine.verify import Verdict
 from langcache_mockserver.domain.batching import Batcher
 from langcache_mockserver.domain.conversation import reformulate
@@ -550,6 +550,7 @@ class Caches:
             similarity=similarity,
             entry_id="" if entry is None else entry.id,
             cached_prompt="" if entry is None else entry.prompt,
+            attributes={} if entry is None else entry.attributes,
             response_characters=0 if entry is None else len(entry.response),
             accepted=None if verdict is None else verdict.accepted,
             reason="" if verdict is None else verdict.reason,
@@ -568,7 +569,7 @@ class Caches:
         if was_there:
             run(self._feedback(cache_id).forget([entry_id]))
             if self._lookups is not None:
-                self._lookups.forget(cache_id, entry_id.__eq__)
+                self._lookups.forget(cache_id, lambda lookup: lookup.entry_id == entry_id)
         return was_there
 
     async def delete_by_attributes(self, cache_id: str, attributes: Mapping[str, str]) -> int:
@@ -579,7 +580,12 @@ class Caches:
             if count:  # it is not known which; listing the reports removes those of no entry
                 run(self._feedback(cache_id).reports())
                 if self._lookups is not None:
-                    self._lookups.forget(cache_id, partial(self._is_gone, cache_id))
+                    self._lookups.forget(
+                        cache_id,
+                        lambda lookup: (
+                            bool(lookup.entry_id) and has_attributes(lookup.attributes, attributes)
+                        ),
+                    )
             return count
 
         return await self._in_worker("delete_by_attributes", work)
@@ -594,9 +600,6 @@ class Caches:
                 self._lookups.forget(cache_id)
 
         await self._in_worker("flush", work)
-
-    def _is_gone(self, cache_id: str, entry_id: str) -> bool:
-        return bool(entry_id) and self._storage.get(cache_id, entry_id) is None
 
     async def check(self) -> None:
         """Raise the error of the storage if it cannot be used."""

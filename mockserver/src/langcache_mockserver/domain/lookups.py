@@ -9,7 +9,7 @@ from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from langcache.engine.explanation import Outcome
 
@@ -34,6 +34,7 @@ class LookupRecord(NamedTuple):
         similarity: The similarity of the entry below; None if none was found.
         entry_id: The id of the entry that was served, else of the nearest one; "" if there is none.
         cached_prompt: The prompt of that entry.
+        attributes: The attributes of that entry.
         response_characters: The length of its response.
         accepted: Whether the checks let the entry pass; None if it was not checked, as it does not
             reach the threshold.
@@ -53,6 +54,7 @@ class LookupRecord(NamedTuple):
     similarity: float | None
     entry_id: str
     cached_prompt: str
+    attributes: Mapping[str, str]
     response_characters: int
     accepted: bool | None
     reason: str
@@ -105,11 +107,12 @@ class Lookups:
         self._characters = 0
         self._next = 1
         self._removals = 0
+        self._epoch = 0  # how often lookups were removed that a page may have had
         self._run = secrets.token_hex(4)
 
     @property
     def removals(self) -> int:
-        """How often lookups were removed; see `add`."""
+        """How often entries were deleted; see `add`."""
         return self._removals
 
     def add(self, lookup: LookupRecord, removals: int) -> None:
@@ -162,7 +165,7 @@ class Lookups:
             ValueError: The cursor is none of those.
         """
         with self._lock:
-            run = f"{self._run}-{self._removals}"
+            run = f"{self._run}-{self._epoch}"
             after, starts_over = 0, False
             if cursor:
                 of_run, _, number = cursor.rpartition("-")
@@ -191,26 +194,23 @@ class Lookups:
             return [lookup for lookup in self._kept if lookup.cache_id == cache_id]
 
     def forget(
-        self, cache_id: str | None = None, is_gone: Callable[[str], bool] | None = None
+        self, cache_id: str | None = None, is_gone: Callable[[LookupRecord], bool] | None = None
     ) -> None:
         """Remove lookups.
 
         Args:
             cache_id: The cache; None for all caches.
-            is_gone: Returns whether the entry of an id is gone; only lookups with such an entry are
-                removed. None to remove all lookups of the cache.
+            is_gone: Returns whether the entry of a lookup is gone; only such lookups are removed.
+                None to remove all lookups of the cache.
         """
         with self._lock:
             self._removals += 1
-            kept = list(self._kept)
-        # A function that reads the storage must not hold up the lookups that are going on; those
-        # that come meanwhile have not found what is gone.
-        doomed = {
-            lookup.number
-            for lookup in kept
-            if cache_id in (None, lookup.cache_id) and (is_gone is None or is_gone(lookup.entry_id))
-        }
-        with self._lock:
-            self._removals += 1
-            self._kept = deque(each for each in self._kept if each.number not in doomed)
-            self._characters = sum(each.characters for each in self._kept)
+            doomed = {
+                lookup.number
+                for lookup in self._kept
+                if cache_id in (None, lookup.cache_id) and (is_gone is None or is_gone(lookup))
+            }
+            if doomed:
+                self._epoch += 1
+                self._kept = deque(each for each in self._kept if each.number not in doomed)
+                self._characters = sum(each.characters for each in self._kept)
