@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from starlette.responses import RedirectResponse, Response
 
 from langcache_mockserver.controls.availability import is_local
-from langcache_mockserver.domain.registry import RateLimit, digest_of
+from langcache_mockserver.domain.registry import digest_of
 from langcache_mockserver.domain.sessions import LIFETIME_SECONDS
 from langcache_mockserver.http.bodies import read_bytes
 from langcache_mockserver.http.exchange import exchange_of
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _LOGIN = "/page/login"
 _MOST_FORM_BYTES = 4096
-_LOGINS = RateLimit(20, 60.0)
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -116,10 +115,6 @@ async def _login(request: Request) -> Response:
     _refuse_other_sites(request)
     if not gate.has_console_key:
         raise not_found()
-    wait = gate.rate_limits.take("logins to the page", _LOGINS)
-    if wait > 0:
-        headers = {"Retry-After": str(int(wait) + 1)}
-        raise ProblemError(429, "too many logins; try again in a minute", headers=headers)
     form = parse_qs((await read_bytes(request, _MOST_FORM_BYTES)).decode("latin-1"))
     token, target = (form.get(name, [""])[0] for name in ("token", "next"))
     digest = digest_of(token.strip())

@@ -296,9 +296,17 @@ async function lookups() {
   const filtered = () => all.filter((each) => !byId("outcome").value || each.outcome === byId("outcome").value);
 
   function show() {
+    showCharts();
+    showRows();
+  }
+
+  function showCharts() {
     showTotals(all);
     showTime(all);
     showHistogram(all, labels, pair, current(), chosen ?? current(), (value) => { chosen = value; });
+  }
+
+  function showRows() {
     const wanted = filtered();
     byId("lookups").replaceChildren(...wanted.slice(-rows).reverse().map(row));
     if (!wanted.length) byId("lookups").append(make("p", { class: "empty", text: all.length ? "There is no such lookup." : "Nothing was asked of this cache yet." }));
@@ -340,15 +348,17 @@ async function lookups() {
 
   async function poll() {
     if (!isPaused && document.visibilityState === "visible") {
-      const isNew = await attempt(read);
-      // Do not take away what somebody is using.
-      if (isNew && !byId("lookups").contains(document.activeElement)) show();
+      if (await attempt(read)) {
+        showCharts();
+        // Do not take away a button that somebody is about to press.
+        if (!byId("lookups").contains(document.activeElement)) showRows();
+      }
     }
     setTimeout(poll, POLL_MILLIS);
   }
 
-  byId("outcome").addEventListener("change", () => { rows = ROWS; show(); });
-  byId("more").addEventListener("click", () => { rows += ROWS; show(); });
+  byId("outcome").addEventListener("change", () => { rows = ROWS; showRows(); });
+  byId("more").addEventListener("click", () => { rows += ROWS; showRows(); });
   byId("pause").addEventListener("click", (event) => {
     isPaused = !isPaused;
     event.currentTarget.setAttribute("aria-pressed", String(isPaused));
@@ -415,7 +425,10 @@ function showTime(all) {
     draw("text", { x: WIDTH, y: HEIGHT + 17, "text-anchor": "end", text: at(bins.length) })));
 }
 
+let isDragging = false; // the threshold of the histogram, which must stay until that ends
+
 function showHistogram(all, labels, pair, current, chosen, onChoice) {
+  if (isDragging) return;
   const LOWEST = 0.5;
   const known = all.filter((each) => each.similarity !== null && each.searchStrategy === "semantic");
   const bins = emptyBins(50);
@@ -449,7 +462,8 @@ function showHistogram(all, labels, pair, current, chosen, onChoice) {
     const box = svg.getBoundingClientRect();
     move(LOWEST + (event.clientX - box.left) / box.width / 2);
   };
-  handle.addEventListener("pointerdown", (event) => { handle.setPointerCapture(event.pointerId); drag(event); });
+  handle.addEventListener("pointerdown", (event) => { isDragging = true; handle.setPointerCapture(event.pointerId); drag(event); });
+  handle.addEventListener("lostpointercapture", () => { isDragging = false; });
   handle.addEventListener("pointermove", (event) => { if (handle.hasPointerCapture(event.pointerId)) drag(event); });
   handle.addEventListener("keydown", (event) => {
     const now = Number(handle.getAttribute("aria-valuenow"));
