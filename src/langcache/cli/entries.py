@@ -11,22 +11,24 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from langcache.cli.target import (
-    NOTHING,
-    USAGE,
+from langcache.cli.options import (
     ApiKeyFile,
     AsJson,
     AttributeOptions,
     CacheId,
     Embedder,
-    Row,
     ServerUrl,
     StorageName,
-    TargetError,
     attributes_of,
     fail,
     open_target,
     print_json,
+)
+from langcache.cli.target import (
+    NOTHING,
+    USAGE,
+    Row,
+    TargetError,
 )
 
 if TYPE_CHECKING:

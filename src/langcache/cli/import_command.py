@@ -14,23 +14,25 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from langcache.cli.import_progress import ImportProgress
+from langcache.cli.options import (
+    ApiKeyFile,
+    AsJson,
+    CacheId,
+    Embedder,
+    ServerUrl,
+    StorageName,
+    fail,
+    open_target,
+    print_json,
+)
 from langcache.cli.rows import FORMATS, Columns, format_of, read_rows
 from langcache.cli.target import (
     INTERRUPTED,
     NOTHING,
     USAGE,
-    ApiKeyFile,
-    AsJson,
-    CacheId,
-    Embedder,
     Row,
     RowError,
-    ServerUrl,
-    StorageName,
     TargetError,
-    fail,
-    open_target,
-    print_json,
 )
 
 if TYPE_CHECKING:

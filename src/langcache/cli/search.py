@@ -9,8 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from langcache.cli.target import (
-    NOTHING,
+from langcache.cli.options import (
     ApiKeyFile,
     AsJson,
     AttributeOptions,
@@ -18,11 +17,14 @@ from langcache.cli.target import (
     Embedder,
     ServerUrl,
     StorageName,
-    TargetError,
     attributes_of,
     fail,
     open_target,
     print_json,
+)
+from langcache.cli.target import (
+    NOTHING,
+    TargetError,
 )
 
 __all__ = ["search"]
