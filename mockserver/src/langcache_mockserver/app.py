@@ -44,6 +44,7 @@ from langcache_mockserver.planes.service import Description, Service
 from langcache_mockserver.settings import Settings, has_test_controls, kept_lookups
 from langcache_mockserver.watch.access_log import AccessLog
 from langcache_mockserver.watch.metrics import Metrics
+from langcache_mockserver.watch.worker_files import WorkerFiles
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -67,6 +68,8 @@ def create_app(
     storage: StorageBackend | None = None,
     clock: Callable[[], float] | None = None,
     configuration: Configuration | None = None,
+    rate_limits: RateLimits | None = None,
+    metrics_folder: str = "",
 ) -> Application:
     """Make the server as an ASGI application.
 
@@ -81,6 +84,9 @@ def create_app(
             `Clock`, which the test controls can set, or the system's if a storage is passed in or
             shared with other processes.
         configuration: The declared caches and keys; by default those of the settings.
+        rate_limits: Counts the requests of keys, for several worker processes together if they
+            share it.
+        metrics_folder: Where several worker processes add up their metrics; "" for one process.
 
     Returns:
         The application. It can be served without running its lifespan.
@@ -105,7 +111,8 @@ def create_app(
     used_embedder = shared_minilm() if embedder is None else embedder
     for name in {settings.verify, *(cache.verify or "off" for cache in configuration.caches)}:
         shared_verifier(name)  # the first request need not wait, and what is missing shows now
-    meters = Metrics(used_storage) if settings.metrics == "on" else None
+    files = WorkerFiles(metrics_folder) if metrics_folder else None
+    meters = Metrics(used_storage, files) if settings.metrics == "on" else None
     vectors = VectorMemory(
         used_embedder,
         settings.embedding_cache,
@@ -184,7 +191,7 @@ def create_app(
         gate=Gate(
             strict=configuration.strict,
             registry=registry,
-            rate_limits=RateLimits(),
+            rate_limits=rate_limits or RateLimits(),
             admin_digest=digest_of(configuration.admin_token),
             has_console_key=configuration.strict or not configuration.generated,
             sessions=Sessions(configuration.admin_token),

@@ -118,7 +118,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(ready, flush=True)
 
     if settings.workers > 1:
-        return 0 if run_workers(settings, listener, say_ready) else 1
+        limited = [key.id for key in configuration.keys if key.rate_limit is not None]
+        return 0 if run_workers(settings, listener, say_ready, limited) else 1
     try:
         app = create_app(settings, configuration=configuration)
     except CANNOT_START as error:

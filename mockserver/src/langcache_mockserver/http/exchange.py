@@ -9,7 +9,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 from starlette.requests import ClientDisconnect
 
@@ -35,6 +35,20 @@ _SECURITY_HEADERS = [
 ]
 
 
+class Saved(NamedTuple):
+    """What a hit of the caching proxy saved, as the provider counted it.
+
+    Attributes:
+        model: The model that was not called.
+        input_tokens: The tokens of the request.
+        output_tokens: The tokens of the answer.
+    """
+
+    model: str
+    input_tokens: int
+    output_tokens: int
+
+
 @dataclass(slots=True, eq=False)  # frozen, it would take three times as long to make
 class Exchange:
     """One request and its response, as far as they are known.
@@ -54,6 +68,7 @@ class Exchange:
         seconds: The time from the headers of the request to the end of the response.
         bytes_in: How many bytes of the request's body were read.
         bytes_out: How many bytes the response's body has.
+        saved: What a hit of the caching proxy saved; None for anything else.
     """
 
     request_id: str
@@ -69,6 +84,7 @@ class Exchange:
     seconds: float = 0.0
     bytes_in: int = 0
     bytes_out: int = 0
+    saved: Saved | None = None
 
 
 Observer: TypeAlias = Callable[[Exchange], object]

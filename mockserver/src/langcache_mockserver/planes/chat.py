@@ -15,7 +15,7 @@ from langcache.answers.controls import Controls
 from langcache.answers.digests import NotCacheableError, digest
 from langcache.engine.storage import StorageError
 from langcache_mockserver.http.event_streams import EVENT_STREAM, EventReader, ServerSentEvent
-from langcache_mockserver.http.exchange import exchange_of
+from langcache_mockserver.http.exchange import Saved, exchange_of
 from langcache_mockserver.http.forwarding import (
     credentials_of,
     harmless_headers,
@@ -89,13 +89,15 @@ class _Call:
 
     Attributes:
         operation: The operation.
-        upstream: The upstream that answers for the model.
+        model: The model.
+        upstream: The upstream that answers for it.
         body: The body as it came.
         question: What it asks; None if its answer cannot be cached.
         controls: Its scope, and whether it bypasses the cache.
     """
 
     operation: _Operation
+    model: str
     upstream: Upstream
     body: bytes
     question: Question | None
@@ -113,6 +115,8 @@ async def _respond(request: Request, operation: _Operation, proxy: Proxy) -> Res
     outcome = "bypass" if lookup.outcome == "skipped" else lookup.outcome
     exchange.outcome = outcome
     if lookup.value is not None:
+        saved = _saved(operation.api, lookup)
+        exchange.saved = Saved(call.model, saved.get("input", 0), saved.get("output", 0))
         for name, value in _hit_headers(operation.api, lookup):
             lookup.value.headers[name] = value
         return lookup.value
@@ -150,6 +154,7 @@ async def _read(request: Request, operation: _Operation, proxy: Proxy) -> _Call:
         credentials = [(b"key", token.encode())]
     return _Call(
         operation=operation,
+        model=arguments["model"],
         upstream=upstream,
         body=body,
         question=await _question(request, body, operation.api, arguments, upstream, credentials),
@@ -267,11 +272,19 @@ def _hit_headers(api: Api, lookup: Lookup[Response]) -> Iterator[tuple[str, str]
     if lookup.hit is not None:
         yield "x-langcache-similarity", f"{lookup.hit.similarity:.4f}"
         yield "x-langcache-entry-id", lookup.hit.entry_id
+    for kind, tokens in _saved(api, lookup).items():
+        yield f"x-langcache-saved-{kind}-tokens", str(tokens)
+
+
+def _saved(api: Api, lookup: Lookup[Response]) -> dict[str, int]:
+    """Return the tokens that a hit saves, by kind, as far as the provider has counted them."""
     usage = {} if lookup.answer is None else api.usage_of(lookup.answer)
-    for kind, names in _SAVED.items():
-        for name in names:
-            if isinstance(usage.get(name), int):
-                yield f"x-langcache-saved-{kind}-tokens", str(usage[name])
+    return {
+        kind: usage[name]
+        for kind, names in _SAVED.items()
+        for name in names
+        if isinstance(usage.get(name), int)
+    }
 
 
 _SAVED = {

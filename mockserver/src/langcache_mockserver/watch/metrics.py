@@ -11,13 +11,15 @@ from langcache_mockserver.watch.prometheus import Counter, Gauge, Histogram, tex
 
 if TYPE_CHECKING:
     from langcache.engine.storage import StorageBackend
-    from langcache_mockserver.http.exchange import Exchange
+    from langcache_mockserver.http.exchange import Exchange, Saved
+    from langcache_mockserver.watch.worker_files import WorkerFiles
 
 _log = logging.getLogger("langcache_mockserver")
 
 MOST_CACHES = 1000
 """How many caches have their own label. Caches that are first used later count as `other`."""
 
+_MOST_MODELS = 100
 _OTHER = "other"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -39,10 +41,12 @@ class Metrics:
 
     Args:
         storage: The storage whose caches are measured.
+        files: The metrics of the other worker processes, which are added; None if there are none.
     """
 
-    def __init__(self, storage: StorageBackend) -> None:
+    def __init__(self, storage: StorageBackend, files: WorkerFiles | None = None) -> None:
         self._storage = storage
+        self._files = files
         self._caches: set[str] = set()
         self._finding = threading.Lock()
         self._sizes_due = 0.0
@@ -74,6 +78,11 @@ class Metrics:
             _WORK_SECONDS,
             ["operation"],
         )
+        self._saved_tokens = Counter(
+            "langcache_saved_tokens_total",
+            "Tokens that hits of the caching proxy saved, as the provider counted them.",
+            ["cache", "model", "kind"],
+        )
         self._entries = Gauge(
             "langcache_cache_entries",
             "Entries of each cache that was used since the start.",
@@ -84,6 +93,17 @@ class Metrics:
             "Bytes of texts and vectors of each cache that was used since the start.",
             ["cache"],
         )
+        self._models: set[str] = set()
+        self._summed: tuple[Counter | Histogram, ...] = (
+            self._requests,
+            self._durations,
+            self._lookups,
+            self._embeddings,
+            self._storage_uses,
+            self._saved_tokens,
+        )
+        if files is not None:
+            files.start(self._state)
 
     def observe_request(self, exchange: Exchange) -> None:
         """Count an exchange that is over."""
@@ -95,6 +115,8 @@ class Metrics:
             cache = self._label_of(exchange.cache_id)
             if exchange.outcome:
                 self._lookups.add(cache, exchange.outcome)
+            if exchange.saved is not None:
+                self._count_saved(cache, exchange.saved)
 
     def observe_embedding(self, seconds: float) -> None:
         """Add the duration of an embedding."""
@@ -114,17 +136,30 @@ class Metrics:
                 _log.warning("the storage cannot be measured: %s", type(error).__name__)
             finally:
                 self._finding.release()
-        return text_of(
-            [
-                self._requests,
-                self._durations,
-                self._lookups,
-                self._embeddings,
-                self._storage_uses,
-                self._entries,
-                self._bytes,
-            ]
-        )
+        others = [] if self._files is None else self._files.others()
+        summed = [
+            metric.plus(state[metric.name] for state in others if metric.name in state)
+            for metric in self._summed
+        ]
+        return text_of([*summed, self._entries, self._bytes])
+
+    def _state(self) -> dict[str, object]:
+        """Return what other processes add to their metrics."""
+        return {
+            "caches": sorted(self._caches.copy()),
+            **{metric.name: metric.state() for metric in self._summed},
+        }
+
+    def _count_saved(self, cache: str, saved: Saved) -> None:
+        model = saved.model
+        if model not in self._models:
+            if len(self._models) >= _MOST_MODELS:
+                model = _OTHER
+            else:
+                self._models.add(model)
+        for kind, tokens in (("input", saved.input_tokens), ("output", saved.output_tokens)):
+            if tokens:
+                self._saved_tokens.add(cache, model, kind, amount=tokens)
 
     def _label_of(self, cache_id: str) -> str:
         """Return the label of a cache: its id, unless there are too many caches."""
@@ -137,7 +172,10 @@ class Metrics:
     def _find_sizes(self) -> None:
         """Ask the storage for the sizes of the caches, so rarely that it costs little time."""
         started = time.monotonic()
-        for cache_id in self._caches.copy():
+        caches = self._caches.copy()
+        for state in [] if self._files is None else self._files.others():
+            caches.update(state.get("caches", ()))
+        for cache_id in sorted(caches)[:MOST_CACHES]:
             self._entries.set(self._storage.namespace_size(cache_id), cache_id)
             self._bytes.set(self._storage.namespace_bytes(cache_id), cache_id)
         now = time.monotonic()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from itertools import accumulate
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -58,10 +58,23 @@ class Counter(_Metric):
         super().__init__(name, help_text, labels)
         self._values: dict[Labels, int] = {}
 
-    def add(self, *labels: str) -> None:
-        """Add one."""
+    def add(self, *labels: str, amount: int = 1) -> None:
+        """Add one, or an amount."""
         with self._lock:
-            self._values[labels] = self._values.get(labels, 0) + 1
+            self._values[labels] = self._values.get(labels, 0) + amount
+
+    def state(self) -> list[tuple[Labels, int]]:
+        """Return the values, which JSON can express."""
+        with self._lock:
+            return list(self._values.items())
+
+    def plus(self, states: Iterable[Any]) -> Counter:
+        """Return the sum of this counter and of the states of others."""
+        total = Counter(self.name, self._help, self._labels)
+        for state in (self.state(), *states):
+            for labels, value in state:
+                total.add(*labels, amount=value)
+        return total
 
     def _samples(self) -> Iterator[tuple[str, Sequence[tuple[str, str]], float]]:
         for labels, value in self._values.items():
@@ -118,6 +131,25 @@ class Histogram(_Metric):
                 self._sums[labels] = 0.0
             counts[bucket] += 1
             self._sums[labels] += value
+
+    def state(self) -> list[tuple[Labels, list[int], float]]:
+        """Return the values, which JSON can express."""
+        with self._lock:
+            return [
+                (labels, list(counts), self._sums[labels])
+                for labels, counts in self._counts.items()
+            ]
+
+    def plus(self, states: Iterable[Any]) -> Histogram:
+        """Return the sum of this histogram and of the states of others, of the same bounds."""
+        total = Histogram(self.name, self._help, self._bounds, self._labels)
+        for state in (self.state(), *states):
+            for labels, counts, values in state:
+                key = tuple(labels)
+                known = total._counts.get(key, [0] * len(counts))
+                total._counts[key] = [one + other for one, other in zip(known, counts, strict=True)]
+                total._sums[key] = total._sums.get(key, 0.0) + values
+        return total
 
     def _samples(self) -> Iterator[tuple[str, Sequence[tuple[str, str]], float]]:
         for labels, counts in self._counts.items():
