@@ -1,0 +1,60 @@
+"""The examples on the pages work as shown."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from page_examples import examples, run_examples
+
+pytest_plugins = ["pytester"]
+
+ROOT = Path(__file__).parents[1]
+# The pages of integrations are tested where the library of each is installed.
+PAGES = [
+    page
+    for pattern in ("*.md", "docs/*.md", "docs/sdks/**/*.md", "*/README.md", "models/*/README.md")
+    for page in sorted(ROOT.glob(pattern))
+    if any(examples(page))
+]
+ADDRESSES = (
+    '"http://127.0.0.1:8080"',
+    '"https://api.example.com"',
+)
+
+ENTRY_ID = "5a9f1f1bd5d0d6c1d3f1d2f0c7b7a4a3"
+"""The id of an entry in the examples of the contract."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_example_runs_and_prints_what_the_page_says(page, tmp_path, monkeypatch, server):
+    monkeypatch.chdir(tmp_path)
+    replaced = dict.fromkeys(ADDRESSES, repr(server.url))
+    replaced[ENTRY_ID] = hashlib.md5(b"What is Redis?").hexdigest()
+
+    def prepare():
+        server.seed([{"prompt": "What is Redis?", "response": "A database."}], "<id>")
+
+    assert run_examples(page, replaced, prepare) > 0
+
+
+def test_pages_of_all_parts_have_examples():
+    names = {str(page.relative_to(ROOT)) for page in PAGES}
+    assert names >= {
+        "README.md",
+        "docs/engine.md",
+        "docs/right-hits.md",
+        "docs/sdks/langcache/README.md",
+        "docs/tuning.md",
+        "mockserver/README.md",
+    }
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "mockserver/README.md"])
+def test_the_tests_on_the_page_pass(page, pytester):
+    blocks = [code for code, *_ in examples(page) if code.startswith("def test_")]
+    assert blocks
+    pytester.makepyfile("\n\n".join(blocks))
+    result = pytester.runpytest_subprocess("-q")
+    result.assert_outcomes(passed=sum(block.count("def test_") for block in blocks))
