@@ -28,8 +28,14 @@ ENTRY_ID = "5a9f1f1bd5d0d6c1d3f1d2f0c7b7a4a3"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_example_runs_and_prints_what_the_page_says(page, tmp_path, monkeypatch, server):
+def test_every_example_runs_and_prints_what_the_page_says(
+    page, tmp_path, monkeypatch, server, upstream
+):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_BASE_URL", upstream.openai_url)
+    monkeypatch.setenv("OPENAI_API_KEY", "key")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", upstream.anthropic_url)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "key")
     replaced = dict.fromkeys(ADDRESSES, repr(server.url))
     replaced[ENTRY_ID] = hashlib.md5(b"What is Redis?").hexdigest()
 

@@ -85,4 +85,7 @@ def run_examples(
         for value in names.values():
             if isinstance(value, LangCache):
                 value.__exit__(None, None, None)  # it may have been used after its `with` block
+    for value in names.values():
+        if not isinstance(value, type) and callable(close := getattr(value, "close", None)):
+            close()
     return ran
