@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 _WEIGHT = 0.2  # of the latest duration in the mean
 _MOST_SECONDS = 30  # to ask a client to wait
-_REFUSALS_PER_PIECE = 8  # that take little of the time of a piece of work
 
 
 class OverloadedError(Exception):
@@ -78,7 +77,7 @@ class Backlog:
         """
         self._count()
         self._refused += 1
-        most = min(_MOST_SECONDS, 1 + math.ceil(self._pressure / _REFUSALS_PER_PIECE))
+        most = min(_MOST_SECONDS, 1 + math.ceil(self._pressure))
         return OverloadedError(random.randint(1, most))  # noqa: S311 - no secret
 
     @contextmanager
