@@ -387,3 +387,12 @@ print([name for name in ("http.client", "urllib.request") if name in sys.modules
 def test_values_that_the_system_refuses_are_named(make, options, name):
     with pytest.raises(ValueError, match=f"^{name}: "):
         make("model", api_key="k", **options)
+
+
+def test_an_endless_response_is_not_read_to_its_end(make, endpoint, monkeypatch):
+    monkeypatch.setattr("langcache.engine.embedders._http._MOST_BYTES", 1000)
+    monkeypatch.setattr("langcache.engine.embedders._http._PART_BYTES", 100)
+    for status in (200, 400):
+        endpoint.answers = [(status, b"x" * 5000, {})]
+        with pytest.raises(EmbedderError, match="the response has more than 1000 bytes"):
+            make(max_retries=0).embed(["a"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from http.client import HTTPException
+from http.client import HTTPException, IncompleteRead
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from http.client import HTTPResponse as _Response
 
 __all__ = ["HTTPResponse", "post"]
+
+_MOST_BYTES = 256 << 20  # of a response; 2048 vectors of 3072 numbers take about 80 MB
+_PART_BYTES = 1 << 20
 
 
 class HTTPResponse(NamedTuple):
@@ -42,7 +45,8 @@ def post(url: str, body: bytes, headers: Mapping[str, str], timeout: float) -> H
         timeout: How long to wait to connect, and for each read, in seconds.
 
     Raises:
-        ConnectionError: There is no response, or an incomplete one. The message is one line.
+        ConnectionError: There is no response, an incomplete one, or one of more than 256 MiB. The
+            message is one line.
     """
     request = Request(url, body, dict(headers))  # noqa: S310 - the caller knows the scheme
     try:
@@ -53,13 +57,26 @@ def post(url: str, body: bytes, headers: Mapping[str, str], timeout: float) -> H
             response = cast("_Response", error)
         with response:
             return HTTPResponse(
-                response.status, response.headers.get("Retry-After"), response.read()
+                response.status, response.headers.get("Retry-After"), _body_of(response)
             )
     except (HTTPException, OSError) as error:
         reason = error.reason if isinstance(error, URLError) else error
         # Other messages may quote the endpoint.
         words = str(reason) if isinstance(reason, OSError) else type(reason).__name__
         raise ConnectionError(" ".join(words.split()) or type(reason).__name__) from None
+
+
+def _body_of(response: _Response) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while part := response.read(_PART_BYTES):
+        parts.append(part)
+        size += len(part)
+        if size > _MOST_BYTES:
+            raise OSError(f"the response has more than {_MOST_BYTES} bytes")
+    if response.length:  # what is missing of the declared length
+        raise IncompleteRead(b"", response.length)
+    return b"".join(parts)
 
 
 class _NoRedirects(HTTPRedirectHandler):
