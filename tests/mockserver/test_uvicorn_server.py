@@ -21,12 +21,20 @@ class Transport(asyncio.Transport):
         super().__init__()
         self.writes = []
         self.closed = False
+        self.aborted = False
+        self.unsent = 0
 
     def write(self, data):
         self.writes.append(bytes(data))
 
     def close(self):
         self.closed = True
+
+    def abort(self):
+        self.aborted = True
+
+    def get_write_buffer_size(self):
+        return self.unsent
 
     def is_closing(self):
         return self.closed
@@ -319,6 +327,51 @@ async def test_a_connection_that_does_not_stop_stays_open(connections):
 
 
 @pytest.mark.anyio
+async def test_a_client_that_does_not_take_its_response_is_left(connections):
+    timers = Timers(connections)
+    connections.respond.set()
+    protocol, transport = connections.connect()
+    protocol.data_received(HEAD + BODY)
+    await turns()
+    transport.unsent = 10 << 20
+    protocol.pause_writing()
+    for _ in range(3):
+        transport.unsent -= 1 << 20
+        timers.fire(connections.seconds)
+        assert not transport.aborted
+    transport.unsent -= 1000
+    timers.fire(connections.seconds)
+    assert transport.aborted
+
+
+@pytest.mark.anyio
+async def test_a_client_that_takes_its_response_is_not_left(connections):
+    timers = Timers(connections)
+    connections.respond.set()
+    protocol, transport = connections.connect()
+    protocol.data_received(HEAD + BODY)
+    await turns()
+    transport.unsent = 10 << 20
+    protocol.pause_writing()
+    protocol.resume_writing()
+    timers.fire(connections.seconds)
+    assert not transport.aborted
+
+
+@pytest.mark.anyio
+async def test_an_idle_connection_whose_response_is_not_taken_is_left_in_the_end(connections):
+    timers = Timers(connections)
+    connections.respond.set()
+    protocol, transport = connections.connect()
+    protocol.data_received(HEAD + BODY)
+    await turns()
+    timers.fire(protocol.timeout_keep_alive)
+    assert (transport.closed, transport.aborted) == (True, False)
+    timers.fire(connections.seconds)
+    assert transport.aborted
+
+
+@pytest.mark.anyio
 async def test_a_request_that_is_cut_at_shutdown_is_told_to_try_again(connections):
     protocol, transport = connections.connect()
     protocol.data_received(HEAD + BODY)
@@ -344,7 +397,7 @@ class Timers:
         return timer
 
     def fire(self, seconds):
-        for timer in self.pending:
+        for timer in self.pending.copy():
             if timer.seconds == seconds and not timer.cancelled:
                 timer.cancel()
                 timer.function()

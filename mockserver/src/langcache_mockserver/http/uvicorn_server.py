@@ -3,10 +3,10 @@
 Some of what this module uses is not public, so `pyproject.toml` bounds the versions of both, and
 `tests/mockserver/test_uvicorn_server.py` fails when it changes: of the HTTP protocol `app`,
 `app_state`, `cycle`, `pipeline`, `tasks`, `transport`, `url`, the methods of `asyncio.Protocol` and
-of the parser, `on_response_complete`, `send_400_response` and `_unsupported_upgrade_warning`; of a
-request's cycle, whose methods `receive` and `send` are, `keep_alive`, `more_body`,
-`response_complete`, `response_started` and `transport`; of `Multiprocess` `init_processes`,
-`processes` and `should_exit`.
+of the parser, `on_response_complete`, `send_400_response`, `timeout_keep_alive_handler` and
+`_unsupported_upgrade_warning`; of a request's cycle, whose methods `receive` and `send` are,
+`keep_alive`, `more_body`, `response_complete`, `response_started` and `transport`; of
+`Multiprocess` `init_processes`, `processes` and `should_exit`.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ MAX_HEAD_BYTES = 64 << 10
 """The largest head of a request: its first line and its headers."""
 
 _START_SECONDS = 60.0  # for each worker process
+_LEAST_TAKEN = 64 << 10  # bytes, as many as are kept for a client without any limit
 _HEADER_PUNCTUATION = 4  # bytes between the names and values of headers
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"  # what a client waits for before it sends the body
 
@@ -238,6 +239,10 @@ class _OneWriteTransport(asyncio.Transport):
         self._head_is_sent = False
 
     @override
+    def get_write_buffer_size(self) -> int:
+        return self._transport.get_write_buffer_size()
+
+    @override
     def close(self) -> None:
         self.end_response()
         self._transport.close()
@@ -309,7 +314,7 @@ else:
         - The head of a request, the trailers after its body and what surrounds a chunk have at most
           `MAX_HEAD_BYTES` each; more is a 431. Trailers are not headers.
         - A head must arrive in `seconds`, and so must what follows an answer that did not wait for
-          the body.
+          the body. In each such time, a client must take `_LEAST_TAKEN` bytes of a large response.
 
         Args:
             seconds: How long a head may take to arrive.
@@ -319,6 +324,8 @@ else:
             super().__init__(*args, **kwargs)
             self._seconds = seconds
             self._timer: asyncio.TimerHandle | None = None
+            self._writing_timer: asyncio.TimerHandle | None = None
+            self._unsent = 0  # bytes of a response, when that timer was started
             self._in_head = False
             self._in_body = False
             self._head_bytes = 0
@@ -336,6 +343,7 @@ else:
         @override
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop_timer()
+            self._stop_writing_timer()
             super().connection_lost(exc)
 
         @override
@@ -405,6 +413,21 @@ else:
             super().on_response_complete()
 
         @override
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._start_writing_timer()
+
+        @override
+        def resume_writing(self) -> None:
+            self._stop_writing_timer()
+            super().resume_writing()
+
+        @override
+        def timeout_keep_alive_handler(self) -> None:
+            super().timeout_keep_alive_handler()
+            self._abort_later()
+
+        @override
         def send_400_response(self, msg: str) -> None:
             self._refuse(ProblemError(400, "the request is not HTTP/1.1"))
 
@@ -444,7 +467,28 @@ else:
                 self._timer = None
 
         def _close(self) -> None:
-            self._timer = None
             self.transport.close()
+            self._abort_later()
+
+        def _abort_later(self) -> None:
+            """Give a client that is slow to read some time for the rest."""
+            self._stop_timer()
+            self._timer = self.loop.call_later(self._seconds, self.transport.abort)
+
+        def _start_writing_timer(self) -> None:
+            self._unsent = cast("_OneWriteTransport", self.transport).get_write_buffer_size()
+            self._writing_timer = self.loop.call_later(self._seconds, self._check_writing)
+
+        def _stop_writing_timer(self) -> None:
+            if self._writing_timer is not None:
+                self._writing_timer.cancel()
+                self._writing_timer = None
+
+        def _check_writing(self) -> None:
+            unsent = cast("_OneWriteTransport", self.transport).get_write_buffer_size()
+            if self._unsent - unsent < _LEAST_TAKEN:
+                self.transport.abort()
+            else:
+                self._start_writing_timer()
 
     _protocol = _HttpProtocol
