@@ -96,6 +96,12 @@ def test_results_come_back_as_they_were(cache):
     assert asyncio.run(cache.aget([KEY])) == {KEY: result}
 
 
+@pytest.mark.parametrize("channel", ["__error__", "__interrupt__"])
+def test_what_a_node_wrote_that_did_not_finish_is_not_stored(cache, channel):
+    cache.set({KEY: (deque([("answer", "one"), (channel, "no")]), None)})
+    assert cache.get([KEY]) == {}
+
+
 def test_namespaces_are_cleared_one_by_one(cache):
     cache.set({KEY: (1, None), OTHER: (2, None)})
     cache.clear([KEY[0]])

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
         model: Any
         messages: list[Any]
-        system_message: Any
+        system_message: Any  # since 1.1
+        system_prompt: str | None
         tool_choice: Any
         tools: list[Any]
         response_format: Any
@@ -108,10 +109,8 @@ def _request(request: ModelRequest) -> Request | None:
     """Return what the model is asked; None if it cannot be compared with other calls."""
     if request.response_format is not None:
         return None
-    system = [] if request.system_message is None else [request.system_message]
-    messages = dumps(
-        [message.model_copy(update={"id": None}) for message in (*system, *request.messages)]
-    )
+    messages = dumps([message.model_copy(update={"id": None}) for message in request.messages])
+    system = getattr(request, "system_message", None) or request.system_prompt
     try:
         tools = [_tool(tool) for tool in request.tools]
         # The string that LangChain makes of a model for its own cache.
@@ -119,7 +118,12 @@ def _request(request: ModelRequest) -> Request | None:
         asked = request_of(messages, model, exact=bool(tools))
         if asked is None or not request.messages:
             return None
-        parameters = {"model": model, "tools": tools, "tool_choice": request.tool_choice}
+        parameters = {
+            "model": model,
+            "system": dumps(system),
+            "tools": tools,
+            "tool_choice": request.tool_choice,
+        }
         return replace(asked, door=_DOOR, parameters=parameters)
     except (NotCacheableError, TypeError, ValueError):
         return None

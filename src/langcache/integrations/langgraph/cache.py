@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections import deque
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from langcache.answers.answer import Answer
 from langcache.answers.cache import AnswerCache
@@ -37,6 +38,8 @@ __all__ = ["LangCacheNodeCache"]
 
 _DOOR = "langgraph.node"
 _LABEL = "langgraph_namespace"
+# What a node writes that has failed, or waits. Releases before 1.2 give that to a cache, too.
+_UNFINISHED = ("__error__", "__interrupt__")
 
 Namespace: TypeAlias = tuple[str, ...]
 FullKey: TypeAlias = tuple[Namespace, str]
@@ -106,11 +109,24 @@ class LangCacheNodeCache(BaseCache):
 
     def _answer(self, result: Any) -> Answer:
         kind, data = self.serde.dumps_typed(result)
-        return Answer([kind, base64.b64encode(data).decode()])
+        ending = "failed" if _is_unfinished(result) else "complete"
+        return Answer([kind, base64.b64encode(data).decode()], ending=ending)
 
     def _result(self, answer: Answer) -> tuple[Any]:
         kind, data = answer.value
         return (self.serde.loads_typed((kind, base64.b64decode(data))),)
+
+
+def _is_unfinished(result: Any) -> bool:
+    """Return whether the writes of a node tell that it has not finished."""
+    if not isinstance(result, (list, tuple, deque)):
+        return False
+    for write in cast("Sequence[Any]", result):
+        if isinstance(write, (list, tuple)):
+            channel, *_ = cast("Sequence[Any]", write) or [None]
+            if channel in _UNFINISHED:
+                return True
+    return False
 
 
 def _request(key: FullKey) -> Request:
