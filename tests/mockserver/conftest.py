@@ -1,6 +1,7 @@
 import itertools
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -129,13 +130,19 @@ def check_problem():
     return check
 
 
+def patient(settings, given=None):
+    """Return the arguments of `serve` for a server whose proxy waits for a busy machine."""
+    configuration = configuration_of(settings, given)
+    proxy = replace(configuration.proxy, budget_seconds=30.0)
+    return {"settings": settings, "configuration": replace(configuration, proxy=proxy)}
+
+
+@pytest.fixture(name="patient", scope="session")
+def _patient():
+    return patient
+
+
 @pytest.fixture
 def configured():
     """Return the arguments of `serve` for a server with this proxy, and what else is configured."""
-
-    def arguments(proxy, **content):
-        settings = Settings()
-        given = {"proxy": proxy, **content}
-        return {"settings": settings, "configuration": configuration_of(settings, given)}
-
-    return arguments
+    return lambda proxy, **content: patient(Settings(), {"proxy": proxy, **content})

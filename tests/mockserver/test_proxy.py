@@ -2,7 +2,9 @@
 
 import itertools
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -72,11 +74,11 @@ def upstream(shared_upstream):
 
 
 @pytest.fixture(scope="module")
-def proxy_client(minilm, shared_upstream):
+def proxy_client(minilm, shared_upstream, patient):
     settings = Settings(
         proxy_openai=shared_upstream.openai_url, proxy_anthropic=shared_upstream.anthropic_url
     )
-    app = create_app(settings, embedder=minilm)
+    app = create_app(**patient(settings), embedder=minilm)
     background = Background(app, listen("127.0.0.1", 0), "127.0.0.1")
     background.start()
     with httpx.Client(base_url=background.url, trust_env=False, timeout=20) as client:
@@ -354,13 +356,13 @@ def test_the_data_plane_does_not_find_the_answers(proxied):
     assert proxied.post("/v1/caches/proxy/entries/search", json=search).json() == {"data": []}
 
 
-def test_answers_are_found_again_after_a_restart(serve, upstream, tmp_path):
+def test_answers_are_found_again_after_a_restart(serve, patient, upstream, tmp_path):
     settings = Settings(
         proxy_openai=upstream.openai_url, storage=f"sqlite:{tmp_path / 'answers.db'}"
     )
     path, body = chat(QUESTION)
     for expected in ("miss", "hit"):
-        with serve(settings) as client:
+        with serve(**patient(settings)) as client:
             assert outcome(client.post(path, json=body)) == expected
 
 
@@ -584,3 +586,35 @@ def test_long_requests_and_answers_are_cached_too(proxied, upstream):
     first, second = proxied.post(path, json=body), proxied.post(path, json=body)
     assert outcome(second) == "hit"
     assert second.json()["choices"] == first.json()["choices"]
+
+
+def test_a_cache_that_hangs_takes_no_more_than_its_budget(serve, upstream, configured):
+    released = threading.Event()
+
+    class Hanging(InMemoryStorage):
+        def is_quick(self, scope):
+            return False
+
+        def get(self, *args):
+            released.wait(60)
+
+    arguments = configured({"upstreams": [{"api": "openai", "url": upstream.openai_url}]})
+    proxy = replace(arguments["configuration"].proxy, budget_seconds=0.01)
+    arguments["configuration"] = replace(arguments["configuration"], proxy=proxy)
+    try:
+        with serve(**arguments, storage=Hanging()) as client:
+            path, body = chat(QUESTION)
+            assert outcome(client.post(path, json=body)) == "miss"
+    finally:
+        released.set()
+
+
+def test_an_upstream_that_takes_too_long_is_a_504(serve, upstream, configured):
+    arguments = configured({"upstreams": [{"api": "openai", "url": upstream.openai_url}]})
+    proxy = replace(arguments["configuration"].proxy, timeout_seconds=0.2)
+    arguments["configuration"] = replace(arguments["configuration"], proxy=proxy)
+    with upstream.hold(), serve(**arguments) as client:
+        path, body = chat(QUESTION)
+        response = client.post(path, json=body)
+    assert response.status_code == 504
+    assert response.json()["error"]["message"] == "the upstream took too long to answer"

@@ -12,10 +12,10 @@ PARAPHRASE = "what is the capital city of France?"
 
 
 @pytest.fixture
-def url(serve, upstream):
+def url(serve, patient, upstream):
     """The URL of a proxy of the upstream."""
     settings = Settings(proxy_openai=upstream.openai_url, proxy_anthropic=upstream.anthropic_url)
-    with serve(settings) as client:
+    with serve(**patient(settings)) as client:
         yield str(client.base_url).rstrip("/")
 
 

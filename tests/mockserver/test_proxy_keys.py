@@ -91,16 +91,13 @@ def test_keys_share_answers_if_that_is_configured(serve, held, upstream):
         assert ask(client, PATHS[0], tenant).headers["x-langcache"] == "miss"
 
 
-def test_the_declared_cache_says_how_the_proxy_caches(serve, held, upstream):
-    arguments = held()
-    settings = arguments["settings"]
+def test_the_declared_cache_says_how_the_proxy_caches(serve, patient, upstream):
     content = {
         "caches": [{"id": CACHE, "default_threshold": 1, "default_ttl_millis": 60_000}],
         "keys": [key("writer", "full")],
         "proxy": {"cache": CACHE, "upstreams": [{"api": "openai", "url": upstream.openai_url}]},
     }
-    upstream.keys = None
-    with serve(settings, configuration=configuration_of(settings, content)) as client:
+    with serve(**patient(Settings(), content)) as client:
         paraphrase = [{"role": "user", "content": "Does it rain?"}]
         assert ask(client, PATHS[0], {}).headers["x-langcache"] == "miss"
         assert ask(client, PATHS[0], {}, messages=paraphrase).headers["x-langcache"] == "miss"

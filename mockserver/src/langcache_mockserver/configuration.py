@@ -167,6 +167,7 @@ def _proxy(proxy: Mapping[str, Any]) -> ProxySettings:
         cache_id=proxy.get("cache", DEFAULT_CACHE),
         shared=proxy.get("scope") == "shared",
         timeout_seconds=proxy.get("timeout_seconds", 600.0),
+        budget_seconds=proxy.get("budget_seconds", 0.5),
         max_response_bytes=int(proxy.get("max_response_bytes", 1 << 20)),
     )
 

@@ -38,6 +38,7 @@ class ProxySettings:
         cache_id: The cache that keeps the answers.
         shared: Whether all API keys share their answers, rather than each having its own.
         timeout_seconds: How long an upstream may take to answer, in all.
+        budget_seconds: How long the cache may take for a request; then it goes to the upstream.
         max_response_bytes: The largest answer that is stored. A larger one is passed on.
     """
 
@@ -45,6 +46,7 @@ class ProxySettings:
     cache_id: str = DEFAULT_CACHE
     shared: bool = False
     timeout_seconds: float = 600.0
+    budget_seconds: float = 0.5
     max_response_bytes: int = 1 << 20
 
     def upstream_for(self, api: Api, model: str) -> Upstream | None:

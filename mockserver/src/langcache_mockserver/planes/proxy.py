@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _VERIFIER = "auto"
 _TTL_SECONDS = 86_400.0
-_BUDGET_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +69,7 @@ def make_proxy(
             storage,
             shared_verifier(verifier),
             threshold=threshold,
-            budget=_BUDGET_SECONDS,
+            budget=settings.budget_seconds,
             ttl=ttl if ttl > 0 else None,
             name=settings.cache_id,
             embedder=embedder,
