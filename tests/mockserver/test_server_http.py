@@ -145,7 +145,6 @@ def test_any_token_will_do(anonymous, cache_path, value):
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
         "/v1",
         "/v1/caches",
         "/v1/caches/a",
@@ -159,7 +158,10 @@ def test_any_token_will_do(anonymous, cache_path, value):
         "/v1/caches/a/entries;x",
         "/health/",
         "/health/other",
-        "/docs",
+        "/page",
+        "/page/",
+        "/page/nothing",
+        "/docs/",
     ],
 )
 def test_other_paths_are_404(http, check_problem, path):
