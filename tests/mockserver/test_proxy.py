@@ -139,6 +139,21 @@ def test_a_hit_uses_no_tokens_and_tells_what_it_saved(ask):
     assert saved in [[str(used.get(name)) for name in both] for both in first_of]
 
 
+def test_the_saved_tokens_are_counted_by_model(ask, proxied):
+    def counted():
+        lines = proxied.get("/metrics").text.splitlines()
+        pairs = (line.rsplit(" ", 1) for line in lines if line.startswith("langcache_saved_tokens"))
+        return {name: int(count) for name, count in pairs}
+
+    ask()
+    before = counted()
+    second = ask()
+    for kind in ("input", "output"):
+        name = f'langcache_saved_tokens_total{{cache="proxy",model="m",kind="{kind}"}}'
+        saved = int(second.headers[f"x-langcache-saved-{kind}-tokens"])
+        assert counted()[name] - before.get(name, 0) == saved > 0
+
+
 @pytest.mark.parametrize(
     "question",
     ["What is the capital of Italy?", "What is not the capital of France?"],

@@ -1,11 +1,12 @@
 import contextlib
 import hashlib
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 from langcache_mockserver import MockServer
-from langcache_mockserver.domain.rate_limits import RateLimits
+from langcache_mockserver.domain.rate_limits import RateLimits, SharedRateLimits
 from langcache_mockserver.domain.registry import Access, Key, RateLimit, Registry
 
 from langcache.engine import InMemoryStorage
@@ -226,6 +227,24 @@ def test_a_bucket_gives_what_it_holds_at_once_and_then_as_time_goes_by():
     assert [limits.take("a", limit) for _ in range(2)] == [0, 0.5]
     now = 1e9
     assert [limits.take("a", limit) for _ in range(5)] == [0, 0, 0, 0, 0.5]
+
+
+def test_a_shared_bucket_gives_the_same():
+    now = 1.0
+    limits, limit = SharedRateLimits(["a"], lambda: now), RateLimit(4, 2.0)
+    assert [limits.take("a", limit) for _ in range(5)] == [0, 0, 0, 0, 0.5]
+    assert limits.take("of a key that came later", limit) == 0
+    now = 1.5
+    assert [limits.take("a", limit) for _ in range(2)] == [0, 0.5]
+
+
+def test_a_process_that_died_with_the_lock_stops_nobody():
+    limits = SharedRateLimits(["a"])
+    assert limits._shared.get_lock().acquire()
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(limits.take, "a", RateLimit(1, 1000.0)).result() == 0
+        assert other.submit(limits.take, "a", RateLimit(1, 1000.0)).result() > 0
+    limits._shared.get_lock().release()
 
 
 @pytest.mark.parametrize(("requests", "seconds"), [(1, 0.001), (10, 1.0), (3, 3600.0)])

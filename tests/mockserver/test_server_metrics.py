@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from langcache_mockserver import Settings
 from langcache_mockserver.http.exchange import Exchange
 from langcache_mockserver.watch.metrics import MOST_CACHES, Metrics
+from langcache_mockserver.watch.worker_files import WorkerFiles
 
 from langcache.engine import InMemoryStorage
 
@@ -75,6 +76,28 @@ def searched(cache_id, outcome):
     return Exchange(
         "id", "POST", "/", operation="search", cache_id=cache_id, outcome=outcome, status=200
     )
+
+
+def test_the_metrics_of_workers_are_added_up(tmp_path):
+    workers = [Metrics(InMemoryStorage(), WorkerFiles(tmp_path, process)) for process in range(3)]
+    for number, metrics in enumerate(workers):
+        for _ in range(number + 1):
+            metrics.observe_request(searched("a", "hit"))
+        metrics.observe_request(searched(f"b{number}", "miss"))
+        metrics.observe_storage("search", 0.002 * (number + 1))
+    for number in (1, 2):
+        WorkerFiles(tmp_path, number).write(workers[number]._state())
+    (tmp_path / "9.json").write_text("broken")
+    samples = parse(workers[0].text())
+    assert lookups(samples, "a") == {"hit": 6}
+    assert [lookups(samples, f"b{number}") for number in range(3)] == [{"miss": 1}] * 3
+    assert requests_total(samples, "search", "POST", 200) == 9
+    operation = ("operation", "search")
+    name = "langcache_storage_duration_seconds"
+    assert samples[f"{name}_count", (operation,)] == 3
+    assert samples[f"{name}_sum", (operation,)] == pytest.approx(0.012)
+    assert samples[f"{name}_bucket", (operation, ("le", "0.0025"))] == 1
+    assert samples["langcache_cache_entries", (("cache", "b2"),)] == 0
 
 
 def test_requests_are_counted_by_operation_method_and_status(client):

@@ -1,6 +1,7 @@
 """Several server processes on one Redis answer like one, and bear with a Redis that fails."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -228,6 +229,44 @@ def test_a_worker_that_dies_is_replaced_and_loses_nothing(own_redis):
                     headers={"authorization": "Bearer key"},
                 )
                 assert [each["response"] for each in found.json()["data"]] == ["So."]
+
+
+def test_workers_count_together(own_redis, tmp_path):
+    cache = "c" * 32
+    config = {
+        "caches": [{"id": cache}],
+        "keys": [
+            {
+                "token": "limited",
+                "grants": [{"cache": cache, "actions": ["read"]}],
+                "rate_limit": {"requests": 7, "per_seconds": 100_000},
+            }
+        ],
+    }
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(config))
+    with running("--storage", own_redis.url, "--workers", "2", "--config", str(file)) as (
+        client,
+        _,
+    ):
+
+        def ask(method, path, **options):
+            # Another connection, so that any worker may answer.
+            with httpx.Client(base_url=client.base_url, trust_env=False, timeout=20) as another:
+                return another.request(method, path, **options)
+
+        def searched():
+            headers = {"authorization": "Bearer limited"}
+            path = f"/v1/caches/{cache}/entries/search"
+            return ask("POST", path, json={"prompt": "Why?"}, headers=headers).status_code
+
+        assert sorted(searched() for _ in range(20)) == [200] * 7 + [429] * 13
+        counted = f'langcache_lookups_total{{cache="{cache}",outcome="miss"}} 7'
+        deadline = time.monotonic() + 20
+        # A worker knows of what the other did a second ago.
+        for _ in range(4):
+            while counted not in ask("GET", "/metrics").text:
+                assert time.monotonic() < deadline
 
 
 @pytest.mark.parametrize("storage", ["memory", "sqlite:cache.db"])

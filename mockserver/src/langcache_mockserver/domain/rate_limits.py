@@ -58,10 +58,13 @@ class SharedRateLimits(RateLimits):
 
     Args:
         key_ids: The ids of the keys that have a limit.
+        monotonic: Returns the time in seconds since some moment before now.
     """
 
-    def __init__(self, key_ids: Iterable[str]) -> None:
-        super().__init__()
+    def __init__(
+        self, key_ids: Iterable[str], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(monotonic)
         self._places = {key_id: 2 * number for number, key_id in enumerate(key_ids)}
         # Two numbers for each key, with a lock for all. No bucket has the time 0.
         shared = multiprocessing.get_context("spawn").Array("d", max(1, 2 * len(self._places)))

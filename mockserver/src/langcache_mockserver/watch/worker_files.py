@@ -24,11 +24,12 @@ class WorkerFiles:
 
     Args:
         folder: The folder.
+        process: A number that no other process on the folder has; by default the process's own.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, folder: str | os.PathLike[str], process: int | None = None) -> None:
         self._folder = Path(folder)
-        self._own = self._folder / f"{os.getpid()}.json"
+        self._own = self._folder / f"{os.getpid() if process is None else process}.json"
         self._written = ""
 
     def start(self, state: Callable[[], object]) -> None:
