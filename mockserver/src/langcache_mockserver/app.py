@@ -228,6 +228,10 @@ def _middleware(
         observers.append(meters.observe_request)
     if settings.access_log != "off":
         observers.append(AccessLog(settings.access_log))
+    if settings.otel == "on":
+        from langcache_mockserver.watch.otel_metrics import OtelMetrics
+
+        observers.append(OtelMetrics())
     if controls is not None:
         observers.append(controls.observe)
     middleware = [Middleware(ExchangeMiddleware, observers=observers)]

@@ -7,6 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from langcache_mockserver.watch.labels import OTHER, Labels, method_label
 from langcache_mockserver.watch.prometheus import Counter, Gauge, Histogram, text_of
 
 if TYPE_CHECKING:
@@ -19,9 +20,8 @@ _log = logging.getLogger("langcache_mockserver")
 MOST_CACHES = 1000
 """How many caches have their own label. Caches that are first used later count as `other`."""
 
-_MOST_MODELS = 100
-_OTHER = "other"
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+MOST_MODELS = 100
+"""How many models have their own label."""
 
 _REQUEST_SECONDS = (
     *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
@@ -47,7 +47,8 @@ class Metrics:
     def __init__(self, storage: StorageBackend, files: WorkerFiles | None = None) -> None:
         self._storage = storage
         self._files = files
-        self._caches: set[str] = set()
+        self._caches = Labels(MOST_CACHES)
+        self._models = Labels(MOST_MODELS)
         self._finding = threading.Lock()
         self._sizes_due = 0.0
         self._requests = Counter(
@@ -93,7 +94,6 @@ class Metrics:
             "Bytes of texts and vectors of each cache that was used since the start.",
             ["cache"],
         )
-        self._models: set[str] = set()
         self._summed: tuple[Counter | Histogram, ...] = (
             self._requests,
             self._durations,
@@ -107,12 +107,11 @@ class Metrics:
 
     def observe_request(self, exchange: Exchange) -> None:
         """Count an exchange that is over."""
-        operation = exchange.operation or _OTHER
-        method = exchange.method if exchange.method in _METHODS else _OTHER
-        self._requests.add(operation, method, str(exchange.status))
+        operation = exchange.operation or OTHER
+        self._requests.add(operation, method_label(exchange.method), str(exchange.status))
         self._durations.observe(exchange.seconds, operation)
         if exchange.cache_id and 200 <= exchange.status < 300:
-            cache = self._label_of(exchange.cache_id)
+            cache = self._caches.of(exchange.cache_id)
             if exchange.outcome:
                 self._lookups.add(cache, exchange.outcome)
             if exchange.saved is not None:
@@ -146,33 +145,20 @@ class Metrics:
     def _state(self) -> dict[str, object]:
         """Return what other processes add to their metrics."""
         return {
-            "caches": sorted(self._caches.copy()),
+            "caches": sorted(self._caches.known()),
             **{metric.name: metric.state() for metric in self._summed},
         }
 
     def _count_saved(self, cache: str, saved: Saved) -> None:
-        model = saved.model
-        if model not in self._models:
-            if len(self._models) >= _MOST_MODELS:
-                model = _OTHER
-            else:
-                self._models.add(model)
+        model = self._models.of(saved.model)
         for kind, tokens in (("input", saved.input_tokens), ("output", saved.output_tokens)):
             if tokens:
                 self._saved_tokens.add(cache, model, kind, amount=tokens)
 
-    def _label_of(self, cache_id: str) -> str:
-        """Return the label of a cache: its id, unless there are too many caches."""
-        if cache_id not in self._caches:
-            if len(self._caches) >= MOST_CACHES:
-                return _OTHER
-            self._caches.add(cache_id)
-        return cache_id
-
     def _find_sizes(self) -> None:
         """Ask the storage for the sizes of the caches, so rarely that it costs little time."""
         started = time.monotonic()
-        caches = self._caches.copy()
+        caches = self._caches.known()
         for state in [] if self._files is None else self._files.others():
             caches.update(state.get("caches", ()))
         for cache_id in sorted(caches)[:MOST_CACHES]:
