@@ -158,3 +158,29 @@ def test_the_text_says_what_the_json_says(run, free_port):  # noqa: F811
     assert ["sentence-transformers", "not", "installed"] in lines
     assert ["LANGCACHE_API_KEY", "set"] in lines
     assert ["server", "cannot", "be", "reached:", "ConnectError"] in lines
+
+
+def test_the_verifier_and_the_version_of_the_server_are_shown(report, server):
+    found = report("--server-url", server.url)
+    assert found["console"] == {"version": version("langcache-mockserver")}
+    assert found["verifier"]["verifier"] == "auto"
+    assert found["hints"] == []
+
+
+def test_common_traps_are_named(report, server, start_redis):  # noqa: F811
+    redis_server = start_redis("--maxmemory", "100mb")
+    proxy = {"HTTP_PROXY": "http://127.0.0.1:1"}
+    found = report("--server-url", server.url, status=1, NO_PROXY="", **proxy)
+    assert found["hints"] == [
+        "a proxy is set (HTTP_PROXY or ALL_PROXY), and requests to this machine go through it: set"
+        " NO_PROXY=localhost,127.0.0.1"
+    ]
+    where = ["--server-url", server.url, "--storage", redis_server.url]
+    found = report(*where, NO_PROXY="127.0.0.1", **proxy)
+    assert found["storage_memory"] == {"limit": 100 << 20, "eviction": "noeviction"}
+    assert [hint.split(":")[0] for hint in found["hints"]] == [
+        "Redis refuses to store once its memory is full",
+        "this Redis has no query engine",
+    ]
+    found = report("--server-url", f"{server.url}/v1", status=1)
+    assert found["hints"][0].startswith("the server URL ends with the API's own path")

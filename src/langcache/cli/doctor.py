@@ -9,6 +9,7 @@ import re
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution, version
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from urllib.request import getproxies_environment, proxy_bypass_environment
 
 import httpx
 import typer
@@ -44,6 +45,7 @@ _VARIABLES = (
 )
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+).*extra == ['\"]([a-z-]+)['\"]")
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _SECONDS = 5.0
 
 
@@ -96,14 +98,23 @@ def doctor(
             problems[name] = str(error)
 
     check("embedding_model", _embedding_model)
+    check("verifier", _verifier)
     if server_url:
         check("server", lambda: _server(server_url))
+        if "server" in report:
+            check("console", lambda: _console(server_url))
     if storage:
         check("storage", lambda: _redis(storage))
+        if "storage" in report:
+            check("storage_memory", lambda: _redis_memory(storage))
+    hints = _hints(server_url, report.get("storage", {}), report.get("storage_memory", {}))
     if as_json:
-        typer.echo(json.dumps({"ok": not problems, "problems": problems, **report}, indent=2))
+        parts = {"ok": not problems, "problems": problems, "hints": hints, **report}
+        typer.echo(json.dumps(parts, indent=2))
     else:
         _print(report, problems)
+        for hint in hints:
+            typer.echo(f"Hint: {hint}")
     raise typer.Exit(1 if problems else 0)
 
 
@@ -146,6 +157,45 @@ def _embedding_model() -> Section:
     return {"model": embedder.model_id, "dimensions": len(vector)}
 
 
+def _verifier() -> Section:
+    """Return the verifier that checks hits; loads its model and judges a pair."""
+    if _extras()["engine"] != "installed":
+        return {"verifier": None}
+    try:
+        from langcache.engine.verify import create_verifier
+
+        verifier: Any = create_verifier("auto")
+        verifier.verify("a word", ["another word"])
+    except Exception as error:
+        raise CheckError(f"cannot be loaded: {type(error).__name__}") from error
+    return {"verifier": "auto", "model": verifier.model_id}
+
+
+def _hints(server_url: str, storage: Section, memory: Section) -> list[str]:
+    """Return what often goes wrong, where there are signs of it."""
+    hints: list[str] = []
+    try:
+        host, path = httpx.URL(server_url).host, httpx.URL(server_url).path
+    except (httpx.InvalidURL, ValueError):
+        host, path = "", ""
+    proxies = getproxies_environment().keys() & {"http", "https", "all"}
+    if host in _LOOPBACK and proxies and not proxy_bypass_environment(host):
+        hints.append(
+            "a proxy is set (HTTP_PROXY or ALL_PROXY), and requests to this machine go through it:"
+            " set NO_PROXY=localhost,127.0.0.1"
+        )
+    if "/v1" in path:
+        hints.append("the server URL ends with the API's own path: leave out /v1 and what follows")
+    if memory.get("eviction") == "noeviction" and memory.get("limit"):
+        hints.append("Redis refuses to store once its memory is full: see maxmemory-policy")
+    if storage.get("query_engine") is False:
+        hints.append(
+            "this Redis has no query engine: each process compares its own copy of the vectors,"
+            " which suits some 50,000 entries a cache"
+        )
+    return hints
+
+
 def _server(url: str) -> Section:
     try:
         with httpx.stream("GET", f"{url.rstrip('/')}/health", timeout=_SECONDS) as response:
@@ -156,6 +206,15 @@ def _server(url: str) -> Section:
     if status != 200:
         raise CheckError(f"GET /health must return 200, got {status}")
     return {"health": status}
+
+
+def _console(url: str) -> Section:
+    """Return the version of a server of this project, as far as anybody may see it."""
+    try:
+        found = httpx.get(f"{url.rstrip('/')}/console/v1", timeout=_SECONDS)
+        return {"version": str(found.json()["version"]) if found.status_code == 200 else None}
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
+        return {"version": None}
 
 
 def _redis(url: str) -> Section:
@@ -178,6 +237,16 @@ def _redis(url: str) -> Section:
     except redis.RedisError as error:
         raise CheckError(f"cannot be used: {type(error).__name__}") from error
     return {"version": server, "query_engine": has_query_engine}
+
+
+def _redis_memory(url: str) -> Section:
+    redis: Any = import_module("redis")
+    try:
+        with redis.Redis.from_url(url, socket_timeout=_SECONDS) as client:
+            memory = client.info("memory")
+    except redis.RedisError as error:
+        raise CheckError(f"cannot be read: {type(error).__name__}") from error
+    return {"limit": memory.get("maxmemory"), "eviction": memory.get("maxmemory_policy")}
 
 
 def _print(report: dict[str, Section], problems: dict[str, str]) -> None:
