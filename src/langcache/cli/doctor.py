@@ -9,7 +9,7 @@ import re
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution, version
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
-from urllib.request import getproxies_environment, proxy_bypass_environment
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 import typer
@@ -178,8 +178,8 @@ def _hints(server_url: str, storage: Section, memory: Section) -> list[str]:
         host, path = httpx.URL(server_url).host, httpx.URL(server_url).path
     except (httpx.InvalidURL, ValueError):
         host, path = "", ""
-    proxies = getproxies_environment().keys() & {"http", "https", "all"}
-    if host in _LOOPBACK and proxies and not proxy_bypass_environment(host):
+    proxies = getproxies().keys() & {"http", "https", "all"}
+    if host in _LOOPBACK and proxies and not proxy_bypass(host):
         hints.append(
             "a proxy is set (HTTP_PROXY or ALL_PROXY), and requests to this machine go through it:"
             " set NO_PROXY=localhost,127.0.0.1"
