@@ -106,8 +106,17 @@ def create_app(
         clock = Clock() if own else time.time
     configuration = configuration or configuration_of(settings)
     used_storage = guarded(
-        create_storage(settings.storage, clock=clock) if storage is None else storage
+        create_storage(
+            settings.storage,
+            clock=clock,
+            max_entries=settings.max_entries or None,
+            max_bytes=settings.max_bytes or None,
+        )
+        if storage is None
+        else storage
     )
+    if isinstance(clock, Clock):
+        clock.before_going_back(used_storage.remove_expired)
     used_embedder = shared_minilm() if embedder is None else embedder
     for name in {settings.verify, *(cache.verify or "off" for cache in configuration.caches)}:
         shared_verifier(name)  # the first request need not wait, and what is missing shows now

@@ -42,6 +42,8 @@ _HELP = {
     "limits": f"limits of the API to enforce: {LIMITS_FORMS}",
     "admin_token": "bearer token of the control plane; better set as an environment variable",
     "max_body_bytes": "largest request body to accept, in bytes",
+    "max_entries": "largest number of entries in memory and sqlite; 0 for no limit",
+    "max_bytes": "most bytes of memory for the entries of memory and sqlite; 0 for no limit",
     "test_controls": "test controls under /_mock/: on; local, for requests from this machine; "
     "off; or auto, which is local on a loopback address without strict, else off",
     "record": "file to record the responses of the upstream in",

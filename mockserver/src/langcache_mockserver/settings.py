@@ -33,6 +33,8 @@ _LEAST = {
     "body_timeout_seconds": 1,
     "shutdown_seconds": 0,
     "embedding_cache": 0,
+    "max_entries": 0,
+    "max_bytes": 0,
 }
 _LOOKUPS_IN_DEVELOPMENT = 1000
 _ORIGIN = re.compile(
@@ -81,6 +83,9 @@ class Settings:
         admin_token: The bearer token of the control plane; "" for that of the configuration file,
             or a generated one. A secret: `repr` does not show it.
         max_body_bytes: The largest request body to accept, in bytes; at least 1.
+        max_entries: The largest number of entries in the storages `memory` and `sqlite`; 0 for no
+            limit. Those that were not used for the longest time make room.
+        max_bytes: The most bytes of memory that their entries may take; 0 for no limit.
         test_controls: Whether there are test controls under `/_mock/`: `on`; `local`, for requests
             from this machine; `off`; or `auto`, which is `local` for a single process that listens
             on a loopback address and is not strict, else `off`.
@@ -129,6 +134,8 @@ class Settings:
     limits: str = ""
     admin_token: str = field(default="", repr=False)
     max_body_bytes: int = 1 << 20
+    max_entries: int = 0
+    max_bytes: int = 1 << 30
     test_controls: str = "auto"
     record: str = ""
     replay: str = ""

@@ -127,6 +127,8 @@ class SemanticCache:
             Use it to try a threshold or a verifier on real traffic.
         on_shadow: Called when the response to a prompt is stored that had a candidate above the
             threshold, in the thread or task that stores; required with `shadow`.
+        max_entries: The largest number of entries of the `InMemoryStorage` that None creates.
+        max_bytes: The most bytes of memory that they may take; see `InMemoryStorage`.
 
     Raises:
         TypeError: The vectorizer is not an embedder, the storage not a `StorageBackend`, the name
@@ -159,6 +161,8 @@ class SemanticCache:
         verifier: Verifier | str | None = None,
         shadow: bool = False,
         on_shadow: Callable[[ShadowLookup], None] | None = None,
+        max_entries: int | None = None,
+        max_bytes: int | None = None,
     ) -> None:
         self._name = checked_name(name)
         self._distance_threshold = _checked_distance(distance_threshold)
@@ -179,9 +183,19 @@ class SemanticCache:
             "redis_url": redis_url,
             "connection_kwargs": connection_kwargs,
         }
+        own = storage is None and not wants_redis(redis_arguments)
+        if not own and (max_entries, max_bytes) != (None, None):
+            raise ValueError(
+                "max_entries, max_bytes: must not be given with a storage or arguments for Redis;"
+                " give them to the storage"
+            )
         self._make_storage: Callable[[], StorageBackend] | None = None
         if not wants_redis(redis_arguments):
-            self._storage = InMemoryStorage(clock=clock) if storage is None else storage
+            self._storage = (
+                InMemoryStorage(clock=clock, max_entries=max_entries, max_bytes=max_bytes)
+                if storage is None
+                else storage
+            )
         elif storage is None:
             make = partial(
                 _redis_storage, redis_client, redis_url, connection_kwargs, create_index, clock
@@ -550,7 +564,9 @@ class SemanticCache:
         if self._on_shadow is not None:
             self._set_aside(lookup.prompt, matches, judged)
             matches = []
-        elif self._refresh_ttl_on_hit and self._ttl is not None:
+        else:
+            self._storage.mark_used(self._name, [match.entry.id for match in matches])
+        if matches and self._refresh_ttl_on_hit and self._ttl is not None:
             for match in matches:
                 yield from self._refresh(match.entry, self._ttl)
         if self._on_lookup is not None:

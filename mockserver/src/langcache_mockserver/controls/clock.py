@@ -21,7 +21,7 @@ class Clock:
     """The time of a server: that of the system until you set or freeze it.
 
     Entries expire by it. Timeouts, latencies and rate limits use monotonic time. Setting the clock
-    back does not restore what has expired in the meantime.
+    back does not bring back what has expired in the meantime.
 
     Thread-safe. Call it to get the time in seconds since the epoch.
 
@@ -34,6 +34,14 @@ class Clock:
         self._lock = threading.Lock()
         self._offset = 0.0
         self._frozen_at: float | None = None
+        self._before_going_back: Callable[[], object] | None = None
+
+    def before_going_back(self, function: Callable[[], object]) -> None:
+        """Set what is called before the clock shows an earlier time.
+
+        It must not change the clock.
+        """
+        self._before_going_back = function
 
     def __call__(self) -> float:
         """Return the time, in seconds since the epoch."""
@@ -55,7 +63,9 @@ class Clock:
             ValueError: The time is not from 0 to `LAST_MOMENT`.
         """
         with self._lock:
-            self._frozen_at = self() if at is None else _check("at", at)
+            moment = self() if at is None else _check("at", at)
+            self._prepare(moment)
+            self._frozen_at = moment
 
     def set(self, at: float) -> None:
         """Set the time, in seconds since the epoch. A frozen clock stays frozen.
@@ -64,7 +74,9 @@ class Clock:
             ValueError: The time is not from 0 to `LAST_MOMENT`.
         """
         with self._lock:
-            self._set(_check("at", at))
+            moment = _check("at", at)
+            self._prepare(moment)
+            self._set(moment)
 
     def advance(self, seconds: float) -> None:
         """Move the clock forward. A frozen clock stays frozen.
@@ -87,7 +99,13 @@ class Clock:
     def reset(self) -> None:
         """Show the time of the system again."""
         with self._lock:
+            self._prepare(self._source())
             self._offset, self._frozen_at = 0.0, None
+
+    def _prepare(self, moment: float) -> None:
+        """Let everything happen that belongs to the present, if a moment is earlier."""
+        if moment < self() and self._before_going_back:
+            self._before_going_back()
 
     def _set(self, at: float) -> None:
         if self._frozen_at is None:

@@ -331,7 +331,9 @@ class Caches:
         if not hits:
             return LookupResult([], outcome, best)
         returned = _bounded(list(hits.values())[: lookup.max_results])
-        self._hit_counts.add(cache_id, [hit.entry.id for hit in returned], self._clock())
+        ids = [hit.entry.id for hit in returned]
+        self._hit_counts.add(cache_id, ids, self._clock())
+        self._storage.mark_used(cache_id, ids)
         return LookupResult(returned, "hit", best)
 
     async def converse(

@@ -105,6 +105,19 @@ class Metrics:
         if files is not None:
             files.start(self._state)
 
+        self._storage_size = {
+            name: Gauge(f"langcache_storage_{name}", text)
+            for name, text in {
+                "entries": "Entries of the storage, of all caches.",
+                "bytes": "Bytes of memory that its entries take: texts, vectors and overhead.",
+                "max_entries": "The largest number of its entries.",
+                "max_bytes": "The most bytes of memory for its entries.",
+            }.items()
+        }
+        self._evictions = Gauge(
+            "langcache_storage_evictions", "Entries removed since the start to make room."
+        )
+
     def observe_request(self, exchange: Exchange) -> None:
         """Count an exchange that is over."""
         operation = exchange.operation or OTHER
@@ -140,7 +153,7 @@ class Metrics:
             metric.plus(state[metric.name] for state in others if metric.name in state)
             for metric in self._summed
         ]
-        return text_of([*summed, self._entries, self._bytes])
+        return text_of([*summed, self._entries, self._bytes, *self._usage()])
 
     def _state(self) -> dict[str, object]:
         """Return what other processes add to their metrics."""
@@ -154,6 +167,20 @@ class Metrics:
         for kind, tokens in (("input", saved.input_tokens), ("output", saved.output_tokens)):
             if tokens:
                 self._saved_tokens.add(cache, model, kind, amount=tokens)
+
+    def _usage(self) -> list[Gauge]:
+        """Return the gauges of what the storage takes, where it counts that."""
+        usage = self._storage.usage
+        if usage is None:
+            return []
+        shown: list[Gauge] = []
+        for name, gauge in self._storage_size.items():
+            value = getattr(usage, name)
+            if value is not None:
+                gauge.set(value)
+                shown.append(gauge)
+        self._evictions.set(usage.evictions)
+        return [*shown, self._evictions]
 
     def _find_sizes(self) -> None:
         """Ask the storage for the sizes of the caches, so rarely that it costs little time."""

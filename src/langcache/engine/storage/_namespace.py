@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from langcache.engine.search.arrays import Vectors
     from langcache.engine.search.index import VectorIndex
+    from langcache.engine.storage._usage import Usage
     from langcache.engine.storage.entry import Scope
 
 
@@ -23,10 +24,14 @@ class Namespace:
     Args:
         name: The namespace.
         make_index: Takes a number of dimensions and returns an empty index.
+        usage: Counts the records, or None.
     """
 
-    def __init__(self, name: str, make_index: Callable[[int], VectorIndex]) -> None:
+    def __init__(
+        self, name: str, make_index: Callable[[int], VectorIndex], usage: Usage | None = None
+    ) -> None:
         self.name = name
+        self._usage = usage
         self.records: dict[str, Record] = {}
         self.tables: dict[Scope, ScopeTable] = {}
         self._make_index = make_index
@@ -62,20 +67,29 @@ class Namespace:
             record.first = old.first
         if old and table and old.table is table:
             table.replace(old.row, record, traits, vector)
-            self.records[record.id] = record
+            self._keep(record, len(vector), old)
             return None
         target = table or self.begin_table(scope, len(vector))
         target.extend([(record, traits)], vector[np.newaxis])
-        self.records[record.id] = record
+        self._keep(record, len(vector), old)
         if old:
             self._remove_rows(old.table, [old.row])
         return None if table else target
+
+    def _keep(self, record: Record, dimensions: int, old: Record | None) -> None:
+        self.records[record.id] = record
+        if self._usage:
+            if old:
+                self._usage.remove(old)
+            self._usage.add(record, dimensions)
 
     def remove(self, records: Sequence[Record]) -> None:
         """Remove records."""
         rows: dict[ScopeTable, list[int]] = {}
         for record in records:
             del self.records[record.id]
+            if self._usage:
+                self._usage.remove(record)
             rows.setdefault(record.table, []).append(record.row)
         for table, table_rows in rows.items():
             self._remove_rows(table, table_rows)
@@ -105,6 +119,9 @@ class Namespace:
 
     def clear(self) -> None:
         """Remove all records."""
+        if self._usage:
+            for record in self.records.values():
+                self._usage.remove(record)
         for table in self.tables.values():
             table.clear()
         self.records = {}

@@ -27,6 +27,7 @@ from langcache.engine.storage.entry import (
     Match,
     Scope,
     SearchResult,
+    StorageUsage,
     TopSearch,
 )
 from langcache.engine.storage.index_view import AsyncIndexView, IndexView
@@ -69,6 +70,20 @@ class StorageBackend(ABC):
         """
         del scope
         return False
+
+    @property
+    def usage(self) -> StorageUsage | None:
+        """What all entries take together; None if the backend does not count it."""
+        return None
+
+    def mark_used(self, namespace: str, entry_ids: Collection[str]) -> None:  # noqa: B027
+        """Note that entries were hits, for a backend that removes those used longest ago.
+
+        It does no I/O. Unknown ids are ignored.
+        """
+
+    def remove_expired(self) -> None:  # noqa: B027 - most backends do it by themselves
+        """Remove what has expired by now, so that setting the clock back does not bring it back."""
 
     @abstractmethod
     def store(self, entry: CacheEntry) -> None:

@@ -35,12 +35,20 @@ def is_storage_name(name: str) -> bool:
     )
 
 
-def create_storage(name: str, *, clock: Callable[[], float] = time.time) -> StorageBackend:
+def create_storage(
+    name: str,
+    *,
+    clock: Callable[[], float] = time.time,
+    max_entries: int | None = None,
+    max_bytes: int | None = None,
+) -> StorageBackend:
     """Return the storage backend of a name.
 
     Args:
         name: "memory"; "sqlite:PATH"; or the URL of a Redis, as `RedisStorage` takes it.
         clock: Returns the present moment, in seconds since the epoch.
+        max_entries: As for `InMemoryStorage`. A Redis has limits of its own, and ignores this.
+        max_bytes: The same.
 
     Raises:
         ImportError: It needs a package that is not installed.
@@ -58,7 +66,9 @@ def create_storage(name: str, *, clock: Callable[[], float] = time.time) -> Stor
             f" got a string of {len(name)} characters"
         )
     return (
-        InMemoryStorage(clock=clock)
+        InMemoryStorage(clock=clock, max_entries=max_entries, max_bytes=max_bytes)
         if name == "memory"
-        else SQLiteStorage(name[len(_SQLITE) :], clock=clock)
+        else SQLiteStorage(
+            name[len(_SQLITE) :], clock=clock, max_entries=max_entries, max_bytes=max_bytes
+        )
     )

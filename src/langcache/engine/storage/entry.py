@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["CacheEntry", "EntryPage", "Match", "Scope", "SearchResult", "TopSearch"]
+__all__ = ["CacheEntry", "EntryPage", "Match", "Scope", "SearchResult", "StorageUsage", "TopSearch"]
 
 
 class Scope(NamedTuple):
@@ -122,6 +122,25 @@ class EntryPage(NamedTuple):
 
     entries: list[CacheEntry]
     cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageUsage:
+    """What the entries of a storage take, and how much they may take.
+
+    Attributes:
+        entries: The number of entries, with those that have expired and are still in memory.
+        bytes: How many bytes of memory they take: texts, vectors, and a measured overhead.
+        max_entries: The largest number of entries; None for no limit.
+        max_bytes: The most bytes; None for no limit.
+        evictions: How many entries have been removed to make room.
+    """
+
+    entries: int
+    bytes: int
+    max_entries: int | None
+    max_bytes: int | None
+    evictions: int
 
 
 class TopSearch(NamedTuple):

@@ -17,6 +17,7 @@ from langcache.engine.search.index import VectorIndex
 from langcache.engine.search.index_tuning import IndexTuning
 from langcache.engine.storage._namespace import Namespace
 from langcache.engine.storage._scope import Nearest, Record, ScopeTable, Traits, traits_of
+from langcache.engine.storage._usage import Usage
 from langcache.engine.storage.base import (
     StorageBackend,
     check_embedding,
@@ -32,6 +33,7 @@ from langcache.engine.storage.entry import (
     Match,
     Scope,
     SearchResult,
+    StorageUsage,
     TopSearch,
 )
 from langcache.engine.storage.listing import Listing, Position, position_of
@@ -77,14 +79,25 @@ class InMemoryStorage(StorageBackend):
 
     Args:
         clock: Returns the present moment, in seconds since the epoch.
+        max_entries: The largest number of entries of all namespaces; None for no limit. To make
+            room, those are removed that were not used for the longest time: stored, changed, or
+            marked as a hit (see `mark_used`).
+        max_bytes: The most bytes of memory that the entries may take, as `usage` counts them; None
+            for no limit.
         exact: Whether every search looks at all vectors, whatever their number.
         tuning: The constants of the index; for tests.
+
+    Raises:
+        TypeError: A limit is not an int.
+        ValueError: A limit is below 1.
     """
 
     def __init__(
         self,
         *,
         clock: Callable[[], float] = time.time,
+        max_entries: int | None = None,
+        max_bytes: int | None = None,
         exact: bool = False,
         tuning: IndexTuning = IndexTuning(),  # noqa: B008 - it cannot be changed
     ) -> None:
@@ -96,6 +109,8 @@ class InMemoryStorage(StorageBackend):
         # The tables, in the order in which their expired entries are reclaimed.
         self._tables: deque[ScopeTable] = deque()
         self._calls_to_skip = 0
+        limits = (max_entries, max_bytes)
+        self._usage = None if limits == (None, None) else Usage(max_entries, max_bytes)
         self._changes = 0  # how many records were stored
         self._cursor_name = secrets.token_hex(4)
 
@@ -115,6 +130,29 @@ class InMemoryStorage(StorageBackend):
         namespace = self._namespaces.get(scope.namespace)
         table = namespace and namespace.tables.get(scope)
         return not table or len(table.records) <= self._tuning.quick_rows
+
+    @property
+    @override
+    def usage(self) -> StorageUsage | None:
+        """What all entries take together; None without a limit."""
+        with self._lock:
+            return self._usage and self._usage.snapshot()
+
+    @override
+    def mark_used(self, namespace: str, entry_ids: Collection[str]) -> None:
+        if not self._usage:
+            return
+        with self._lock:
+            found = self._namespaces.get(namespace)
+            for id in entry_ids if found else ():
+                record = found and found.records.get(id)
+                if record:
+                    self._usage.use(record)
+
+    @override
+    def remove_expired(self) -> None:
+        with self._lock:
+            self._reclaim_all(self._clock())
 
     # Storing
 
@@ -145,6 +183,8 @@ class InMemoryStorage(StorageBackend):
             namespace = self._find_or_begin(entry.namespace)
             if old and namespace.records.get(entry.id) is not old:
                 return False
+            self._make_room(entry, record, now)
+            namespace = self._find_or_begin(entry.namespace)
             self._changes += 1
             record.number = record.first = self._changes
             table = namespace.store(record, entry.scope, traits, entry.embedding, now)
@@ -464,6 +504,49 @@ class InMemoryStorage(StorageBackend):
         if len(expired) < _RECLAIM_BATCH:
             table.update_next_expiry()
 
+    def _reclaim_all(self, now: float) -> None:
+        """Remove all records that have expired."""
+        for table in list(self._tables):
+            while table.records and now >= table.next_expiry:
+                self._reclaim(table, now)
+
+    def _make_room(self, entry: CacheEntry, record: Record, now: float) -> None:
+        if self._usage:
+            self._evict(self._victims([(entry, record)], now), now)
+
+    def _victims(self, entries: Sequence[tuple[CacheEntry, Record]], now: float) -> list[Record]:
+        """Return the records to remove so that entries fit; expired ones are removed at once.
+
+        Raises:
+            StorageFullError: The entries do not fit alone.
+        """
+        usage = self._usage
+        if not usage:
+            return []
+        # Of several entries with one id, the last one stays.
+        new = {
+            (entry.namespace, entry.id): (record, len(entry.embedding)) for entry, record in entries
+        }
+        for expired_are_gone in (False, True):
+            replaced = [
+                old
+                for (name, id) in new
+                if (found := self._namespaces.get(name)) and (old := found.records.get(id))
+            ]
+            victims = usage.victims(new.values(), replaced)
+            if not victims or expired_are_gone:
+                return victims
+            self._reclaim_all(now)
+        return []
+
+    def _evict(self, victims: Sequence[Record], now: float) -> None:
+        for record in victims:
+            found = self._namespaces.get(record.table.scope.namespace)
+            if found and found.records.get(record.id) is record:
+                self._remove(found, [record], now)
+                if self._usage:
+                    self._usage.evict(1)
+
     def _reclaim_in_turn(self, now: float) -> None:
         """Reclaim from one scope after the other, so also from those that nobody searches.
 
@@ -493,7 +576,7 @@ class InMemoryStorage(StorageBackend):
         return namespace and namespace.tables.get(scope)
 
     def _find_or_begin(self, namespace: str) -> Namespace:
-        return self._find(namespace) or Namespace(namespace, self._new_index)
+        return self._find(namespace) or Namespace(namespace, self._new_index, self._usage)
 
     def _new_index(self, dimensions: int) -> VectorIndex:
         return VectorIndex(dimensions, self._builder, self._tuning)
@@ -531,6 +614,8 @@ class InMemoryStorage(StorageBackend):
                 self._changes += 1
                 record.number = record.first = self._changes
                 namespace.records[record.id] = record
+                if self._usage:
+                    self._usage.add(record, len(entry.embedding))
                 groups.setdefault(table, []).append((record, traits_of(entry), entry.embedding))
             for table, group in groups.items():
                 vectors = np.stack([vector for _, _, vector in group])

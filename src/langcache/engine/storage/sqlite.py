@@ -20,6 +20,7 @@ from typing_extensions import override
 from langcache.engine._locks import fork_safe_lock
 from langcache.engine.search.index_tuning import IndexTuning
 from langcache.engine.storage._metadata import metadata_json
+from langcache.engine.storage._scope import Record
 from langcache.engine.storage._sqlite_log import lost_changes
 from langcache.engine.storage.base import check_embedding, check_entry
 from langcache.engine.storage.entry import CacheEntry, Scope
@@ -120,6 +121,9 @@ class SQLiteStorage(InMemoryStorage):
     Args:
         path: The file. It is created if it does not exist; its directory is not.
         clock: Returns the present moment, in seconds since the epoch.
+        max_entries: As for `InMemoryStorage`. When the file is opened, entries count as used when
+            they were stored or changed last.
+        max_bytes: As for `InMemoryStorage`.
         fsync: Whether each change waits until it is on the disk.
         exact: As for `InMemoryStorage`.
         tuning: As for `InMemoryStorage`.
@@ -134,11 +138,19 @@ class SQLiteStorage(InMemoryStorage):
         path: str | os.PathLike[str],
         *,
         clock: Callable[[], float] = time.time,
+        max_entries: int | None = None,
+        max_bytes: int | None = None,
         fsync: bool = False,
         exact: bool = False,
         tuning: IndexTuning = IndexTuning(),  # noqa: B008 - it cannot be changed
     ) -> None:
-        super().__init__(clock=clock, exact=exact, tuning=tuning)
+        super().__init__(
+            clock=clock,
+            max_entries=max_entries,
+            max_bytes=max_bytes,
+            exact=exact,
+            tuning=tuning,
+        )
         self._path = Path(path).absolute()
         self._process = os.getpid()
         self._closed = False
@@ -215,7 +227,9 @@ class SQLiteStorage(InMemoryStorage):
             check_embedding(entry.embedding, known)
             rows.append(_row(entry))
             has_room &= self._has_room(entry)
+        victims = self._plan(entries)
         with self._transaction() as (file, now):
+            file.executemany(_DELETE, [_place(record) for record in victims])
             # Entries of other dimensions must not be loaded again.
             limit = _RECLAIM_BATCH if has_room else _NO_LIMIT
             file.execute(_DELETE_EXPIRED, (now, limit))
@@ -223,8 +237,24 @@ class SQLiteStorage(InMemoryStorage):
                 # An expired entry is not replaced: the new entry comes last in the order.
                 file.execute(f"{_DELETE} AND expires_at <= ?", (*row[:2], now))
                 file.execute(_STORE, row)
+        with self._lock:
+            self._evict(victims, self._clock())
         for entry in entries:
             super().store(entry)
+
+    def _plan(self, entries: Sequence[CacheEntry]) -> list[Record]:
+        """Return the records to remove from memory and file so that entries fit."""
+        if not self._usage:
+            return []
+        with self._lock:
+            return self._victims([(entry, Record(entry)) for entry in entries], self._clock())
+
+    @override
+    def remove_expired(self) -> None:
+        with self._file_lock:
+            with self._transaction() as (file, now):
+                file.execute(_DELETE_EXPIRED, (now, _NO_LIMIT))
+            super().remove_expired()
 
     @override
     def delete(self, namespace: str, entry_ids: Collection[str]) -> int:
@@ -419,6 +449,7 @@ class SQLiteStorage(InMemoryStorage):
             self._check_soundness()
         if version == 1:
             self._upgrade()
+        self._is_upgraded = version == 1
         file.execute("PRAGMA journal_mode = WAL")
         file.execute(f"PRAGMA synchronous = {'FULL' if fsync else 'NORMAL'}")
         # On macOS, a plain fsync leaves data in the drive's own cache.
@@ -475,8 +506,38 @@ class SQLiteStorage(InMemoryStorage):
                 raise self._error(f"damaged, left as it is ({error})") from error
         for row in self._file.execute("SELECT * FROM records"):
             self._load_record(row)
+        victims = self._surplus()
         with self._transaction() as (file, _):
             file.execute(_DELETE_EXPIRED, (now, _NO_LIMIT))
+            file.executemany(_DELETE, [_place(record) for record in victims])
+        with self._lock:
+            self._evict(victims, now)
+
+    def _surplus(self) -> list[Record]:
+        """Return the records of the file that exceed the limits.
+
+        None at the first start after an upgrade: earlier releases knew no limits.
+        """
+        if not self._usage:
+            return []
+        self._usage.order_by_update()
+        victims = self._usage.victims()
+        if victims and self._is_upgraded:
+            self._usage.suspend()
+            _logger.warning(
+                "%s: %d entries are more than max_entries and max_bytes allow. They are kept, and "
+                "the limits do not apply, until the file is opened again",
+                self._path,
+                len(victims),
+            )
+            return []
+        if victims:
+            _logger.warning(
+                "%s: removed %d entries that are more than max_entries and max_bytes allow",
+                self._path,
+                len(victims),
+            )
+        return victims
 
     def _load_record(self, row: tuple[Any, ...]) -> None:
         *texts, checksum = row
@@ -506,6 +567,10 @@ class SQLiteStorage(InMemoryStorage):
             raise self._error(
                 f"damaged, left as it is: row {number} of the table entries ({error}); {advice}"
             ) from error
+
+
+def _place(record: Record) -> tuple[bytes, bytes]:
+    return _encoded(record.table.scope.namespace), _encoded(record.id)
 
 
 def _checksum(*columns: bytes | float | None) -> bytes:
