@@ -4,7 +4,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from langcache_mockserver import Clock, ClockError, MockServer
+from langcache_mockserver import Clock, ClockError, MockServer, SimilarityTable
 
 from langcache import LangCache
 from langcache.engine import InMemoryStorage
@@ -130,3 +130,26 @@ def test_a_clock_given_to_storage_and_server_can_be_controlled(minilm):
     storage = InMemoryStorage(clock=clock)
     with MockServer(embedder=minilm, listen=False, storage=storage, clock=clock) as server:
         assert server.clock is clock
+
+
+@pytest.mark.parametrize("storage", ["memory", "sqlite"])
+@pytest.mark.parametrize(
+    "go_back",
+    [
+        lambda clock: clock.reset(),
+        lambda clock: clock.set(1.0),
+        lambda clock: clock.freeze(1.0),
+    ],
+)
+def test_going_back_does_not_bring_back_what_had_expired(storage, go_back, tmp_path):
+    name = "memory" if storage == "memory" else f"sqlite:{tmp_path / 'cache.db'}"
+    entries = [
+        {"prompt": "p", "response": "r", "ttlMillis": 60_000},
+        {"prompt": "q", "response": "r"},
+    ]
+    with MockServer(listen=False, storage=name, embedder=SimilarityTable({})) as server:
+        server.seed(entries, "cache")
+        server.clock.advance(61)
+        go_back(server.clock)
+        [cache] = server.dump()["caches"]
+        assert [entry["prompt"] for entry in cache["entries"]] == ["q"]

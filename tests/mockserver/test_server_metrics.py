@@ -286,3 +286,21 @@ def test_an_entry_is_found_the_same_with_and_without_the_memory(serve):
             asked = "How can I reset the password?"
             answers += [search(client, asked, similarityThreshold=0.5) for _ in range(2)]
     assert all(json.dumps(each) == json.dumps(answers[0]) for each in answers)
+
+
+def test_the_limits_of_the_storage_and_what_it_takes_are_there(serve):
+    with serve(Settings(max_entries=2)) as client:
+        for number in range(3):
+            put(client, f"prompt {number}")
+        found = client.get("/metrics").text
+    for line in (
+        "langcache_storage_entries 2",
+        "langcache_storage_max_entries 2",
+        f"langcache_storage_max_bytes {1 << 30}",
+        "langcache_storage_evictions 1",
+    ):
+        assert f"\n{line}\n" in found
+    with serve(Settings(max_bytes=0)) as client:
+        assert "langcache_storage_" not in client.get("/metrics").text.replace(
+            "langcache_storage_duration", ""
+        )
