@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import time
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from langcache.engine.embedders.vector_memory import VectorMemory
+from langcache.engine.migration import model_sizes
 from langcache.engine.storage import StorageError
 from langcache.engine.storage.create import create_storage, is_redis_url
 from langcache_mockserver.configuration import configuration_of
@@ -56,6 +58,8 @@ if TYPE_CHECKING:
     from langcache_mockserver.http.routing import Route
     from langcache_mockserver.http.validation import Schemas
 
+
+_logger = logging.getLogger("langcache_mockserver")
 
 CANNOT_START = (ImportError, OSError, StorageError, ValueError)
 """What `create_app` raises because of the settings, rather than because of a fault of its own."""
@@ -118,6 +122,8 @@ def create_app(
     if isinstance(clock, Clock):
         clock.before_going_back(used_storage.remove_expired)
     used_embedder = shared_minilm() if embedder is None else embedder
+    if not used_storage.is_shared:
+        _warn_of_other_models(used_storage, used_embedder.model_id, settings.storage)
     for name in {settings.verify, *(cache.verify or "off" for cache in configuration.caches)}:
         shared_verifier(name)  # the first request need not wait, and what is missing shows now
     files = WorkerFiles(metrics_folder) if metrics_folder else None
@@ -226,6 +232,18 @@ def create_app(
         proxy=proxy,
     )
     return app
+
+
+def _warn_of_other_models(storage: StorageBackend, model_id: str, name: str) -> None:
+    """Say how many entries are of another embedding model, which no search finds."""
+    waiting = sum(number for model, number in model_sizes(storage).items() if model != model_id)
+    if waiting:
+        _logger.warning(
+            "%d entries are of another embedding model and are not found: "
+            "`langcache migrate --storage %s` embeds those of earlier releases anew",
+            waiting,
+            name,
+        )
 
 
 def _middleware(

@@ -17,6 +17,7 @@ from langcache.cli.doctor import doctor
 from langcache.cli.entries import delete, export, flush, set_entry, stats
 from langcache.cli.evaluate import evaluate
 from langcache.cli.import_command import import_file
+from langcache.cli.migrate import migrate
 from langcache.cli.search import search
 from langcache.cli.tune import tune
 
@@ -35,6 +36,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "import": import_file,
     "export": export,
     "stats": stats,
+    "migrate": migrate,
     "doctor": doctor,
     "evaluate": evaluate,
     "tune": tune,

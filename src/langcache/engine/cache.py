@@ -316,7 +316,12 @@ class SemanticCache:
         storage = self._storage
         entries = yield from call(storage.namespace_size, storage.anamespace_size, self._name)
         size = yield from call(storage.namespace_bytes, storage.anamespace_bytes, self._name)
-        return self._recorder.snapshot(entries, size)
+        statistics = self._recorder.snapshot(entries, size)
+        if storage.is_shared:
+            return statistics
+        sizes = storage.model_sizes(self._name)
+        others = sum(sizes.values()) - sizes.get(self._vectorizer.model_id, 0)
+        return replace(statistics, entries_of_other_models=others)
 
     # Lookups
 

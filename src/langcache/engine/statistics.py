@@ -91,6 +91,8 @@ class CacheStatistics:
         reasked: Lookups of a prompt that had a hit less than a minute before. Users who ask again
             may not have liked the answer, so many of them are a weak sign of wrong hits.
         verify_seconds: How long checking the candidates took.
+        entries_of_other_models: How many of the entries are of another embedding model, so that no
+            lookup finds them. None where the storage is shared, which would have to count them.
     """
 
     hits: int
@@ -103,6 +105,7 @@ class CacheStatistics:
     rejected: int = 0
     reasked: int = 0
     verify_seconds: Histogram = field(default_factory=lambda: _Durations().histogram())
+    entries_of_other_models: int | None = None
 
     @property
     def lookups(self) -> int:

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import math
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import (
     AsyncIterator,
     Callable,
@@ -436,6 +437,13 @@ class StorageBackend(ABC):
         It looks at every entry.
         """
         return sum(map(entry_bytes, self.entries(namespace)))
+
+    def model_sizes(self, namespace: str) -> dict[str, int]:
+        """Return the number of entries of each embedding model in a namespace.
+
+        It looks at every entry, unless a backend knows better.
+        """
+        return dict(Counter(entry.embedding_model_id for entry in self.entries(namespace)))
 
     def records(self, collection: str) -> dict[str, str]:
         """Return the records of a collection: the texts that were set, by their keys.

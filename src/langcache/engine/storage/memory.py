@@ -414,6 +414,17 @@ class InMemoryStorage(StorageBackend):
             return found.size(now) if found else 0
 
     @override
+    def model_sizes(self, namespace: str) -> dict[str, int]:
+        with self._lock:
+            now = self._clock()
+            found = self._find(namespace)
+            sizes: dict[str, int] = {}
+            for scope, table in found.tables.items() if found else ():
+                model = scope.embedding_model_id
+                sizes[model] = sizes.get(model, 0) + table.size(now)
+        return sizes
+
+    @override
     def namespace_bytes(self, namespace: str) -> int:
         """Return how many bytes the texts and vectors of a namespace's entries take."""
         with self._lock:

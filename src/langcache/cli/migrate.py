@@ -1,0 +1,80 @@
+"""The command `langcache migrate`."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Annotated
+
+import typer
+
+from langcache.cli.target import USAGE, TargetError, fail
+
+
+def migrate(
+    storage: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="The storage: sqlite:PATH or the URL of a Redis."),
+    ],
+    embedder: Annotated[
+        str, typer.Option(metavar="NAME", help="The embedder whose vectors the entries get.")
+    ] = "minilm",
+    from_model: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID",
+            help="A model whose entries are embedded anew; may be repeated. By default the "
+            "earlier releases of minilm.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show how many entries wait, and change nothing.")
+    ] = False,
+) -> None:
+    """Embed stored prompts anew after a change of the embedding model.
+
+    Entries of another model are never found. This command gives them the vectors of
+    the embedder; ids, responses and times stay. It can be stopped and run again. Stop
+    whatever uses an SQLite file first.
+
+    Exit status: 0, or 2 if an argument is wrong, 3 if the storage cannot be used.
+
+    Examples:
+        langcache migrate --storage sqlite:faq.db
+    """
+    try:
+        from langcache_minilm import PREVIOUS_MODEL_IDS
+
+        from langcache.engine import EmbedderError
+        from langcache.engine.embedders import create_embedder
+        from langcache.engine.migration import embed_anew, model_sizes
+        from langcache.engine.storage import StorageError
+        from langcache.engine.storage.create import create_storage
+    except ImportError as error:
+        message = 'needs the extra engine; see "Install" in the README'
+        fail(TargetError(f"--storage: {message} ({error.name})", USAGE))
+    if storage == "memory":
+        fail(TargetError("--storage: must be sqlite:PATH or the URL of a Redis", USAGE))
+    try:
+        wanted = create_embedder(embedder)
+        opened = create_storage(storage)
+    except (ImportError, ValueError) as error:
+        fail(TargetError(f"--storage, --embedder: {error}", USAGE))
+    except StorageError as error:
+        fail(TargetError(str(error)))
+    models = set(from_model or PREVIOUS_MODEL_IDS) - {wanted.model_id}
+    with contextlib.closing(opened):
+        try:
+            sizes = model_sizes(opened)
+            waiting = sum(sizes[each] for each in models)
+            for model, number in sorted(sizes.items()):
+                state = "wait" if model in models else "are left as they are"
+                typer.echo(f"{model}: {number:,} entries {state}")
+
+            def show(done: int) -> None:
+                typer.echo(f"embedded anew: {done:,} of {waiting:,}", err=True)
+
+            if waiting and not dry_run:
+                done = embed_anew(opened, wanted, models, show)
+                typer.echo(f"{done:,} entries have the model {wanted.model_id} now")
+        except (StorageError, EmbedderError) as error:
+            fail(TargetError(str(error)))

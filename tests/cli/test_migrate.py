@@ -1,0 +1,101 @@
+"""`langcache migrate`."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+
+import pytest
+from langcache_minilm import MODEL_ID, PREVIOUS_MODEL_IDS
+from langcache_mockserver import MockServer
+from typer.testing import CliRunner
+
+from langcache.cli.app import create_app
+from langcache.engine import SemanticCache, SQLiteStorage, migration
+from langcache.engine.migration import embed_anew, model_sizes
+
+PROMPT = "What is the capital of France?"
+
+
+def run(*arguments):
+    return CliRunner().invoke(create_app(), ["migrate", *arguments])
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A file with two entries of the earlier model, one of this and one of another model."""
+    path = tmp_path / "cache.db"
+    with contextlib.closing(SQLiteStorage(path)) as storage:
+        cache = SemanticCache("faq", storage=storage)
+        models = [PREVIOUS_MODEL_IDS[0], PREVIOUS_MODEL_IDS[0], MODEL_ID, "other"]
+        for number, model in enumerate(models):
+            key = cache.store(f"{PROMPT} {number}", f"Paris {number}")
+            storage.edit(
+                "faq",
+                key.removeprefix("faq:"),
+                lambda entry, model=model: replace(entry, embedding_model_id=model),
+            )
+    return path
+
+
+def test_entries_of_the_earlier_model_are_found_again(path):
+    result = run("--storage", f"sqlite:{path}")
+    assert result.exit_code == 0, result.output
+    assert f"{PREVIOUS_MODEL_IDS[0]}: 2 entries wait" in result.output
+    assert "other: 1 entries are left as they are" in result.output
+    assert f"2 entries have the model {MODEL_ID} now" in result.output
+    with contextlib.closing(SQLiteStorage(path)) as storage:
+        assert model_sizes(storage) == {MODEL_ID: 3, "other": 1}
+        [hit] = SemanticCache("faq", storage=storage).check(f"{PROMPT} 0")
+        assert hit["response"] == "Paris 0"
+    assert "embedded anew" not in run("--storage", f"sqlite:{path}").output
+
+
+def test_a_dry_run_changes_nothing(path):
+    result = run("--storage", f"sqlite:{path}", "--dry-run", "--from-model", "other")
+    assert "other: 1 entries wait" in result.output
+    with contextlib.closing(SQLiteStorage(path)) as storage:
+        assert model_sizes(storage)["other"] == 1
+
+
+def test_an_interrupted_migration_goes_on(path, monkeypatch):
+    monkeypatch.setattr(migration, "_BATCH", 1)
+
+    def interrupt(done):
+        raise KeyboardInterrupt
+
+    with contextlib.closing(SQLiteStorage(path)) as storage:
+        embedder = SemanticCache(storage=storage).vectorizer
+        models = {*PREVIOUS_MODEL_IDS, "other"}
+        with pytest.raises(KeyboardInterrupt):
+            embed_anew(storage, embedder, models, interrupt)
+        assert embed_anew(storage, embedder, models) == 2
+        assert model_sizes(storage) == {MODEL_ID: 4}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["--storage", "memory"], 2),
+        (["--storage", "nothing"], 2),
+        (["--storage", "sqlite:/does/not/exist"], 3),
+        (["--storage", "sqlite:x", "--embedder", "nothing"], 2),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_one_line(arguments, status):
+    result = run(*arguments)
+    assert result.exit_code == status
+    assert result.output.count("\n") == 1
+
+
+def test_a_server_says_how_many_entries_wait(path, caplog):
+    with MockServer(listen=False, storage=f"sqlite:{path}"):
+        pass
+    assert "3 entries are of another embedding model" in caplog.text
+    assert "langcache migrate" in caplog.text
+
+
+def test_statistics_show_the_entries_of_other_models(path):
+    with contextlib.closing(SQLiteStorage(path)) as storage:
+        statistics = SemanticCache("faq", storage=storage).statistics
+        assert (statistics.entries, statistics.entries_of_other_models) == (4, 3)
