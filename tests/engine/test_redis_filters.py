@@ -57,19 +57,37 @@ ATTRIBUTES = [
 ]
 
 
-def same_field_as(name):
-    """Another name whose numbers use the same field of the index."""
-    (field,) = (each for each in filter_fields({name: "1"}) if each in NUMBER_FIELDS)
-    names = (f"{name}{number}" for number in range(10_000))
-    return next(each for each in names if field in filter_fields({each: "1"}))
+def rivals(name):
+    """Other names whose numbers take the fields of a name's."""
+    number = {name: "1"}
+    found = []
+    for _ in range(2):
+        # A name that comes first in the order takes the field.
+        others = (f"A{number}" for number in range(100_000))
+        (taken,) = (
+            each
+            for each in filter_fields(number)
+            if each in NUMBER_FIELDS
+            if each not in filter_fields(dict.fromkeys(found, "1"))
+        )
+        found.append(next(each for each in others if taken in filter_fields({each: "1"})))
+        number = {name: "1", **dict.fromkeys(found, "1")}
+    return found
 
 
-RIVAL = same_field_as("age")
-ATTRIBUTES += [{RIVAL: "3"}, {RIVAL: "3", "age": "1"}, {RIVAL: "1", "age": "3", "user": "ann"}]
+RIVAL, OTHER = rivals("age")
+ATTRIBUTES += [
+    {RIVAL: "3"},
+    {RIVAL: "3", "age": "1"},
+    {RIVAL: "1", "age": "3", "user": "ann"},
+    {RIVAL: "3", OTHER: "3", "age": "1"},
+    {RIVAL: "1", OTHER: "1", "age": "3"},
+]
 
 comparisons = st.sampled_from(
     [operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge]
 )
+ranges = st.sampled_from(["both", "neither", "left", "right"])
 equalities = st.sampled_from([operator.eq, operator.ne])
 values = st.sampled_from(NUMBERS)
 phrases = st.sampled_from(
@@ -84,9 +102,10 @@ leaves = st.one_of(
     st.builds(
         lambda compare, name, value: compare(Num(name), value),
         comparisons,
-        st.sampled_from(["age", "price", RIVAL]),
+        st.sampled_from(["age", "price", RIVAL, OTHER]),
         values,
     ),
+    st.builds(lambda low, high, kind: Num("age").between(low, high, kind), values, values, ranges),
     st.builds(
         lambda compare, name, value: compare(Num(name), value),
         comparisons,

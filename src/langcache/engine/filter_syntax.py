@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import reduce
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from langcache.engine.filters import FilterExpression, Num, Tag, Text
 
@@ -25,6 +25,12 @@ _TAGS = re.compile(r"\{((?:\\.|[^\\{}])*)\}", re.DOTALL)
 _TAG = re.compile(r"(?:\\.|[^\\|])+", re.DOTALL)
 _BOUND = r"(\(?)\s*([-+]?inf|[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)"
 _RANGE = re.compile(rf"\[\s*{_BOUND}\s*[\s,]\s*{_BOUND}\s*\]", re.IGNORECASE)
+_INCLUSIVE: dict[tuple[bool, bool], Literal["both", "left", "right", "neither"]] = {
+    (False, False): "both",
+    (False, True): "left",
+    (True, False): "right",
+    (True, True): "neither",
+}
 _PHRASE = re.compile(r'"((?:\\.|[^\\"])*)"', re.DOTALL)
 _WORD = re.compile(r"%{1,3}\w+%{1,3}|[\w*]+")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -103,10 +109,8 @@ class _Parser:
             return self._made(lambda: _tags(name, tags[1]))
         bounds = self._match(_RANGE)
         if bounds is not None:
-            number = Num(name)
-            lower, upper = float(bounds[2]), float(bounds[4])
-            above = number > lower if bounds[1] else number >= lower
-            return above & (number < upper if bounds[3] else number <= upper)
+            inclusive = _INCLUSIVE[bool(bounds[1]), bool(bounds[3])]
+            return Num(name).between(float(bounds[2]), float(bounds[4]), inclusive)
         if self._take("("):
             found = self.either(depth + 1, Text(name))
             if not self._take(")"):

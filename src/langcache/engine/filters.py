@@ -9,18 +9,17 @@ A comparison of a field with a value is an expression; `&`, `|` and `~` combine 
 from __future__ import annotations
 
 import math
-import operator
 import re
 import unicodedata
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from numbers import Real
-from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 __all__ = ["FieldType", "FilterExpression", "Num", "Tag", "Text", "Translator"]
 
@@ -29,8 +28,28 @@ _T = TypeVar("_T")
 FieldType: TypeAlias = Literal["tag", "numeric", "text"]
 """The type of a filterable field, for `Tag`, `Num` or `Text`."""
 
-NumberSymbol: TypeAlias = Literal["==", "<", "<=", ">", ">="]
-"""How a number is compared."""
+
+class NumberRange(NamedTuple):
+    """The numbers from one to another.
+
+    Attributes:
+        lower: The lower bound.
+        upper: The upper bound.
+        above: Whether the lower bound itself does not belong to the range.
+        below: Whether the upper bound itself does not belong to the range.
+    """
+
+    lower: float = -math.inf
+    upper: float = math.inf
+    above: bool = False
+    below: bool = False
+
+    def has(self, number: float) -> bool:
+        """Return whether a number belongs to the range."""
+        return (number > self.lower if self.above else number >= self.lower) and (
+            number < self.upper if self.below else number <= self.upper
+        )
+
 
 _FUZZY_WORD = re.compile("(?P<signs>%{1,3})(?P<word>[^%*]+)(?P=signs)")
 _LONGEST_FUZZY = 64
@@ -56,8 +75,8 @@ class Translator(ABC, Generic[_T]):
         """Return what stands for a tag that equals one of some values."""
 
     @abstractmethod
-    def number(self, name: str, symbol: NumberSymbol, value: float) -> _T:
-        """Return what stands for a comparison of a number."""
+    def number(self, name: str, within: NumberRange) -> _T:
+        """Return what stands for a number in a range."""
 
     @abstractmethod
     def words(self, name: str, phrase: Sequence[str]) -> _T:
@@ -243,16 +262,15 @@ class _TagIsLike(FilterExpression):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class _NumCompares(FilterExpression):
+class _NumIsIn(FilterExpression):
     name: str
-    symbol: NumberSymbol
-    compare: Callable[[float, float], bool]
-    value: float
+    symbol: str
+    within: NumberRange
 
     @override
     def matches(self, fields: Mapping[str, str]) -> bool:
         try:
-            return self.compare(float(fields[self.name]), self.value)
+            return self.within.has(float(fields[self.name]))
         except (KeyError, ValueError):
             return False
 
@@ -262,7 +280,7 @@ class _NumCompares(FilterExpression):
 
     @override
     def translate(self, translator: Translator[_T]) -> _T:
-        return translator.number(self.name, self.symbol, self.value)
+        return translator.number(self.name, self.within)
 
     def __repr__(self) -> str:
         return f"(Num({self.name!r}) {self.symbol} ...)"
@@ -487,7 +505,8 @@ class Num(_Field):  # noqa: PLW1641 - == makes an expression
     def __eq__(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, value: float
     ) -> FilterExpression:
-        return _NumCompares(self._name, "==", operator.eq, _number(value))
+        number = _number(value)
+        return _NumIsIn(self._name, "==", NumberRange(number, number))
 
     def __ne__(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, value: float
@@ -495,16 +514,16 @@ class Num(_Field):  # noqa: PLW1641 - == makes an expression
         return ~(self == value)
 
     def __lt__(self, value: float) -> FilterExpression:
-        return _NumCompares(self._name, "<", operator.lt, _number(value))
+        return _NumIsIn(self._name, "<", NumberRange(upper=_number(value), below=True))
 
     def __le__(self, value: float) -> FilterExpression:
-        return _NumCompares(self._name, "<=", operator.le, _number(value))
+        return _NumIsIn(self._name, "<=", NumberRange(upper=_number(value)))
 
     def __gt__(self, value: float) -> FilterExpression:
-        return _NumCompares(self._name, ">", operator.gt, _number(value))
+        return _NumIsIn(self._name, ">", NumberRange(_number(value), above=True))
 
     def __ge__(self, value: float) -> FilterExpression:
-        return _NumCompares(self._name, ">=", operator.ge, _number(value))
+        return _NumIsIn(self._name, ">=", NumberRange(_number(value)))
 
     def between(
         self,
@@ -524,8 +543,13 @@ class Num(_Field):  # noqa: PLW1641 - == makes an expression
         """
         if inclusive not in ("both", "neither", "left", "right"):
             raise ValueError("inclusive: must be 'both', 'neither', 'left' or 'right'")
-        lower = self >= start if inclusive in ("both", "left") else self > start
-        return lower & (self <= end if inclusive in ("both", "right") else self < end)
+        within = NumberRange(
+            _number(start),
+            _number(end),
+            above=inclusive in ("neither", "right"),
+            below=inclusive in ("neither", "left"),
+        )
+        return _NumIsIn(self._name, "between", within)
 
 
 def _number(value: float) -> float:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from typing_extensions import override
 
-from langcache.engine.filters import Num, NumberSymbol, Tag, Text, Translator, words_of
+from langcache.engine.filters import Num, NumberRange, Tag, Text, Translator, words_of
 from langcache.engine.storage.redis._keys import LATEST, token
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from langcache.engine.filters import FilterExpression
 
 NUMBER_FIELDS = tuple(b"n%d" % number for number in range(32))
-"""The fields for numbers. The name of an attribute determines its field."""
+"""The fields for numbers. The name of an attribute determines two, one of which has its number."""
 
 TIME_FIELDS = {"inserted_at": b"created", "updated_at": b"updated"}
 """The fields for an entry's times, by their names in filters."""
@@ -35,6 +35,7 @@ _DEEPEST = 40
 
 EVERYTHING = b"*"
 _NOTHING = b"@words:{h}"
+_NO_FIELD = b""
 _ANY_WORD = token("any word")[:_TOKEN_LENGTH]
 
 
@@ -68,24 +69,18 @@ def condition_of(expression: FilterExpression, *, is_indexed: bool = True) -> Co
 def filter_fields(attributes: Mapping[str, str]) -> dict[bytes, bytes]:
     """Return the fields of an entry that conditions use, without those of its times and tags."""
     tokens: set[bytes] = set()
-    numbers: dict[bytes, str] = {}
-    for name, text in attributes.items():
-        number = _number(text)
-        field = _number_field(name)
+    fields: dict[bytes, bytes] = {}
+    for name in sorted(attributes):
+        number = _number(attributes[name])
         if number is None:
-            pass
-        elif field in numbers or math.isinf(number):
-            # An entry has one value in each field, and these are finite.
-            tokens.add(_spare_token(field))
+            continue
+        # Another name may have taken a field. The numbers in the index are finite.
+        free = [field for field in _number_fields(name) if field not in fields]
+        if free and math.isfinite(number):
+            fields[free[0]] = repr(number).encode()
+            tokens.add(_number_token(name, free[0]))
         else:
-            numbers[field] = name
-    spare = {field for field in numbers if _spare_token(field) in tokens}
-    fields = {
-        field: repr(float(attributes[name])).encode()
-        for field, name in numbers.items()
-        if field not in spare
-    }
-    tokens.update(_name_token(name) for field, name in numbers.items() if field not in spare)
+            tokens.add(_number_token(name, _NO_FIELD))
     found = _word_tokens(attributes)
     tokens.update(found if len(found) <= _MOST_WORDS else (_ANY_WORD,))
     if tokens:
@@ -111,16 +106,17 @@ def _number(text: str) -> float | None:
     return None if math.isnan(number) else number
 
 
-def _number_field(name: str) -> bytes:
-    return NUMBER_FIELDS[int(token(name)[1:9], 16) % len(NUMBER_FIELDS)]
+def _number_fields(name: str) -> tuple[bytes, bytes]:
+    """Return the fields that may have the number of a name, the preferred one first."""
+    first, step = int(token(name)[1:9], 16), int(token(name)[9:17], 16)
+    count = len(NUMBER_FIELDS)
+    other = first + 1 + step % (count - 1)
+    return NUMBER_FIELDS[first % count], NUMBER_FIELDS[other % count]
 
 
-def _spare_token(field: bytes) -> bytes:
-    return token("not in", field.decode())[:_TOKEN_LENGTH]
-
-
-def _name_token(name: str) -> bytes:
-    return token("number", name)[:_TOKEN_LENGTH]
+def _number_token(name: str, field: bytes) -> bytes:
+    """Return the token of entries that have the number of a name in a field."""
+    return token("number", name, field.decode())[:_TOKEN_LENGTH]
 
 
 def _word_token(name: str, word: str) -> bytes:
@@ -152,16 +148,20 @@ class _Conditions(Translator[Condition]):
         return _bounded(tags, tags)
 
     @override
-    def number(self, name: str, symbol: NumberSymbol, value: float) -> Condition:
+    def number(self, name: str, within: NumberRange) -> Condition:
+        bounds = _range(within)
         if name in TIME_FIELDS:
-            if abs(value) >= LATEST:
+            finite = (each for each in within[:2] if math.isfinite(each))
+            if any(abs(each) >= LATEST for each in finite):
                 return _UNKNOWN
-            within = b"@%b:%b" % (TIME_FIELDS[name], _range(symbol, value))
-            return Condition(within, within)
-        field = _number_field(name)
-        # Attributes of other names may use the same field.
-        within = b"(@words:{%b} @%b:%b)" % (_name_token(name), field, _range(symbol, value))
-        return Condition(_or(within, b"@words:{%b}" % _spare_token(field)), within, 2)
+            query = b"@%b:%b" % (TIME_FIELDS[name], bounds)
+            return Condition(query, query)
+        narrow = b" | ".join(
+            b"(@words:{%b} @%b:%b)" % (_number_token(name, field), field, bounds)
+            for field in _number_fields(name)
+        )
+        spare = b"@words:{%b}" % _number_token(name, _NO_FIELD)
+        return Condition(b"(%b | %b)" % (narrow, spare), b"(%b)" % narrow, 2)
 
     @override
     def words(self, name: str, phrase: Sequence[str]) -> Condition:
@@ -180,7 +180,7 @@ class _Conditions(Translator[Condition]):
 
 class _OfTagsOnly(_Conditions):
     @override
-    def number(self, name: str, symbol: NumberSymbol, value: float) -> Condition:
+    def number(self, name: str, within: NumberRange) -> Condition:
         return _UNKNOWN
 
     @override
@@ -191,15 +191,10 @@ class _OfTagsOnly(_Conditions):
 _CONDITIONS, _OF_TAGS_ONLY = _Conditions(), _OfTagsOnly()
 
 
-def _range(symbol: NumberSymbol, value: float) -> bytes:
-    number = repr(value).encode()
-    return {
-        "==": b"[%b %b]" % (number, number),
-        "<": b"[-inf (%b]" % number,
-        "<=": b"[-inf %b]" % number,
-        ">": b"[(%b +inf]" % number,
-        ">=": b"[%b +inf]" % number,
-    }[symbol]
+def _range(within: NumberRange) -> bytes:
+    lower, upper = (repr(each).encode() for each in within[:2])
+    above, below = (b"(" if each else b"" for each in within[2:])
+    return b"[%b%b %b%b]" % (above, lower, below, upper)
 
 
 def _and(left: bytes, right: bytes) -> bytes:
