@@ -1,8 +1,9 @@
 from importlib.util import find_spec
 
-# These tests run in their own environments; see test_litellm_releases.py and
-# test_langchain_releases.py.
+# These tests run in environments of their own; see test_litellm_releases.py,
+# test_langchain_releases.py and .ci/all.
 collect_ignore = [
     *([] if find_spec("litellm") else ["with_litellm"]),
     *([] if find_spec("langchain_tests") else ["with_langchain"]),
+    *([] if find_spec("agents") and find_spec("pydantic_ai") else ["with_agent_frameworks"]),
 ]

@@ -14,9 +14,8 @@ import json
 import time
 import weakref
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args
-
-import httpx
 
 from langcache.answers import Answer, AnswerCache, Lookup, NotCacheableError
 from langcache.answers._checks import check_number
@@ -35,8 +34,11 @@ _HARMLESS_OPTIONS = frozenset(
     {
         *("headers", "params", "extra_json", "timeout", "max_retries", "post_parser"),
         *("idempotency_key", "security", "synthesize_event_and_data"),
+        *("span_name", "span_route", "span_attributes"),
     }
 )
+# The classes of the values of arguments that were not given.
+_NOT_GIVEN = ("NotGiven", "Omit")
 _RAW = "x-stainless-raw-response"
 _OWN_HEADERS = ("x-stainless-", "user-agent")
 
@@ -47,11 +49,13 @@ class Operation:
 
     Attributes:
         api: Reads its requests and answers.
-        path: Its path, as the resource gives it to `_post`.
+        name: The name of the resource, which shares no answers with other resources.
+        path: Its path, as the resource gives it to `_post`, without a query.
         resource: Returns the resource of a client whose methods send it.
     """
 
     api: Api
+    name: str
     path: str
     resource: Callable[[Any], Any]
 
@@ -78,10 +82,9 @@ def wrap_client(
 
 
 def _prepare(client: Any, settings: _Settings) -> Any:
-    is_async = inspect.iscoroutinefunction(client.post)
     for operation in settings.operations:
         resource = operation.resource(client)
-        make = _cached_async_post if is_async else _cached_post
+        make = _cached_async_post if _is_async(client) else _cached_post
         resource._post = make(client, resource._post, operation, settings)
     copy = client.copy
 
@@ -90,6 +93,10 @@ def _prepare(client: Any, settings: _Settings) -> Any:
 
     client.copy = client.with_options = copied
     return client
+
+
+def _is_async(client: Any) -> bool:
+    return inspect.iscoroutinefunction(client.post)
 
 
 def _cached_post(
@@ -219,16 +226,7 @@ class _Call:
 
     def _stream(self, events: Sequence[Any]) -> Any:
         """Return a stream of the client's own class, which reads the events as they were sent."""
-        pieces = [_event(each) for each in events]
-        pace = self._pace
-        is_async = inspect.iscoroutinefunction(self._client.post)
-        body = _AsyncBody(pieces, pace) if is_async else _Body(pieces, pace)
-        response = httpx.Response(
-            200,
-            headers={"content-type": "text/event-stream"},
-            request=httpx.Request("POST", str(self._client.base_url)),
-            stream=body,
-        )
+        response = _response(self._client, [_event(each) for each in events], self._pace)
         [chunk_class] = get_args(self._stream_class)
         return self._stream_class(cast_to=chunk_class, response=response, client=self._client)
 
@@ -243,13 +241,17 @@ def _read(
     """Return the call to look up, or None for a request that is none of the cache's business."""
     options: Mapping[str, Any] = arguments.get("options") or {}
     headers = _headers(options.get("headers"))
-    if path != operation.path or arguments.get("files") or _RAW in headers:
+    if path.partition("?")[0] != operation.path or arguments.get("files") or _RAW in headers:
         return None
     body: Any = arguments.get("body")
     if not isinstance(body, dict):
         return None
     extra: Any = options.get("extra_json") or {}
-    parameters: dict[str, Any] = {**cast("dict[str, Any]", body), **extra}
+    parameters: dict[str, Any] = {
+        name: value
+        for name, value in {**cast("dict[str, Any]", body), **extra}.items()
+        if type(value).__name__ not in _NOT_GIVEN
+    }
     is_stream = bool(arguments.get("stream"))
     try:
         request = operation.api.request_of(parameters)
@@ -258,6 +260,7 @@ def _read(
     else:
         form = [is_stream, parameters.get("stream_options")]
         call = {
+            "resource": operation.name,
             "parameters": request.parameters,
             "form": form,
             "headers": {
@@ -283,8 +286,7 @@ def _identity(client: Any) -> dict[str, Any]:
     custom = _headers(dict(getattr(client, "_custom_headers", {})))
     return {
         "base_url": str(client.base_url),
-        "organization": getattr(client, "organization", None),
-        "project": getattr(client, "project", None),
+        "account": [_account(client, name) for name in ("organization", "project")],
         "headers": {
             name: value
             for name, value in custom.items()
@@ -292,6 +294,12 @@ def _identity(client: Any) -> dict[str, Any]:
         },
         "query": dict(getattr(client, "_custom_query", {})),
     }
+
+
+def _account(client: Any, name: str) -> str | None:
+    """Return a setting of OpenAI's client, where another client may have a resource."""
+    value = getattr(client, name, None)
+    return value if isinstance(value, str) else None
 
 
 def _text(value: Any) -> str:
@@ -336,29 +344,28 @@ def _event(data: Mapping[str, Any]) -> bytes:
     return f"{name}data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
 
 
-class _Body(httpx.SyncByteStream):
-    """The body of a stream from the cache."""
+def _response(client: Any, pieces: list[bytes], pace: float) -> Any:
+    """Return a response of the client's own HTTP library, which is httpx or httpx2."""
+    roots = [each.__module__.partition(".")[0] for each in type(client._client).__mro__]
+    library: Any = import_module(next(each for each in roots if each.startswith("httpx")))
 
-    def __init__(self, pieces: list[bytes], pace: float) -> None:
-        self._pieces = pieces
-        self._pace = pace
+    class Body(library.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            for number, piece in enumerate(pieces):
+                if number and pace:
+                    time.sleep(pace)
+                yield piece
 
-    def __iter__(self) -> Iterator[bytes]:
-        for number, piece in enumerate(self._pieces):
-            if number and self._pace:
-                time.sleep(self._pace)
-            yield piece
+    class AsyncBody(library.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for number, piece in enumerate(pieces):
+                if number and pace:
+                    await asyncio.sleep(pace)
+                yield piece
 
-
-class _AsyncBody(httpx.AsyncByteStream):
-    """The body of an asynchronous stream from the cache."""
-
-    def __init__(self, pieces: list[bytes], pace: float) -> None:
-        self._pieces = pieces
-        self._pace = pace
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for number, piece in enumerate(self._pieces):
-            if number and self._pace:
-                await asyncio.sleep(self._pace)
-            yield piece
+    return library.Response(
+        200,
+        headers={"content-type": "text/event-stream"},
+        request=library.Request("POST", str(client.base_url)),
+        stream=AsyncBody() if _is_async(client) else Body(),
+    )

@@ -75,13 +75,25 @@ def parsed(result):
     return result.output_parsed if hasattr(result, "output_parsed") else result.parsed_output
 
 
-def test_the_beta_resources_reach_the_upstream(door, upstream):
+def test_the_beta_messages_are_cached_and_other_beta_resources_are_not(door, upstream):
     beta = door.client.beta
-    owner = beta.messages if hasattr(beta, "messages") else beta.chat.completions
-    messages = [{"role": "user", "content": ASKED}]
-    for _ in range(2):
+    has_messages = hasattr(beta, "messages")
+    owner = beta.messages if has_messages else beta.chat.completions
+    for asked in (ASKED, PARAPHRASE):
+        messages = [{"role": "user", "content": asked}]
         door.wait(owner.create(messages=messages, **door.arguments))
-    assert upstream.count == 2
+    assert upstream.count == (1 if has_messages else 2)
+
+
+def test_beta_features_are_a_scope_of_their_own(door, upstream):
+    beta = door.client.beta
+    if hasattr(beta, "messages"):
+        for betas in (["one"], ["two"], ["one"]):
+            door.wait(beta.messages.create(**door.kwargs(), betas=betas))
+        events, _ = events_of(door, beta.messages.stream(**door.kwargs(), betas=["one"]))
+        again, _ = events_of(door, beta.messages.stream(**door.kwargs(PARAPHRASE), betas=["one"]))
+        assert [event.type for event in events] == [event.type for event in again]
+        assert upstream.count == 3
 
 
 def test_the_client_as_a_context_manager_and_its_raw_form_pass_through(door, upstream):

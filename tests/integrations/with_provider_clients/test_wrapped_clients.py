@@ -1,6 +1,7 @@
 """Wrapped clients of OpenAI and Anthropic, sync and async, against a real HTTP server."""
 
 import asyncio
+import inspect
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -85,9 +86,8 @@ TOOL = {
     "changes",
     [
         {"model": "large"},
-        {"temperature": 0.9},
+        {"extra_body": {"temperature": 0.9}},
         {"tools": [TOOL]},
-        {"top_p": 0.5},
         {"extra_headers": {"x-tenant": "umbrella"}},
         {"extra_query": {"version": "2"}},
         {"extra_body": {"never_heard_of": True}},
@@ -205,7 +205,7 @@ def test_a_broken_stream_is_passed_on_and_not_stored(door, upstream, end):
         # OpenAI's responses end with an event, where the others raise an exception.
         assert door.ask(stream=True)[-1].type == "error"
     else:
-        with pytest.raises(Exception, match=r"closed|fails"):
+        with pytest.raises(Exception, match=r"closed|fails|Connection error"):
             door.ask(stream=True)
     whole = door.ask(stream=True)
     assert upstream.count == 2
@@ -294,7 +294,10 @@ def test_raw_and_streaming_responses_reach_the_upstream(door, upstream):
     for _ in range(2):
         raw = door.wait(owner.with_raw_response.create(**door.kwargs()))
         assert raw.headers["x-request-id"]
-        assert raw.parse().to_dict()["model"] == "small"
+        parsed = raw.parse()
+        # Newer releases parse asynchronously.
+        parsed = door.wait(parsed) if inspect.isawaitable(parsed) else parsed
+        assert parsed.to_dict()["model"] == "small"
     assert upstream.count == 2
     if isinstance(door, AsyncDoor):
 

@@ -28,14 +28,21 @@ def _messages(client: Any) -> Any:
     return client.messages
 
 
-_OPERATIONS = (Operation(Messages(), "/v1/messages", _messages),)
+def _beta_messages(client: Any) -> Any:
+    return client.beta.messages
+
+
+_OPERATIONS = (
+    Operation(Messages(), "messages", "/v1/messages", _messages),
+    Operation(Messages(), "beta.messages", "/v1/messages", _beta_messages),
+)
 
 
 def wrap(client: _Client, *, cache: AnswerCache, pace: float = 0.0) -> _Client:
     """Return a copy of a client whose messages are answered from a cache.
 
-    `create`, `parse` and `stream` of `client.messages` are cached, streams included. Raw and
-    streaming responses, `client.beta` and everything else reach the provider.
+    `create`, `parse` and `stream` of `client.messages` and `client.beta.messages` are cached,
+    streams included. Raw and streaming responses and everything else reach the provider.
 
     On a hit, the numbers in `usage` are 0, and the answer has an attribute `langcache`, a
     `langcache.answers.Hit`.

@@ -33,8 +33,8 @@ def _responses(client: Any) -> Any:
 
 
 _OPERATIONS = (
-    Operation(ChatCompletions(), "/chat/completions", _completions),
-    Operation(Responses(), "/responses", _responses),
+    Operation(ChatCompletions(), "chat.completions", "/chat/completions", _completions),
+    Operation(Responses(), "responses", "/responses", _responses),
 )
 
 
