@@ -18,11 +18,12 @@ import argparse
 import asyncio
 import json
 import statistics
+import sys
 import time
+from functools import partial
 from typing import Any
 
 import anthropic
-import httpx
 import openai
 
 import langcache
@@ -146,7 +147,7 @@ WHOLE = {"chat": CHAT, "responses": RESPONSE, "messages": MESSAGE}
 STREAMS = {"chat": lines(chat_events(), "[DONE]"), "messages": lines(message_events())}
 
 
-def provider(request: httpx.Request) -> httpx.Response:
+def provider(httpx: Any, request: Any) -> Any:
     kind = next(kind for kind in WHOLE if kind in request.url.path)
     if b'"stream":true' in request.content:
         return httpx.Response(
@@ -156,6 +157,9 @@ def provider(request: httpx.Request) -> httpx.Response:
 
 
 def client(library: str, *, is_async: bool = False) -> Any:
+    # The client's own HTTP library: httpx, or httpx2 in newer releases.
+    base = sys.modules[library].DefaultHttpxClient.__base__
+    httpx = sys.modules[base.__module__.partition(".")[0]]
     kinds = {
         ("openai", False): (openai.OpenAI, httpx.Client),
         ("openai", True): (openai.AsyncOpenAI, httpx.AsyncClient),
@@ -163,7 +167,7 @@ def client(library: str, *, is_async: bool = False) -> Any:
         ("anthropic", True): (anthropic.AsyncAnthropic, httpx.AsyncClient),
     }
     make, make_http = kinds[library, is_async]
-    http_client = make_http(transport=httpx.MockTransport(provider))
+    http_client = make_http(transport=httpx.MockTransport(partial(provider, httpx)))
     base_url = "http://provider/v1" if library == "openai" else "http://provider"
     return make(api_key="key", base_url=base_url, http_client=http_client)
 

@@ -7,16 +7,18 @@ network and leaves nothing behind.
 """
 
 import json
+import sys
 
-import httpx
 import openai
 
 import langcache
 
+# The client's own HTTP library: httpx, or httpx2 in newer releases.
+httpx = sys.modules[openai.DefaultHttpxClient.__base__.__module__.partition(".")[0]]
 requests = []
 
 
-def model(request: httpx.Request) -> httpx.Response:
+def model(request):
     """Answer as OpenAI's chat completions do, whole or as a stream."""
     body = json.loads(request.content)
     requests.append(body)
