@@ -8,6 +8,7 @@ network and leaves nothing behind.
 
 import json
 import sys
+from typing import Any
 
 import openai
 
@@ -18,7 +19,7 @@ httpx = sys.modules[openai.DefaultHttpxClient.__base__.__module__.partition(".")
 requests = []
 
 
-def model(request):
+def model(request: Any) -> Any:
     """Answer as OpenAI's chat completions do, whole or as a stream."""
     body = json.loads(request.content)
     requests.append(body)
