@@ -11,8 +11,10 @@ from langcache_mockserver import MockServer
 from typer.testing import CliRunner
 
 from langcache.cli.app import create_app
-from langcache.engine import SemanticCache, SQLiteStorage, migration
+from langcache.engine import SemanticCache, SQLiteStorage, StorageError, migration
 from langcache.engine.migration import embed_anew, model_sizes
+from langcache.engine.storage.redis import RedisStorage
+from langcache.engine.storage.redis._keys import FORMER_PREFIX
 
 PROMPT = "What is the capital of France?"
 
@@ -99,3 +101,20 @@ def test_statistics_show_the_entries_of_other_models(path):
     with contextlib.closing(SQLiteStorage(path)) as storage:
         statistics = SemanticCache("faq", storage=storage).statistics
         assert (statistics.entries, statistics.entries_of_other_models) == (4, 3)
+
+
+def test_what_an_earlier_release_kept_in_redis_is_moved_and_embedded_anew(start_redis):
+    url = start_redis().url
+    with contextlib.closing(RedisStorage(url=url, prefix=FORMER_PREFIX)) as old:
+        SemanticCache("faq", storage=old).store(PROMPT, "Paris")
+        [stored] = old.entries("faq")
+        old.store(replace(stored, embedding_model_id=PREVIOUS_MODEL_IDS[0]))
+    with contextlib.closing(RedisStorage(url=url)) as storage:
+        with pytest.raises(StorageError, match="langcache migrate"):
+            SemanticCache("faq", storage=storage)
+        result = run("--storage", url)
+        assert result.exit_code == 0, result.output
+        assert "1 entries were brought to this format" in result.output
+    with contextlib.closing(RedisStorage(url=url)) as storage:
+        cache = SemanticCache("faq", storage=storage)
+        assert cache.check(PROMPT)[0]["response"] == "Paris"

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from langcache.cli.target import USAGE, TargetError, fail
+from langcache.cli.options import fail
+from langcache.cli.target import USAGE, TargetError
+
+if TYPE_CHECKING:
+    from langcache.engine.storage.redis import RedisStorage
 
 
 def migrate(
@@ -30,11 +34,12 @@ def migrate(
         bool, typer.Option("--dry-run", help="Show how many entries wait, and change nothing.")
     ] = False,
 ) -> None:
-    """Embed stored prompts anew after a change of the embedding model.
+    """Bring what an earlier release has stored to today's model and format.
 
     Entries of another model are never found. This command gives them the vectors of
-    the embedder; ids, responses and times stay. It can be stopped and run again. Stop
-    whatever uses an SQLite file first.
+    the embedder; ids, responses and times stay. In a Redis, it also moves entries that
+    have an earlier format or prefix. It can be stopped and run again. Stop whatever uses
+    the storage first.
 
     Exit status: 0, or 2 if an argument is wrong, 3 if the storage cannot be used.
 
@@ -48,7 +53,7 @@ def migrate(
         from langcache.engine.embedders import create_embedder
         from langcache.engine.migration import embed_anew, model_sizes
         from langcache.engine.storage import StorageError
-        from langcache.engine.storage.create import create_storage
+        from langcache.engine.storage.create import create_storage, is_redis_url
     except ImportError as error:
         message = 'needs the extra engine; see "Install" in the README'
         fail(TargetError(f"--storage: {message} ({error.name})", USAGE))
@@ -64,6 +69,13 @@ def migrate(
     models = set(from_model or PREVIOUS_MODEL_IDS) - {wanted.model_id}
     with contextlib.closing(opened):
         try:
+            if is_redis_url(storage) and not dry_run:
+                moved = cast("RedisStorage", opened).migrate(
+                    lambda done: typer.echo(f"brought to this format: {done:,} entries", err=True)
+                )
+                typer.echo(f"{moved.entries:,} entries were brought to this format")
+                if moved.skipped:
+                    typer.echo(f"{moved.skipped:,} entries are damaged, and stay as they are")
             sizes = model_sizes(opened)
             waiting = sum(sizes[each] for each in models)
             for model, number in sorted(sizes.items()):
