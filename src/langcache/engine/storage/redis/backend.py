@@ -933,6 +933,24 @@ class RedisStorage(StorageBackend):
         return EntryPage(entries, position.cursor(_CURSOR_NAME) if position else None)
 
     @override
+    def namespaces(self) -> list[str]:
+        """Return the namespaces that have entries, in alphabetical order.
+
+        It looks at every key of the Redis.
+        """
+        return self._connection.run(self._namespaces())
+
+    def _namespaces(self) -> Steps[list[str]]:
+        found: set[str] = set()
+        scan = self._connection.scan(self._keys.namespaces_pattern())
+        while batch := (yield from scan.batch()):
+            found.update(self._keys.namespace_of(hash_tag(state)) for state in batch)
+        for namespace in tuple(found):
+            if not (yield from self._namespace_size(namespace)):
+                found.remove(namespace)
+        return sorted(found)
+
+    @override
     def namespace_size(self, namespace: str) -> int:
         return self._connection.run(self._namespace_size(namespace))
 
