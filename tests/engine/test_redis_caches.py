@@ -196,10 +196,10 @@ def test_a_get_refreshes_the_time_to_live_and_exists_does_not(embeddings, client
     assert embeddings.get("a", "model") is None
 
 
-def test_an_embedding_may_live_for_longer_than_redis_can_count(embeddings):
-    key = embeddings.set("a", "model", VECTOR, ttl=10**16)
+def test_an_embedding_may_live_for_thousands_of_years(embeddings):
+    key = embeddings.set("a", "model", VECTOR, ttl=10**11)
     assert embeddings.get("a", "model")["embedding"] == VECTOR
-    embeddings.expire(key, 10**16)
+    embeddings.expire(key, 10**11)
     assert embeddings.exists("a", "model")
 
 

@@ -107,7 +107,8 @@ def test_a_body_that_is_declared_too_large_is_refused_unread(ask, size):
 
 def test_decoding_does_not_pass_the_deadline(ask, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    for module in ("body", "call", "drivers"):
+        monkeypatch.setattr(f"langcache._runtime.{module}.monotonic", lambda: now[0])
 
     class Late(Stream):
         def __iter__(self):
