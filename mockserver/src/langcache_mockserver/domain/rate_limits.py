@@ -78,10 +78,12 @@ class SharedRateLimits(RateLimits):
         lock = self._shared.get_lock()
         held = lock.acquire(timeout=_PATIENCE)
         try:
-            left, then = self._shared[place], self._shared[place + 1]
+            # The numbers themselves: access through the array would wait for the lock for ever.
+            numbers = self._shared.get_obj()
+            left, then = numbers[place], numbers[place + 1]
             known = _Bucket(left, then) if then else None
             wait, bucket = _taken(known, limit, self._monotonic())
-            self._shared[place], self._shared[place + 1] = bucket
+            numbers[place], numbers[place + 1] = bucket
         finally:
             if held:
                 lock.release()
