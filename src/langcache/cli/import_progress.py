@@ -33,9 +33,9 @@ class ImportProgress:
     """
 
     def __init__(self, source: Path, what: Iterable[str], path: Path | None = None) -> None:
-        self.rows = 0
-        self.stored = 0
-        self.skipped = 0
+        self.rows: int = 0
+        self.stored: int = 0
+        self.skipped: int = 0
         self.errors: list[RowError] = []
         status = source.stat()
         self._identity = [str(source.resolve()), status.st_size, status.st_mtime_ns, *what]

@@ -44,9 +44,9 @@ class LocalTarget:
         attribute_names: Sequence[str],
         verifier: str | None,
     ) -> None:
-        self.parallel = max(1, min(4, os.cpu_count() or 1))
+        self.parallel: int = max(1, min(4, os.cpu_count() or 1))
         self.together = _TOGETHER
-        self.name = f"{storage if storage.startswith('sqlite:') else 'redis'} {name}"
+        self.name: str = f"{storage if storage.startswith('sqlite:') else 'redis'} {name}"
         try:
             from langcache.engine import SemanticCache
             from langcache.engine.cache import FIELDS_COLLECTION

@@ -67,7 +67,7 @@ class ServerTarget:
         self._console = f"console/v1/caches/{cache}"
         self._cache_id = cache_id
         self._stores_many: bool | None = None
-        self.name = f"{url.copy_with(userinfo=b'', query=None, fragment=None)} {cache_id}"
+        self.name: str = f"{url.copy_with(userinfo=b'', query=None, fragment=None)} {cache_id}"
 
     def search(
         self,

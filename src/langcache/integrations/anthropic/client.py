@@ -9,12 +9,12 @@ from langcache.integrations._provider_clients import Operation, wrap_client
 
 try:
     from anthropic import Anthropic, AsyncAnthropic
-except ModuleNotFoundError as error:
-    if error.name != "anthropic":
+except ModuleNotFoundError as _error:
+    if _error.name != "anthropic":
         raise
     raise ImportError(
         'langcache.integrations.anthropic needs the extra anthropic; see "Install" in the README'
-    ) from error
+    ) from _error
 
 if TYPE_CHECKING:
     from langcache.answers import AnswerCache

@@ -9,12 +9,12 @@ from langcache.integrations._provider_clients import Operation, wrap_client
 
 try:
     from openai import AsyncOpenAI, OpenAI
-except ModuleNotFoundError as error:
-    if error.name != "openai":
+except ModuleNotFoundError as _error:
+    if _error.name != "openai":
         raise
     raise ImportError(
         'langcache.integrations.openai needs the extra openai; see "Install" in the README'
-    ) from error
+    ) from _error
 
 if TYPE_CHECKING:
     from langcache.answers import AnswerCache

@@ -93,7 +93,7 @@ class Connection:
         self._connection_kwargs = connection_kwargs or {}
         self._timeout = timeout
         self._closed = False
-        self.breaks = 0
+        self.breaks: int = 0
         """A number that changes when a connection breaks: the server may have been restarted."""
         self._lock = fork_safe_lock()
         self._made: Any = None

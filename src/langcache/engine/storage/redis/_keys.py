@@ -73,7 +73,7 @@ class Keys:
         if not prefix or "{" in prefix or "}" in prefix:
             raise ValueError("prefix: must be a text that is not empty and has no braces")
         self._prefix = encoded(prefix)
-        self.entries = self._prefix + b":e:{"
+        self.entries: bytes = self._prefix + b":e:{"
 
     def of(self, namespace: str) -> NamespaceKeys:
         """Return the keys of a namespace."""
