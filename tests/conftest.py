@@ -1,4 +1,5 @@
 import itertools
+import os
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,6 +23,19 @@ _numbers = itertools.count()
 # How long an example takes depends on what else the machine does.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+_LONGEST = {"test_langchain_releases.py", "test_litellm_releases.py", "test_official_package.py"}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """One process more than cores: one waits for other processes for most of the time."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the tests that run others in environments of their own, as they take longest."""
+    items.sort(key=lambda item: item.path.name not in _LONGEST)
 
 
 @pytest.fixture(scope="session")
