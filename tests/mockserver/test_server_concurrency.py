@@ -8,10 +8,11 @@ import anyio
 import httpx
 import numpy as np
 import pytest
-from langcache_mockserver import MockServer, SimilarityTable, create_app
+from langcache_mockserver import MockServer, Settings, SimilarityTable, create_app
 
 from langcache.engine import InMemoryStorage, SQLiteStorage
 
+PATIENT = Settings(max_wait_seconds=0)  # a busy machine is slow, but refuses nothing
 TABLE = SimilarityTable({(f"What is {number}?", f"Say {number}!"): 0.95 for number in range(10)})
 
 
@@ -73,7 +74,7 @@ async def ask(client, cache, number, **fields):
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_each_of_many_searches_gets_its_own_answer(anyio_backend, storage):
-    async with client_of(create_app(storage=storage, embedder=TABLE)) as client:
+    async with client_of(create_app(PATIENT, storage=storage, embedder=TABLE)) as client:
         await fill(client, "a", "b")
         for number in range(10):
             await search(client, "a", f"Say {number}!")  # so that all vectors are known
@@ -134,7 +135,7 @@ class Broken:
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_search_that_fails_fails_alone(anyio_backend, storage):
-    async with client_of(create_app(storage=storage, embedder=Broken())) as client:
+    async with client_of(create_app(PATIENT, storage=storage, embedder=Broken())) as client:
         await fill(client, "a")
         for _ in range(2):  # at first the vectors aren't known
             answers = await asyncio.gather(
@@ -149,7 +150,7 @@ async def test_a_search_that_fails_fails_alone(anyio_backend, storage):
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_caller_who_leaves_takes_nobody_along(anyio_backend, storage):
-    async with client_of(create_app(storage=storage, embedder=TABLE)) as client:
+    async with client_of(create_app(PATIENT, storage=storage, embedder=TABLE)) as client:
         await fill(client, "a")
         for number in range(10):
             await search(client, "a", f"Say {number}!")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import islice
 from pathlib import Path  # noqa: TC003 - typer reads it
 from typing import TYPE_CHECKING, Annotated
@@ -119,8 +120,9 @@ def import_file(
         try:
             progress = _progress(file, target, form, columns, restart)
             started = time.monotonic()
-            rows = islice(read_rows(file, form, columns), progress.rows, None)
-            interrupted = _run(rows, total, target, progress)
+            with closing(read_rows(file, form, columns)) as rows:
+                rest = islice(rows, progress.rows, None)
+                interrupted = _run(rest, total, target, progress)
         finally:
             target.close()
     except TargetError as error:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 from langcache.cli.target import USAGE, Row, RowError, TargetError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
     from pathlib import Path
 
 _FORMATS = {
@@ -57,7 +57,7 @@ def format_of(path: Path, given: str) -> str:
     return found
 
 
-def read_rows(path: Path, form: str, columns: Columns) -> Iterator[Row | RowError]:
+def read_rows(path: Path, form: str, columns: Columns) -> Generator[Row | RowError, None, None]:
     """Yield the rows of a file, or what is wrong with one.
 
     Raises:
