@@ -1,5 +1,4 @@
 import itertools
-import os
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -25,12 +24,6 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.load_profile("untimed")
 
 _LONGEST = {"test_langchain_releases.py", "test_litellm_releases.py", "test_official_package.py"}
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers():
-    """One process more than cores: one waits for other processes for most of the time."""
-    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items):
