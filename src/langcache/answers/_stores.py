@@ -13,10 +13,9 @@ import numpy as np
 from langcache.engine import CacheEntry, Explanation, Match, StorageBackend
 from langcache.engine._steps import call, run
 from langcache.engine.embedders.vector_memory import VectorMemory
-from langcache.engine.explanation import Candidate
+from langcache.engine.explanation import Moments, explanation_of
 from langcache.engine.feedback import Feedback, concerns_pair
 from langcache.engine.judge import SPARE_CANDIDATES, Choice, Judge, choose, settle
-from langcache.engine.storage.base import reaches
 from langcache.engine.storage.entry import Scope
 
 if TYPE_CHECKING:
@@ -150,33 +149,15 @@ class Store(ABC):
         verdicts = run(self._judge.judge(text, found))
         verified = time.perf_counter()
         outcome, served = settle(found, verdicts, threshold)
-        best = found[0].similarity if found else None
-        candidates = tuple(
-            Candidate(
-                key=match.entry.id,
-                prompt=match.entry.prompt,
-                response=match.entry.response,
-                similarity=match.similarity,
-                distance=2.0 * (1.0 - match.similarity),
-                reaches_threshold=reaches(match.similarity, threshold),
-                verdict=verdict,
-                served=match is served,
-                attributes=match.entry.attributes,
-            )
-            for match, verdict in zip(found, verdicts, strict=True)
-        )
-        return Explanation(
+        return explanation_of(
+            found,
+            verdicts,
             outcome=outcome,
-            response=None if served is None else served.entry.response,
+            served=None if served is None else served.entry,
             threshold=threshold,
-            distance_threshold=2.0 * (1.0 - threshold),
-            best_similarity=best,
-            best_distance=None if best is None else 2.0 * (1.0 - best),
             verifier=None if self._verifier is None else self._verifier.model_id,
-            candidates=candidates[:most],
-            embedding_seconds=embedded - started,
-            search_seconds=searched - embedded,
-            verify_seconds=verified - searched,
+            most=most,
+            moments=Moments(started, embedded, searched, verified),
         )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from langcache.cli.target import Row
-    from langcache.engine import Explanation, SemanticCache
+    from langcache.engine import SemanticCache
     from langcache.engine.storage import CacheEntry
 
 _TOGETHER = 64
@@ -103,6 +103,7 @@ class LocalTarget:
             raise TargetError(problem, USAGE)
         from langcache.engine import Tag
         from langcache.engine.embedders import EmbedderError
+        from langcache.engine.explanation import as_json
 
         expression = None
         for name, value in attributes.items():
@@ -119,7 +120,7 @@ class LocalTarget:
             raise TargetError(str(error)) from None
         except ValueError as error:
             raise TargetError(str(error), USAGE) from None
-        return _explained(explanation)
+        return as_json(explanation, id_of=lambda key: key.rpartition(":")[2])
 
     def store(self, rows: Sequence[Row]) -> list[RowError]:
         """Store rows and return those that are not stored."""
@@ -242,36 +243,4 @@ def _exported(entry: CacheEntry) -> dict[str, Any]:
         "createdAt": _moment(entry.created_at),
         "updatedAt": _moment(entry.updated_at),
         "ttlMillis": None if left is None else max(1, round(left)),
-    }
-
-
-def _explained(explanation: Explanation) -> dict[str, Any]:
-    return {
-        "outcome": explanation.outcome,
-        "response": explanation.response,
-        "threshold": explanation.threshold,
-        "bestSimilarity": explanation.best_similarity,
-        "verify": explanation.verifier,
-        "candidates": [
-            {
-                "id": each.key.rpartition(":")[2],
-                "prompt": each.prompt,
-                "response": each.response,
-                "attributes": dict(each.attributes),
-                "similarity": each.similarity,
-                "reachesThreshold": each.reaches_threshold,
-                "verdict": {
-                    "accepted": each.verdict.accepted,
-                    "probability": each.verdict.probability,
-                    "reason": each.verdict.reason,
-                    "check": each.verdict.check,
-                    "details": each.verdict.details,
-                },
-                "served": each.served,
-            }
-            for each in explanation.candidates
-        ],
-        "embeddingMillis": explanation.embedding_seconds * 1000,
-        "searchMillis": explanation.search_seconds * 1000,
-        "verifyMillis": explanation.verify_seconds * 1000,
     }

@@ -29,14 +29,14 @@ from langcache.engine._single_flight import SingleFlight
 from langcache.engine._steps import Steps, arun, call, run
 from langcache.engine.embedders.create import create_embedder
 from langcache.engine.embedders.redisvl import VectorizerEmbedder, is_vectorizer
-from langcache.engine.explanation import Candidate, Explanation
+from langcache.engine.explanation import Explanation, Moments, explanation_of
 from langcache.engine.feedback import Feedback, concerns_pair
 from langcache.engine.filter_syntax import parse_filter
 from langcache.engine.filters import FieldType, FilterExpression
 from langcache.engine.judge import NEAR_MISS, SPARE_CANDIDATES, Choice, Judge, choose, settle
 from langcache.engine.shadow import PendingLookups, ShadowLookup
 from langcache.engine.statistics import CacheStatistics, Lookup, LookupRecorder
-from langcache.engine.storage.base import StorageBackend, reaches
+from langcache.engine.storage.base import StorageBackend, distance_of
 from langcache.engine.storage.entry import CacheEntry, Match, Scope
 from langcache.engine.storage.memory import InMemoryStorage
 from langcache.engine.storage.writes import atomic_writes
@@ -559,7 +559,7 @@ class SemanticCache:
         record = Lookup(
             hits=len(matches),
             near_miss=choice.outcome == "near_miss",
-            best_distance=_distance(choice.found[0].similarity) if choice.found else None,
+            best_distance=distance_of(choice.found[0].similarity) if choice.found else None,
             embedding_seconds=embedding_seconds,
             search_seconds=search_seconds,
             rejected=sum(not verdict.accepted for _, verdict in judged),
@@ -655,7 +655,7 @@ class SemanticCache:
             "entry_id": entry.id,
             "prompt": entry.prompt,
             "response": entry.response,
-            "vector_distance": _distance(match.similarity),
+            "vector_distance": distance_of(match.similarity),
             "inserted_at": entry.created_at,
             "updated_at": entry.updated_at,
             **metadata,
@@ -741,32 +741,16 @@ class SemanticCache:
         verdicts = yield from self._judge.judge(prompt, found)
         verified = time.perf_counter()
         outcome, served = settle(found, verdicts, threshold)
-        best = found[0].similarity if found else None
-        return Explanation(
+        return explanation_of(
+            found,
+            verdicts,
             outcome=outcome,
-            response=None if served is None else served.entry.response,
+            served=None if served is None else served.entry,
             threshold=threshold,
-            distance_threshold=_distance(threshold),
-            best_similarity=best,
-            best_distance=None if best is None else _distance(best),
             verifier=None if self._verifier is None else self._verifier.model_id,
-            candidates=tuple(
-                Candidate(
-                    key=self._key(match.entry.id),
-                    prompt=match.entry.prompt,
-                    response=match.entry.response,
-                    similarity=match.similarity,
-                    distance=_distance(match.similarity),
-                    reaches_threshold=reaches(match.similarity, threshold),
-                    verdict=verdict,
-                    served=match is served,
-                    attributes=match.entry.attributes,
-                )
-                for match, verdict in list(zip(found, verdicts, strict=True))[:num_candidates]
-            ),
-            embedding_seconds=embedded - started,
-            search_seconds=searched - embedded,
-            verify_seconds=verified - searched,
+            most=num_candidates,
+            moments=Moments(started, embedded, searched, verified),
+            key_of=self._key,
         )
 
     def report_wrong(self, prompt: str, key: str) -> bool:
@@ -1553,11 +1537,6 @@ def _expression_of(given: object) -> FilterExpression | None:
     if foreign == ("redisvl.query.filter", "FilterExpression"):
         return parse_filter(str(given))
     raise TypeError(f"filter_expression: must be a FilterExpression or a str, got {kind(given)}")
-
-
-def _distance(similarity: float) -> float:
-    """Return 1 - cosine for (1 + cosine) / 2."""
-    return 2.0 * (1.0 - similarity)
 
 
 def _stored(name: str, field_type: FieldType, value: object) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 from langcache.engine._steps import run
 from langcache.engine.embedders.text_facts import DescribesTexts, RememberedFacts
-from langcache.engine.explanation import Candidate, Explanation
+from langcache.engine.explanation import Explanation, Moments, explanation_of
 from langcache.engine.feedback import Feedback, concerns_pair
 from langcache.engine.judge import NEAR_MISS, SPARE_CANDIDATES, Choice, Judge, settle
 from langcache.engine.storage import CacheEntry, Scope, TopSearch
@@ -401,32 +401,15 @@ class Caches:
                 outcome = semantic
                 if chosen is not None:
                     break
-        best = found[0].similarity if found else None
-        return Explanation(
+        return explanation_of(
+            found,
+            verdicts,
             outcome=outcome,
-            response=chosen.response if outcome == "hit" and chosen is not None else None,
+            served=chosen if outcome == "hit" else None,
             threshold=threshold,
-            distance_threshold=_distance(threshold),
-            best_similarity=best,
-            best_distance=None if best is None else _distance(best),
             verifier=name,
-            candidates=tuple(
-                Candidate(
-                    key=match.entry.id,
-                    prompt=match.entry.prompt,
-                    response=match.entry.response,
-                    similarity=match.similarity,
-                    distance=_distance(match.similarity),
-                    reaches_threshold=reaches(match.similarity, threshold),
-                    verdict=verdict,
-                    served=outcome == "hit" and chosen is not None and match.entry.id == chosen.id,
-                    attributes=match.entry.attributes,
-                )
-                for match, verdict in list(zip(found, verdicts, strict=True))[:most_candidates]
-            ),
-            embedding_seconds=embedded - started,
-            search_seconds=searched - embedded,
-            verify_seconds=verified - searched,
+            most=most_candidates,
+            moments=Moments(started, embedded, searched, verified),
         )
 
     async def report(
@@ -752,10 +735,6 @@ def _settled(choice: Choice, threshold: float) -> tuple[Outcome, Best | None]:
     nearest = choice.found[0]
     is_near = reaches(nearest.similarity, threshold - NEAR_MISS)
     return ("near_miss" if is_near else "miss"), Best(nearest, None)
-
-
-def _distance(similarity: float) -> float:
-    return 2.0 * (1.0 - similarity)
 
 
 def entry_id_of(prompt: str, attributes: Mapping[str, str]) -> str:

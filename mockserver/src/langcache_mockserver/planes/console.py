@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
+from langcache.engine.explanation import as_json
 from langcache_mockserver.domain.cache_rules import CacheRulesError, apply_rules
 from langcache_mockserver.domain.caches import Lookup
 from langcache_mockserver.domain.registry import MOST_VERIFIERS, Access, TooManyError, moment
@@ -24,7 +25,6 @@ from langcache_mockserver.planes.service import service_of
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from langcache.engine.explanation import Candidate, Explanation
     from langcache.engine.feedback import Report
 
 _CONSOLE = "/console/v1"
@@ -117,7 +117,7 @@ async def _explain(request: Request) -> Response:
         verify=body.get("verify") or service.gate.registry.verifier(cache_id),
     )
     explanation = await service.caches.explain(cache_id, lookup, int(body.get("maxCandidates", 10)))
-    return JSONResponse(_explained(explanation))
+    return JSONResponse(as_json(explanation))
 
 
 async def _delete_entry(request: Request) -> Response:
@@ -164,40 +164,6 @@ def _settings(request: Request) -> dict[str, Any]:
         "verify": service.description.verify if verify is None else verify,
         "isDefault": verify is None,
         "configured": cache is not None and cache.configured,
-    }
-
-
-def _explained(explanation: Explanation) -> dict[str, Any]:
-    return {
-        "outcome": explanation.outcome,
-        "response": explanation.response,
-        "threshold": explanation.threshold,
-        "bestSimilarity": explanation.best_similarity,
-        "verify": explanation.verifier,
-        "candidates": [_candidate(each) for each in explanation.candidates],
-        "embeddingMillis": explanation.embedding_seconds * 1000,
-        "searchMillis": explanation.search_seconds * 1000,
-        "verifyMillis": explanation.verify_seconds * 1000,
-    }
-
-
-def _candidate(candidate: Candidate) -> dict[str, Any]:
-    verdict = candidate.verdict
-    return {
-        "id": candidate.key,
-        "prompt": candidate.prompt,
-        "response": candidate.response,
-        "attributes": dict(candidate.attributes),
-        "similarity": candidate.similarity,
-        "reachesThreshold": candidate.reaches_threshold,
-        "verdict": {
-            "accepted": verdict.accepted,
-            "probability": verdict.probability,
-            "reason": verdict.reason,
-            "check": verdict.check,
-            "details": verdict.details,
-        },
-        "served": candidate.served,
     }
 
 

@@ -684,6 +684,11 @@ def similarity_of(cosine: float) -> float:
     return min(1.0, max(0.0, (1.0 + cosine) / 2.0))
 
 
+def distance_of(similarity: float) -> float:
+    """Return the distance, 1 - cosine, for a similarity, (1 + cosine) / 2."""
+    return 2.0 * (1.0 - similarity)
+
+
 def least_cosine(threshold: float) -> float:
     """Return the least cosine whose similarity reaches a threshold in [0, 1].
 
