@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from forks import SECONDS, busy, forks, succeeds_in_child
 
 from langcache.engine import EmbeddingsCache, FunctionEmbedder, InMemoryStorage, SemanticCache
 from langcache.engine.embedders.vector_memory import VectorMemory
 from langcache.engine.storage import StorageBackend
 
-pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork"),
-    pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
-]
+pytestmark = forks
 
 FORKS = 10
-SECONDS = 10
 
 
 def embed(texts):
@@ -30,41 +24,6 @@ def embed(texts):
 
 def embedder():
     return FunctionEmbedder(embed, model_id="lengths", dimensions=8)
-
-
-def succeeds_in_child(work):
-    """Return whether a function returns in a forked process, and in time."""
-    child = os.fork()
-    if not child:
-        signal.alarm(SECONDS)  # kills the child
-        status = 1
-        try:
-            work()
-            status = 0
-        finally:
-            os._exit(status)
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status) == 0
-
-
-@contextmanager
-def busy(work):
-    """Let two threads do some work over and over again."""
-    done = threading.Event()
-
-    def run():
-        while not done.is_set():
-            work()
-
-    threads = [threading.Thread(target=run) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        for thread in threads:
-            thread.join()
 
 
 def semantic_cache():

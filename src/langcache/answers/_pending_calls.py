@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 import time
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import TYPE_CHECKING, Any
+
+from langcache.engine._locks import fork_safe_lock
 
 if TYPE_CHECKING:
     from langcache.answers._stores import StoredAnswer
@@ -71,7 +74,8 @@ class PendingCalls:
 
     def __init__(self, seconds: float) -> None:
         self.seconds: float = seconds
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
+        self._process = os.getpid()
         self._by_question: dict[str, PendingCall] = {}
         self._question_ids: dict[str, str] = {}
 
@@ -79,6 +83,10 @@ class PendingCalls:
         """Return the call to wait for, or None: then the caller has become the leader."""
         me = _current_task() or threading.get_ident()
         with self._lock:
+            if self._process != os.getpid():  # the calls of the parent do not end in this process
+                self._process = os.getpid()
+                self._by_question.clear()
+                self._question_ids.clear()
             pending = self._by_question.get(question_id)
             # A leader that asks again has given up its earlier call.
             if pending and pending.leader != me and not self._is_over(pending):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
+
+from langcache.engine._locks import fork_safe_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +43,7 @@ class WorkerPool:
         self._seconds = seconds
         self._counters = counters
         self._logger = logging.getLogger(logger)
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
         self._start()
 
     def _start(self) -> None:

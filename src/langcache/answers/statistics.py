@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, fields, replace
+
+from langcache.engine._locks import fork_safe_lock
 
 __all__ = ["Counters", "Statistics"]
 
@@ -46,7 +47,7 @@ class Counters:
     """Thread-safe counters."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
         self._counts = {each.name: 0 for each in fields(Statistics)}
 
     def add(self, name: str) -> None:
