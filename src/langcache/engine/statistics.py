@@ -159,9 +159,7 @@ class LookupRecorder:
             prompt: The prompt that was looked up, or "" when a vector was.
             moment: When it was looked up, in seconds since the epoch.
         """
-        digest = hashlib.blake2b(
-            prompt.casefold().encode("utf-8", "surrogatepass"), digest_size=16
-        ).digest()
+        digest = _digest(prompt) if prompt else b""
         with self._lock:
             if lookup.hits:
                 self._hits += 1
@@ -222,3 +220,8 @@ class _Durations:
 
     def histogram(self) -> Histogram:
         return Histogram(_BOUNDS, tuple(self._counts), self._sum)
+
+
+def _digest(prompt: str) -> bytes:
+    text = prompt.casefold().encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text, digest_size=16).digest()
