@@ -61,17 +61,11 @@ def request(port, method, path, body=None):
     return response.status, content
 
 
-def test_the_start_and_the_first_answer_take_less_than_a_second_and_a_half_of_work():
-    # Time of the processor, not of the clock: a busy machine must not fail the test. What the
-    # clock says is in benchmarks/server_start.py.
-    resource = pytest.importorskip("resource")
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+def test_it_says_where_it_listens_and_answers_there():
     with running("--port", "0") as (_, host, port):
         assert host == "127.0.0.1"
         body = '{"prompt": "p", "response": "r"}'
         assert request(port, "POST", "/v1/caches/a/entries", body)[0] == 201
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
