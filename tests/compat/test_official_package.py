@@ -1,6 +1,7 @@
 """Checks that the tests of the official package's faults fail when run on the official package.
 
-Needs the package registry. Each version is installed into its own environment.
+Needs the package registry. Each version is installed into its own environment. Part of `.ci/all`,
+because what it shows does not depend on our own code.
 """
 
 import contextlib
@@ -79,6 +80,7 @@ def official(request, tmp_path):
     return request.param, run
 
 
+@pytest.mark.skipif("LANGCACHE_OFFICIAL_FAULTS" not in os.environ, reason="takes a minute: .ci/all")
 @pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not on the PATH")
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="this system has no process groups")
 def test_each_fault_is_there_in_the_official_package(official):

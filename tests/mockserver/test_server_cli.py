@@ -8,6 +8,7 @@ import sys
 from contextlib import contextmanager
 
 import pytest
+from langcache_mockserver.cli import read_settings
 
 STORAGES = "memory, sqlite:PATH, redis://HOST[:PORT][/DB]"
 COMMAND = [sys.executable, "-W", "error", "-m", "langcache_mockserver"]
@@ -147,10 +148,20 @@ def test_the_default_threshold_is_the_one_given():
         ),
     ],
 )
-def test_a_bad_value_is_one_line_and_status_2(arguments, variables, message):
-    done = run(*arguments, **variables)
+def test_a_bad_value_is_one_line_and_status_2(arguments, variables, message, capsys):
+    # In this process, because a process for each takes a second.
+    with pytest.raises(SystemExit) as ended:
+        read_settings(arguments, environment(variables))
+    assert ended.value.code == 2
+    expected = f"langcache-mockserver: error: {message}\n"
+    assert capsys.readouterr() == ("", expected)
+
+
+def test_a_bad_value_ends_the_command_with_status_2():
+    done = run("--port", "http")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"langcache-mockserver: error: {message}\n"
+    expected = "langcache-mockserver: error: --port: must be an integer, got 'http'\n"
+    assert done.stderr == expected
 
 
 def test_a_port_in_use_is_one_line_and_status_1():

@@ -144,7 +144,7 @@ def test_fault_06_timeout_ms_bounds_the_whole_call(scripted_server, script):
     started = time.monotonic()
     with client(server.url, timeout_ms=400) as cache, pytest.raises(httpx.TimeoutException):
         cache.search(prompt="p")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("script", [drip, drip_body])
@@ -158,7 +158,7 @@ def test_fault_06_timeout_ms_bounds_the_whole_async_call(scripted_server, script
     started = time.monotonic()
     with pytest.raises(httpx.TimeoutException):
         asyncio.run(main())
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
 
 
 def test_fault_06_the_timeout_of_a_supplied_client_is_kept(scripted_server):
@@ -174,7 +174,7 @@ def test_fault_06_the_timeout_of_a_supplied_client_is_kept(scripted_server):
         pytest.raises(httpx.ReadTimeout),
     ):
         cache.search(prompt="p")
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("value", ["86400", "inf", "1e400", "Wed, 21 Oct 2065 07:28:00 GMT"])
@@ -189,7 +189,7 @@ def test_fault_07_retry_after_never_outlasts_the_deadline(scripted_server, answe
         pytest.raises(errors.TooManyRequestsErrorResponseContent),
     ):
         cache.search(prompt="p")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
 
 
 def test_fault_07_retry_after_is_obeyed(scripted_server, answer):
@@ -214,7 +214,7 @@ def test_fault_08_no_sleep_goes_past_the_deadline(scripted_server, answer):
     started = time.monotonic()
     with client(server.url, retry_config=config) as cache, pytest.raises(errors.LangCacheError):
         cache.search(prompt="p")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
 
 
 def test_fault_08_a_huge_exponent_does_not_overflow(scripted_server, answer):
@@ -227,7 +227,12 @@ def test_fault_08_a_huge_exponent_does_not_overflow(scripted_server, answer):
 
 def test_fault_09_waits_differ_at_the_cap(scripted_server, answer, monkeypatch):
     slept = []
-    monkeypatch.setattr(time, "sleep", slept.append)
+    here, pause = threading.get_ident(), time.sleep
+
+    def sleep(seconds):  # other threads sleep, too
+        slept.append(seconds) if threading.get_ident() == here else pause(seconds)
+
+    monkeypatch.setattr(time, "sleep", sleep)
     server = scripted_server(answer(b"{}", "503 Service Unavailable"))
     config = RetryConfig("backoff", BackoffStrategy(1000, 1000, 1, 300), True)
     with client(server.url, retry_config=config) as cache:

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -331,14 +332,19 @@ def test_a_wrong_answer_can_be_reported(door, upstream, answers):
 
 def test_a_stream_can_have_a_pace(door, answers, monkeypatch):
     waits = []
+    pause, pause_async = time.sleep, asyncio.sleep
 
-    async def sleep(seconds):
-        waits.append(seconds)
+    def sleep(seconds):  # other threads sleep, too: the loop of the upstream
+        waits.append(seconds) if seconds == 0.5 else pause(seconds)
+
+    async def sleep_async(seconds, result=None):
+        waits.append(seconds) if seconds == 0.5 else await pause_async(seconds)
+        return result
 
     paced = langcache.wrap(door.bare, cache=answers, pace=0.5)
     events = door.ask(stream=True)
     door.client = paced
-    monkeypatch.setattr("langcache.integrations._provider_clients.time.sleep", waits.append)
-    monkeypatch.setattr("langcache.integrations._provider_clients.asyncio.sleep", sleep)
+    monkeypatch.setattr(time, "sleep", sleep)
+    monkeypatch.setattr(asyncio, "sleep", sleep_async)
     door.ask(stream=True)
     assert waits == [0.5] * (len(events) - 1)
