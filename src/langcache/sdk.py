@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from langcache import models
 from langcache._runtime import arguments
-from langcache._runtime.client import BaseClient
+from langcache._runtime.base_client import BaseClient
 from langcache._runtime.operation import Argument, Operation
 from langcache._runtime.raw import RawResponse  # noqa: TC001
 from langcache.errors import ERRORS_BY_STATUS

@@ -583,7 +583,7 @@ def test_a_foreign_key_where_the_bookkeeping_belongs_is_an_error(make, client, r
 
 
 def test_a_warning_is_logged_once_when_a_namespace_is_large(make, monkeypatch, caplog):
-    monkeypatch.setattr("langcache.engine.storage.redis._mirror.PLAIN_LIMIT", 3)
+    monkeypatch.setattr("langcache.engine.storage.redis._local_copy.PLAIN_LIMIT", 3)
     storage = make()
     for number in range(5):
         storage.store(entry(str(number)))

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 from langcache_mockserver.http import uvicorn_server
-from langcache_mockserver.http.extensions import BODY_IS_HERE, HANG_UP, is_alone
+from langcache_mockserver.http.asgi_extensions import BODY_IS_HERE, HANG_UP, is_alone
 from uvicorn.server import ServerState
 from uvicorn.supervisors import multiprocess
 

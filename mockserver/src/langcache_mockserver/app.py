@@ -18,8 +18,8 @@ from langcache.engine.storage.create import create_storage, is_redis_url
 from langcache_mockserver.configuration import configuration_of
 from langcache_mockserver.controls.availability import LocalOnly
 from langcache_mockserver.controls.clock import Clock
-from langcache_mockserver.controls.controls import Controls
 from langcache_mockserver.controls.interception import InterceptionMiddleware
+from langcache_mockserver.controls.server_controls import Controls
 from langcache_mockserver.domain.caches import Caches
 from langcache_mockserver.domain.circuit import guarded
 from langcache_mockserver.domain.lookups import Lookups
@@ -39,7 +39,15 @@ from langcache_mockserver.http.hosts import HostCheck
 from langcache_mockserver.http.request import is_loopback
 from langcache_mockserver.http.validation import request_schemas
 from langcache_mockserver.page import pages
-from langcache_mockserver.planes import console, control, data, health, identity, metrics, mock
+from langcache_mockserver.planes import (
+    api_keys,
+    console,
+    control,
+    data,
+    health,
+    metrics,
+    mock_controls,
+)
 from langcache_mockserver.planes.auth import Gate
 from langcache_mockserver.planes.failures import ERROR_HANDLERS
 from langcache_mockserver.planes.service import Description, Service
@@ -180,12 +188,12 @@ def create_app(
         [
             *data.ROUTES,
             *control.ROUTES,
-            *identity.ROUTES,
+            *api_keys.ROUTES,
             *console.ROUTES,
             *health.ROUTES,
             *metrics.ROUTES,
             *pages.ROUTES,
-            *([] if controls is None else mock.ROUTES),
+            *([] if controls is None else mock_controls.ROUTES),
             *proxy_routes,
         ],
         ERROR_HANDLERS,

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from langcache.engine.embedders import Embedder
     from langcache.engine.storage import StorageBackend
     from langcache_mockserver.controls.clock import Clock
-    from langcache_mockserver.controls.controls import Controls
     from langcache_mockserver.controls.faults import Faults
     from langcache_mockserver.controls.journal import Journal
     from langcache_mockserver.controls.recording import Recording
+    from langcache_mockserver.controls.server_controls import Controls
     from langcache_mockserver.controls.state import Dump, SeedEntry
 
 

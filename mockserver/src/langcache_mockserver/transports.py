@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 import httpx
 
-from langcache_mockserver.http.extensions import HANG_UP, IN_PROCESS
+from langcache_mockserver.http.asgi_extensions import HANG_UP, IN_PROCESS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Scope
 
     from langcache_mockserver.background import Background
-    from langcache_mockserver.http.extensions import HangUp
+    from langcache_mockserver.http.asgi_extensions import HangUp
 
 
 class Transport(httpx.BaseTransport):

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
-from langcache_mockserver.controls.controls import PREFIX
-from langcache_mockserver.http.extensions import IN_PROCESS
+from langcache_mockserver.controls.server_controls import PREFIX
+from langcache_mockserver.http.asgi_extensions import IN_PROCESS
 from langcache_mockserver.http.problems import not_found, problem_response
 from langcache_mockserver.http.request import is_loopback
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, cast
 import anyio
 from starlette.datastructures import MutableHeaders
 
-from langcache_mockserver.http.extensions import HANG_UP
+from langcache_mockserver.http.asgi_extensions import HANG_UP
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from langcache_mockserver.controls.faults import Fault
-    from langcache_mockserver.http.extensions import HangUp
+    from langcache_mockserver.http.asgi_extensions import HangUp
 
 _WITHOUT_BODY = (204, 304)
 

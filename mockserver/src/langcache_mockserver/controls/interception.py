@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 import anyio
 
-from langcache_mockserver.controls.controls import Interception
 from langcache_mockserver.controls.damage import send_damaged
+from langcache_mockserver.controls.server_controls import Interception
 from langcache_mockserver.http.exchange import exchange_in, exchange_of
 from langcache_mockserver.http.problems import ProblemError
 from langcache_mockserver.http.request import bearer_token, path_id
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from langcache_mockserver.controls.controls import Controls
+    from langcache_mockserver.controls.server_controls import Controls
 
 _BODIES_OF = "/v1/"  # other planes take and give secrets
 _KEPT_BYTES = 64 << 10

@@ -6,14 +6,14 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from langcache_mockserver.http.extensions import BODY_IS_HERE, HANG_UP
+from langcache_mockserver.http.asgi_extensions import BODY_IS_HERE, HANG_UP
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from langcache_mockserver.http.extensions import HangUp
+    from langcache_mockserver.http.asgi_extensions import HangUp
 
 
 class BodyTimeout:

@@ -7,7 +7,7 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING
 
-from langcache_mockserver.http.extensions import IN_PROCESS
+from langcache_mockserver.http.asgi_extensions import IN_PROCESS
 from langcache_mockserver.http.problems import ProblemError, problem_response
 from langcache_mockserver.http.request import header_values, is_loopback
 

@@ -8,7 +8,7 @@ import anyio
 from starlette.responses import Response
 from typing_extensions import override
 
-from langcache_mockserver.http.extensions import HANG_UP
+from langcache_mockserver.http.asgi_extensions import HANG_UP
 from langcache_mockserver.http.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from langcache_mockserver.http.extensions import HangUp
+    from langcache_mockserver.http.asgi_extensions import HangUp
 
 
 class StreamedResponse(Response):

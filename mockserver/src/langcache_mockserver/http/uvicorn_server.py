@@ -24,7 +24,7 @@ from typing_extensions import override
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from langcache_mockserver.http.extensions import BODY_IS_HERE, HANG_UP, UNDER_WAY
+from langcache_mockserver.http.asgi_extensions import BODY_IS_HERE, HANG_UP, UNDER_WAY
 from langcache_mockserver.http.problems import ProblemError, problem_response
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from langcache_mockserver.controls.interception import intercept, may_intercept
 from langcache_mockserver.domain.cache_rules import CacheRulesError, apply_rules
 from langcache_mockserver.domain.caches import Lookup, characters_of
 from langcache_mockserver.domain.registry import Access
+from langcache_mockserver.http.asgi_extensions import is_alone
 from langcache_mockserver.http.documents import CONTRACT
 from langcache_mockserver.http.exchange import exchange_of
-from langcache_mockserver.http.extensions import is_alone
 from langcache_mockserver.http.problems import FieldError, ProblemError, invalid
 from langcache_mockserver.http.request import path_id
 from langcache_mockserver.http.response import JSONResponse
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from langcache_mockserver.controls.controls import Controls
+    from langcache_mockserver.controls.server_controls import Controls
     from langcache_mockserver.domain.caches import LookupResult
     from langcache_mockserver.http.routing import Endpoint
 

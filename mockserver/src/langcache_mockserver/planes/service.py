@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from langcache.engine.embedders import Embedder
-    from langcache_mockserver.controls.controls import Controls
+    from langcache_mockserver.controls.server_controls import Controls
     from langcache_mockserver.domain.caches import Caches
     from langcache_mockserver.domain.lookups import Lookups
     from langcache_mockserver.domain.worker_threads import WorkerThreads

@@ -43,7 +43,7 @@ from langcache.engine.storage.redis._keys import (
     decoded,
     vector_field,
 )
-from langcache.engine.storage.redis._mirror import pause, warn_of_damage
+from langcache.engine.storage.redis._local_copy import pause, warn_of_damage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -48,7 +48,7 @@ from langcache.engine.storage.redis._keys import (
     encoded,
     hash_tag,
 )
-from langcache.engine.storage.redis._mirror import (
+from langcache.engine.storage.redis._local_copy import (
     PLAIN_LIMIT,
     Mirror,
     offload,

@@ -10,9 +10,9 @@ from typing_extensions import Self
 
 from langcache._runtime.arguments import integer, number
 from langcache._runtime.call import Call, perform
-from langcache._runtime.clients import Clients
 from langcache._runtime.drivers import drive, drive_async
 from langcache._runtime.headers import bearer, custom_headers
+from langcache._runtime.http_clients import Clients
 from langcache._runtime.log import CallLog
 from langcache._runtime.url import base_url, operation_url, path_segment
 from langcache.hooks import Hooks

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from langcache_mockserver.controls.controls import Controls
     from langcache_mockserver.controls.faults import ActiveFault
     from langcache_mockserver.controls.journal import JournalEntry, JournalFilter
+    from langcache_mockserver.controls.server_controls import Controls
 
 MAX_BODY_BYTES = 256 << 20
 """The largest request body of the test controls, in bytes. They have their own limit."""
