@@ -667,10 +667,14 @@ FILL_THE_DISK = """
     except StorageError:
         pass
     assert storage.get("ns", "0").response == "x" * 5000
-    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+    # Deleting goes on, and makes room.
+    for number in range(stored):
+        assert storage.delete("ns", [str(number)]) == 1
     storage.store(make_entry(stored))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+    storage.store(make_entry(stored + 1))
     before = list(storage.entries("ns"))
-    assert len(before) == stored + 1
+    assert [entry.id for entry in before] == [str(stored), str(stored + 1)]
     storage.close()
     assert list(SQLiteStorage(sys.argv[1]).entries("ns")) == before
 """
@@ -681,6 +685,88 @@ def test_a_full_disk_is_an_error_and_memory_and_file_agree(path):
     message = run(FILL_THE_DISK, path)
     assert message.startswith(f"{path}: cannot be written, nothing has changed (")
     assert "\n" not in message
+
+
+DELETE_ON_A_FULL_DISK = """
+    import os, signal, sys
+    from pathlib import Path
+    import numpy as np
+    from langcache.engine import CacheEntry, SQLiteStorage, StorageError
+
+    path = Path(sys.argv[1], "entries.db")
+
+    def store_until_full(storage):
+        storage.set_record("keys", "key", "secret")
+        for number in range(1000):
+            try:
+                storage.store(CacheEntry(id=str(number), prompt="p", response="x" * number * 90,
+                    embedding=np.array([1, 0, 0], np.float32), namespace="ab"[number % 2],
+                    embedding_model_id="m", created_at=1.0, updated_at=1.0))
+            except StorageError as error:
+                assert "full" in str(error)
+                return
+
+    def use_up():
+        # As other programs do that write to the same disk.
+        with path.with_name("other").open("ab", buffering=0) as other:
+            for size in (4096, 1):
+                try:
+                    while True:
+                        other.write(bytes(size))
+                except OSError:
+                    pass
+
+    def delete_all(storage):
+        ids = [(name, entry.id) for name in "ab" for entry in storage.entries(name)]
+        assert len(ids) > 20
+        for name, id in ids[:5]:
+            use_up()
+            assert storage.delete(name, [id]) == 1
+        use_up()
+        assert storage.invalidate_namespace("a") > 0
+        use_up()
+        storage.clear()
+        use_up()
+        storage.set_record("keys", "key", None)
+        storage.close()
+        again = SQLiteStorage(path)
+        assert not again.namespaces()
+        assert again.record("keys", "key") is None
+        again.close()
+        for each in path.parent.iterdir():
+            each.unlink()
+
+    storage = SQLiteStorage(path)
+    store_until_full(storage)
+    use_up()
+    delete_all(storage)
+
+    # The same after the process has been killed.
+    if not os.fork():
+        store_until_full(SQLiteStorage(path))
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.wait()
+    use_up()
+    delete_all(SQLiteStorage(path))
+"""
+
+
+def test_deleting_works_on_a_full_disk(tmp_path):
+    mount = f"mount -t tmpfs -o size=1m tmpfs {tmp_path} && exec"
+    sandbox = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount + ' "$@"', "sh"]
+    if not shutil.which("unshare") or subprocess.run([*sandbox, "true"], check=False).returncode:
+        pytest.skip("a small disk can only be made with user namespaces")
+    code = textwrap.dedent(DELETE_ON_A_FULL_DISK)
+    subprocess.run([*sandbox, sys.executable, "-c", code, tmp_path], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("content", [b"notes", bytes(100_000)])
+def test_a_file_of_another_program_is_not_taken_for_the_reserve(open_storage, path, content):
+    other = path.with_name(path.name + "-reserve")
+    other.write_bytes(content)
+    with pytest.raises(StorageError, match="-reserve file beside it"):
+        open_storage()
+    assert other.read_bytes() == content
 
 
 def test_threads_leave_memory_and_file_equal(open_storage, reopen):

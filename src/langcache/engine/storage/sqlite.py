@@ -9,7 +9,7 @@ import math
 import os
 import sqlite3
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, cast
@@ -22,6 +22,7 @@ from langcache.engine.search.index_tuning import IndexTuning
 from langcache.engine.storage._metadata import metadata_json
 from langcache.engine.storage._scope import Record
 from langcache.engine.storage._sqlite_log import lost_changes
+from langcache.engine.storage._sqlite_reserve import DiskReserve
 from langcache.engine.storage.base import check_embedding, check_entry
 from langcache.engine.storage.entry import CacheEntry, Scope
 from langcache.engine.storage.errors import StorageError, StorageFullError
@@ -90,7 +91,8 @@ ON CONFLICT (namespace, id) DO UPDATE SET
     expires_at = excluded.expires_at,
     checksum = excluded.checksum
 """
-_DELETE = "DELETE FROM entries WHERE namespace = ? AND id = ?"
+_PLACE = "WHERE namespace = ? AND id = ?"
+_DELETE = f"DELETE FROM entries {_PLACE}"  # noqa: S608 - a constant
 _DELETE_EXPIRED = """
 DELETE FROM entries WHERE rowid IN (SELECT rowid FROM entries WHERE expires_at <= ? LIMIT ?)
 """
@@ -99,6 +101,8 @@ _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 _RECLAIM_BATCH = 256
 _NO_LIMIT = -1
 _LOAD_BATCH = 4096
+_MOST_GROWTH = 1 << 21  # bytes that are in the write-ahead log only
+_DELETION = 1 << 17  # bytes that deleting an entry takes in the write-ahead log
 
 
 class SQLiteStorage(InMemoryStorage):
@@ -115,6 +119,9 @@ class SQLiteStorage(InMemoryStorage):
     changed. A file of an earlier version is brought to this version in one transaction; earlier
     releases then refuse it. While the storage is open, a second file, whose name ends in "-wal", is
     part of the first. The file does not shrink, but the space of removed entries is used again.
+
+    On a full disk, entries can still be deleted, though not stored. For that, a file whose name
+    ends in "-reserve" takes up some space, 192 KiB to 4 MiB, while the storage is open.
 
     Metadata must be JSON: it comes back equal.
 
@@ -154,10 +161,16 @@ class SQLiteStorage(InMemoryStorage):
         self._path = Path(path).absolute()
         self._process = os.getpid()
         self._closed = False
+        # The size of the file, and how much of it is in the write-ahead log only, at most.
+        self._written = self._growth = 0
         # Every change holds this lock until memory and file agree again. Searches do not take it,
         # so they never wait for the disk.
         self._file_lock = fork_safe_lock(waits=False)
         self._check_header()
+        try:
+            self._reserve = DiskReserve(self._beside("-reserve"))
+        except ValueError as error:
+            raise self._error(f"cannot use the -reserve file beside it ({error})") from error
         self._file = self._connect("")
         try:
             self._open(fsync)
@@ -228,7 +241,8 @@ class SQLiteStorage(InMemoryStorage):
             rows.append(_row(entry))
             has_room &= self._has_room(entry)
         victims = self._plan(entries)
-        with self._transaction() as (file, now):
+
+        def write(file: sqlite3.Connection, now: float) -> None:
             file.executemany(_DELETE, [_place(record) for record in victims])
             # Entries of other dimensions must not be loaded again.
             limit = _RECLAIM_BATCH if has_room else _NO_LIMIT
@@ -237,10 +251,22 @@ class SQLiteStorage(InMemoryStorage):
                 # An expired entry is not replaced: the new entry comes last in the order.
                 file.execute(f"{_DELETE} AND expires_at <= ?", (*row[:2], now))
                 file.execute(_STORE, row)
+
+        self._add(write)
         with self._lock:
             self._evict(victims, self._clock())
         for entry in entries:
             super().store(entry)
+
+    def _add(self, write: Callable[[sqlite3.Connection, float], object]) -> None:
+        """Write in a transaction, with the connection and the present moment."""
+        with suppress(StorageFullError):
+            with self._transaction(grows=True) as (file, now):
+                write(file, now)
+            return
+        self._checkpoint()  # it may fit then
+        with self._transaction(grows=True) as (file, now):
+            write(file, now)
 
     def _plan(self, entries: Sequence[CacheEntry]) -> list[Record]:
         """Return the records to remove from memory and file so that entries fit."""
@@ -252,8 +278,7 @@ class SQLiteStorage(InMemoryStorage):
     @override
     def remove_expired(self) -> None:
         with self._file_lock:
-            with self._transaction() as (file, now):
-                file.execute(_DELETE_EXPIRED, (now, _NO_LIMIT))
+            self._erase("WHERE expires_at <= ?", [(self._clock(),)])
             super().remove_expired()
 
     @override
@@ -270,24 +295,59 @@ class SQLiteStorage(InMemoryStorage):
 
     def _delete(self, namespace: str, entry_ids: Collection[str]) -> int:
         key = _encoded(namespace)
-        with self._transaction() as (file, now):
-            file.execute(_DELETE_EXPIRED, (now, _RECLAIM_BATCH))
-            file.executemany(_DELETE, [(key, _encoded(id)) for id in set(entry_ids)])
+        places = [(key, _encoded(id)) for id in set(entry_ids)]
+        self._erase(_PLACE, places, reclaims=True)
         return super().delete(namespace, entry_ids)
 
     @override
     def invalidate_namespace(self, namespace: str) -> int:
         with self._file_lock:
-            with self._transaction() as (file, _):
-                file.execute("DELETE FROM entries WHERE namespace = ?", (_encoded(namespace),))
+            self._erase("WHERE namespace = ?", [(_encoded(namespace),)])
             return super().invalidate_namespace(namespace)
 
     @override
     def clear(self) -> None:
         with self._file_lock:
-            with self._transaction() as (file, _):
-                file.execute("DELETE FROM entries")
+            self._erase("", [()])
             super().clear()
+
+    def _erase(
+        self, clause: str, values: Sequence[tuple[Any, ...]], *, reclaims: bool = False
+    ) -> None:
+        """Remove entries from the file, even if the disk is full.
+
+        Args:
+            clause: Which entries.
+            values: The values in the clause; it is carried out for each of them.
+            reclaims: Whether some expired entries go, too.
+
+        Raises:
+            StorageError: The file cannot be written. On a full disk, some entries may be removed.
+        """
+        delete = f"DELETE FROM entries {clause}"  # noqa: S608 - a constant
+        try:
+            with self._transaction() as (file, now):
+                if reclaims:
+                    file.execute(_DELETE_EXPIRED, (now, _RECLAIM_BATCH))
+                file.executemany(delete, values)
+        except StorageError as error:
+            self._make_way(error)
+        else:
+            return
+        select = f"SELECT rowid FROM entries {clause}"  # noqa: S608 - a constant
+        rows = [row for each in values for row in self._file.execute(select, each)]
+        size = len(rows)
+        while rows:
+            try:
+                with self._transaction() as (file, _):
+                    file.executemany("DELETE FROM entries WHERE rowid = ?", rows[:size])
+            except StorageError as error:  # noqa: PERF203 - rare
+                if size == 1:
+                    raise
+                size = max(1, size // 4)
+                self._make_way(error)
+            else:
+                del rows[:size]
 
     @override
     def set_record(self, collection: str, key: str, text: str | None) -> None:
@@ -299,14 +359,24 @@ class SQLiteStorage(InMemoryStorage):
         """
         place = (_encoded(collection), _encoded(key))
         with self._file_lock:
-            with self._transaction() as (file, _):
-                if text is None:
-                    file.execute("DELETE FROM records WHERE collection = ? AND key = ?", place)
-                else:
-                    row = (*place, _encoded(text))
-                    row = (*row, _checksum(*row))
-                    file.execute("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)", row)
+            if text is None:
+                self._remove_record(place)
+            else:
+                row = (*place, _encoded(text))
+                row = (*row, _checksum(*row))
+                statement = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)"
+                self._add(lambda file, _: file.execute(statement, row))
             super().set_record(collection, key, text)
+
+    def _remove_record(self, place: tuple[bytes, bytes], *, again: bool = True) -> None:
+        try:
+            with self._transaction() as (file, _):
+                file.execute("DELETE FROM records WHERE collection = ? AND key = ?", place)
+        except StorageError as error:
+            if not again:
+                raise
+            self._make_way(error)
+            self._remove_record(place, again=False)
 
     @override
     def close(self) -> None:
@@ -318,6 +388,7 @@ class SQLiteStorage(InMemoryStorage):
             if self._closed or os.getpid() != self._process:
                 return
             self._closed = True
+            self._reserve.release()
             self._file.close()
             super().clear()
         super().close()
@@ -328,15 +399,25 @@ class SQLiteStorage(InMemoryStorage):
             raise self._error("the storage is closed")
 
     @contextmanager
-    def _transaction(self) -> Generator[tuple[sqlite3.Connection, float]]:
-        """Yield the connection and the present moment; at the end, write everything or nothing."""
+    def _transaction(self, *, grows: bool = False) -> Generator[tuple[sqlite3.Connection, float]]:
+        """Yield the connection and the present moment; at the end, write everything or nothing.
+
+        Args:
+            grows: Whether the file may grow. Then it is made sure that entries can be removed
+                afterwards, even if the disk is full.
+        """
         self._check_usable()
         if os.getpid() != self._process:
             raise self._error("belongs to the process that this one was forked from")
+        if grows and self._growth > _MOST_GROWTH:
+            self._checkpoint()
+            self._reserve.trim()
         try:
             self._file.execute("BEGIN")
             try:
                 yield self._file, self._clock()
+                if grows and not self._could_delete():
+                    raise sqlite3.OperationalError("database or disk is full")
                 self._file.execute("COMMIT")
             finally:
                 # Some errors have ended the transaction already.
@@ -346,6 +427,32 @@ class SQLiteStorage(InMemoryStorage):
             # Python 3.10 gives no error code.
             kind = StorageFullError if "full" in str(error) else StorageError
             raise self._error(f"cannot be written, nothing has changed ({error})", kind) from error
+
+    def _could_delete(self) -> bool:
+        """Return whether entries could be deleted if the disk were full, after taking space."""
+        (pages,) = self._file.execute("PRAGMA page_count").fetchone()
+        growth = pages * _PAGE_BYTES - self._written
+        if growth > _MOST_GROWTH or not self._reserve.ensure(growth + _DELETION):
+            # SQLite may have brought some of the log into the file by itself.
+            self._written = self._size("")
+            growth = pages * _PAGE_BYTES - self._written
+        self._growth = growth
+        return self._reserve.ensure(growth + _DELETION) or (
+            growth <= 0 and self._size("-wal") >= _DELETION
+        )
+
+    def _checkpoint(self) -> None:
+        """Bring the write-ahead log into the file, if that is possible; it is used anew then."""
+        with suppress(sqlite3.Error):
+            self._file.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+    def _make_way(self, error: StorageError) -> None:
+        """Make space for changes on a full disk; raise the error if that is not its reason."""
+        # A file or a user may have a limit: then the reason is "disk I/O error".
+        if not isinstance(error.__cause__, sqlite3.OperationalError):
+            raise error
+        self._reserve.release()
+        self._checkpoint()
 
     def _error(self, reason: str, kind: type[StorageError] = StorageError) -> StorageError:
         return kind(f"{self._path}: {reason}")
@@ -464,6 +571,7 @@ class SQLiteStorage(InMemoryStorage):
         """
         if not self._size("-wal"):
             return
+        self._reserve.release()
         log = self._beside("-wal").read_bytes()
         (_, readable, _) = self._file.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         lost = lost_changes(log, max(0, readable))
@@ -507,9 +615,11 @@ class SQLiteStorage(InMemoryStorage):
         for row in self._file.execute("SELECT * FROM records"):
             self._load_record(row)
         victims = self._surplus()
-        with self._transaction() as (file, _):
-            file.execute(_DELETE_EXPIRED, (now, _NO_LIMIT))
-            file.executemany(_DELETE, [_place(record) for record in victims])
+        try:
+            self._erase("WHERE expires_at <= ?", [(now,)])
+            self._erase(_PLACE, [_place(record) for record in victims])
+        except StorageFullError as error:
+            _logger.warning("%s", error)  # they can be removed later
         with self._lock:
             self._evict(victims, now)
 
