@@ -7,7 +7,7 @@ from langcache_mockserver.domain.circuit import Circuit, guarded
 from langcache_mockserver.domain.registry import Access, Key, Registry
 
 from langcache.engine import InMemoryStorage
-from langcache.engine.storage import StorageError, StorageFullError
+from langcache.engine.storage import StorageBackend, StorageError, StorageFullError
 
 
 class Clock:
@@ -112,7 +112,9 @@ def test_only_a_shared_storage_is_guarded():
     own, shared = InMemoryStorage(), Shared()
     assert guarded(own) is own
     storage = guarded(shared)
+    assert isinstance(storage, StorageBackend)
     assert storage.is_shared
+    assert storage.usage is None
     storage.set_record("c", "k", "text")
     assert storage.record("c", "k") == "text"
     assert storage.namespace_size("n") == 0

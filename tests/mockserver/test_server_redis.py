@@ -180,6 +180,28 @@ def test_requests_and_probes_wait_for_a_redis_that_hangs_together(client, own_re
     own_redis.resume()
 
 
+def test_the_proxy_goes_on_without_a_redis_that_hangs(own_redis, upstream):
+    arguments = ("--storage", own_redis.url, "--proxy-openai", upstream.openai_url)
+    with running(*arguments) as (client, _):
+
+        def ask(question):
+            body = {"model": "m", "messages": [{"role": "user", "content": question}]}
+            response = client.post("/v1/chat/completions", json=body)
+            assert response.status_code == 200
+            return response.headers["x-langcache"]
+
+        asked = 0
+        while ask(f"Why {asked}?") == ask(f"Why {asked}?") == "miss":
+            asked += 1  # the cache has a quarter of a second, and this machine may be busy
+            assert asked < 50
+        own_redis.pause()
+        assert [ask(f"Why not {number}?") for number in range(5)] == ["miss"] * 5
+        own_redis.resume()
+        deadline = time.monotonic() + 20
+        while ask(f"Why {asked}?") != "hit":
+            assert time.monotonic() < deadline
+
+
 def test_a_redis_that_is_full_says_so(client, own_redis):
     assert statuses(client)[0] == 201
     with own_redis.client() as redis:

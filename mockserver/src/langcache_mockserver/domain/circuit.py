@@ -8,12 +8,10 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
-from langcache.engine.storage import StorageError, StorageFullError
+from langcache.engine.storage import StorageBackend, StorageError, StorageFullError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from langcache.engine.storage import StorageBackend
 
 _SLOW = 1.0  # seconds that a failure must have taken: a quick one keeps no thread from its work
 _PAUSE = 1.0  # seconds for which a failure is remembered
@@ -83,9 +81,15 @@ class _GuardedStorage:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._storage, name)
+        if not callable(value):
+            return value
         is_async = inspect.iscoroutinefunction(value) or inspect.isasyncgenfunction(value)
-        if callable(value) and name not in _WITHOUT_IO and not is_async:
+        if name not in _WITHOUT_IO and not is_async:
             value = partial(self._circuit.call, value)
         # Kept, so that it is looked up once.
         setattr(self, name, value)
         return value
+
+
+# The cache of the proxy accepts nothing else.
+StorageBackend.register(_GuardedStorage)
