@@ -13,7 +13,7 @@ from langcache_mockserver import MockServer
 import langcache
 from langcache import LangCache
 from langcache.answers import Answer, AnswerCache, chat_request
-from langcache.engine import SemanticCache, create_verifier
+from langcache.engine import InMemoryStorage, SemanticCache, create_verifier
 
 ASKED = "How do I reset my password?"
 PARAPHRASE = "How can I reset my password?"
@@ -447,6 +447,17 @@ def test_answers_in_a_file_are_there_after_a_restart(make_cache, tmp_path):
     assert ask(make_cache(backend), request(PARAPHRASE)).value == "by mail"
 
 
+@pytest.mark.parametrize("asked", [ASKED, PARAPHRASE])
+def test_a_full_cache_forgets_what_was_not_used_for_the_longest_time(make_cache, asked):
+    cache = make_cache(max_entries=2)
+    ask(cache, request())
+    ask(cache, request("What are your opening hours?"))
+    assert ask(cache, request(asked)).outcome == "hit"
+    ask(cache, request("Where are my invoices?"))
+    assert ask(cache, request()).outcome == "hit"
+    assert ask(cache, request("What are your opening hours?")).outcome == "miss"
+
+
 def test_the_default_threshold_goes_with_the_verifier(make_cache, auto):
     assert make_cache(verifier=None, threshold=None).threshold == 0.9
 
@@ -465,6 +476,12 @@ def test_the_default_threshold_goes_with_the_verifier(make_cache, auto):
         ({"ttl": 0}, ValueError, "ttl: must be a number of seconds above 0"),
         ({"context": "all"}, ValueError, 'context: must be "turns", "standalone" or a function'),
         ({"verifier": "llm"}, ValueError, "verifier: must be"),
+        (
+            {"backend": InMemoryStorage(), "max_entries": 5},
+            ValueError,
+            "max_entries, max_bytes: must not be given with a backend other than",
+        ),
+        ({"max_bytes": 0}, ValueError, "max_bytes: must be"),
     ],
 )
 def test_bad_settings_are_refused(settings, error, message):

@@ -16,6 +16,7 @@ from langcache.engine.embedders.vector_memory import VectorMemory
 from langcache.engine.explanation import Moments, explanation_of
 from langcache.engine.feedback import Feedback, concerns_pair
 from langcache.engine.judge import SPARE_CANDIDATES, Choice, Judge, choose, settle
+from langcache.engine.storage.create import is_redis_url
 from langcache.engine.storage.entry import Scope
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from langcache.engine._steps import Steps
     from langcache.engine.verify import Verifier
 
-__all__ = ["EngineStore", "Finding", "ServiceStore", "Store", "StoredAnswer"]
+__all__ = ["EngineStore", "Finding", "ServiceStore", "Store", "StoredAnswer", "has_limits"]
 
 # Every entry has an embedding, even one that is found by its id alone.
 _NO_MODEL = "none"
@@ -71,6 +72,11 @@ class Finding(NamedTuple):
     rejected: bool = False
 
 
+def has_limits(backend: object) -> bool:
+    """Return whether a backend is the name of a storage that takes limits of entries and bytes."""
+    return isinstance(backend, str) and not is_redis_url(backend)
+
+
 class Store(ABC):
     """Stores the answers to questions.
 
@@ -91,6 +97,9 @@ class Store(ABC):
         """Return the answer to the same question, if the lookup takes only microseconds."""
         del question
         return None
+
+    def mark_used(self, answer: StoredAnswer) -> None:  # noqa: B027 - a service does it by itself
+        """Note that an answer was served, so that it is not among those removed first."""
 
     @abstractmethod
     def keep(self, question: Question, text: str, ttl: float | None) -> str:
@@ -215,6 +224,9 @@ class EngineStore(Store):
 
     def _embed(self, question: Question) -> None:
         self._embedder.embed_one(question.text or "")
+
+    def mark_used(self, answer: StoredAnswer) -> None:
+        self._storage.mark_used(self._namespace, [answer.entry_id])
 
     def keep(self, question: Question, text: str, ttl: float | None) -> str:
         prompt = question.text

@@ -60,6 +60,9 @@ class AnswerCache(Lookups):
             question, in seconds; 0 to never wait.
         max_question_length: Longer questions are found by the same call only; in characters. The
             default is the length that "minilm" reads in any case. A service accepts at most 1024.
+        max_entries: The largest number of answers in "memory" or "sqlite:PATH"; None for no limit.
+            To make room, those are removed that were not stored or served for the longest time.
+        max_bytes: The most bytes of memory that they may take; None for no limit.
 
     Raises:
         TypeError: An argument has the wrong type.

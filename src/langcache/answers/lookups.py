@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, cas
 
 from langcache.answers._checks import check_number, is_ttl
 from langcache.answers._pending_calls import PendingCalls
-from langcache.answers._stores import EngineStore, ServiceStore, StoredAnswer
+from langcache.answers._stores import EngineStore, ServiceStore, StoredAnswer, has_limits
 from langcache.answers._worker_pool import WorkerPool
 from langcache.answers.answer import Answer, Hit
 from langcache.answers.controls import Controls, controls_of, use_controls
@@ -128,6 +128,8 @@ class Lookups:
         store_truncated: bool = False,
         single_flight: float = 60.0,
         max_question_length: int = _MAX_QUESTION_LENGTH,
+        max_entries: int | None = None,
+        max_bytes: int | None = None,
     ) -> None:
         seconds = check_number("budget", budget, 0.001, 60)
         check_number("max_question_length", max_question_length, 0, 1_000_000)
@@ -139,6 +141,11 @@ class Lookups:
         if context not in ("turns", "standalone") and not callable(context):
             raise ValueError(
                 f'context: must be "turns", "standalone" or a function, got {context!r}'
+            )
+        if (max_entries, max_bytes) != (None, None) and not has_limits(backend):
+            raise ValueError(
+                'max_entries, max_bytes: must not be given with a backend other than "memory" and'
+                ' "sqlite:PATH"; give them to the storage'
             )
         self._opened: StorageBackend | None = None
         self._budget = seconds
@@ -178,7 +185,9 @@ class Lookups:
                     )
                 vectorizer = create_embedder("minilm" if embedder is None else embedder)
                 if isinstance(backend, str):
-                    backend = self._opened = create_storage(backend)
+                    backend = self._opened = create_storage(
+                        backend, max_entries=max_entries, max_bytes=max_bytes
+                    )
                 storage, name = backend, name or _NAMESPACE
             latin_only = isinstance(vectorizer, MiniLMEmbedder)
             checked_by = create_verifier(verifier)
@@ -301,6 +310,7 @@ class Lookups:
             self._counters.add("rejected" if rejected else "misses")
             found.outcome = "rejected" if rejected else "miss"
             return
+        self._store.mark_used(stored)
         self._counters.add("exact_hits" if stored.exact else "semantic_hits")
         if self._pending:
             self._pending.resolve(question.id, stored)

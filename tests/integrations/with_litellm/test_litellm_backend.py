@@ -331,3 +331,23 @@ def test_a_response_that_was_cut_off_is_not_stored(look_up, finish_reason, setti
     cache = integration.LangCacheSemanticCache(budget_seconds=5.0, **settings)
     cache.set_cache("key", chat(finish_reason), messages=messages("asked"))
     assert (look_up(cache, "asked")[0] is not None) == is_stored
+
+
+def test_a_full_cache_forgets_what_was_not_used_for_the_longest_time(look_up):
+    cache = LangCacheSemanticCache(embedding_model=ANGLES, verifier=None, max_entries=2)
+    for key in ("old", "older"):
+        cache.set_cache(key, "answer", messages=messages("stored"))
+    assert look_up(cache, "stored", "old")[0] == "answer"
+    cache.set_cache("new", "answer", messages=messages("stored"))
+    assert [look_up(cache, "stored", key)[0] for key in ("old", "older")] == ["answer", None]
+
+
+def test_limits_are_for_storages_in_this_process():
+    for storage in ("redis", "redis://localhost", InMemoryStorage()):
+        with pytest.raises(ValueError, match="max_entries, max_bytes: must not be given with"):
+            LangCacheSemanticCache(embedding_model=ANGLES, storage=storage, max_entries=2)
+
+
+def test_an_update_keeps_the_limits_of_the_storage():
+    integration.enable(embedding_model=ANGLES, max_entries=2)
+    assert integration.update(similarity_threshold=0.9).parts["storage"].usage.max_entries == 2

@@ -60,6 +60,8 @@ class Settings(TypedDict, total=False):
     port: str | int | None
     password: str | None
     store_truncated: bool
+    max_entries: int | None
+    max_bytes: int | None
     scope: Callable[[dict[str, Any]], Any] | None
     single_flight_seconds: float
     supported_call_types: Sequence[CallType]

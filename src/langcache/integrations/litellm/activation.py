@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["disable", "enable", "update"]
 
 _REDIS_SETTINGS = ("redis_url", "host", "port", "password")
+_OF_THE_STORAGE = (*_REDIS_SETTINGS, "max_entries", "max_bytes")
 # LiteLLM imports these to make a response of a cached answer, and fails without them.
 _NEEDED_FOR_A_HIT = ("fastapi", "orjson", "soundfile")
 _end_of_call_logger = EndOfCallLogger()
@@ -32,7 +33,8 @@ def enable(**settings: Unpack[Settings]) -> LangCacheSemanticCache:
             `similarity_threshold` ("auto"), `storage`
             ("memory"), `embedding_model` ("minilm"), `index_name`, `budget_seconds` (0.25),
             `max_question_length` (510), `verifier` ("auto"), `redis_url`, `host`, `port`,
-            `password`, `store_truncated` (False). In addition:
+            `password`, `store_truncated` (False), `max_entries` (None), `max_bytes` (None). In
+            addition:
 
             `scope`: a function of the call's arguments. Calls share answers only if it returns
             equal values for them. Use it to separate tenants. It must return str, numbers, lists
@@ -103,8 +105,8 @@ def update(**settings: Unpack[Settings]) -> LangCacheSemanticCache:
     known: dict[str, Any] = {**cache.settings, **cache.backend.parts}
     if settings.keys() & {"storage", *_REDIS_SETTINGS}:
         del known["storage"]
-    # The Redis settings are part of the storage already, or about to be replaced.
-    kept = {name: each for name, each in known.items() if name not in _REDIS_SETTINGS}
+    # These settings are part of the storage already, or about to be replaced.
+    kept = {name: each for name, each in known.items() if name not in _OF_THE_STORAGE}
     return enable(**cast("Any", {**kept, **settings}))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from langcache import LangCache
 from langcache.answers._checks import check_number, is_ttl
-from langcache.answers._stores import EngineStore, ServiceStore, StoredAnswer
+from langcache.answers._stores import EngineStore, ServiceStore, StoredAnswer, has_limits
 from langcache.answers._worker_pool import WorkerPool
 from langcache.answers.statistics import Counters, Statistics
 from langcache.engine import StorageBackend
@@ -88,6 +88,9 @@ class LangCacheSemanticCache(BaseCache):
             password.
         store_truncated: Whether to store responses that ended at a limit of tokens. Those that a
             content filter has cut off are never stored.
+        max_entries: The largest number of answers in "memory" or "sqlite:PATH"; None for no limit.
+            To make room, those are removed that were not stored or served for the longest time.
+        max_bytes: The most bytes of memory that they may take; None for no limit.
 
     Raises:
         TypeError: An argument has the wrong type.
@@ -110,6 +113,8 @@ class LangCacheSemanticCache(BaseCache):
         port: str | int | None = None,
         password: str | None = None,
         store_truncated: bool = False,
+        max_entries: int | None = None,
+        max_bytes: int | None = None,
     ) -> None:
         super().__init__()
         if similarity_threshold == "auto":
@@ -127,6 +132,12 @@ class LangCacheSemanticCache(BaseCache):
                 "storage: must be a str, a StorageBackend or a LangCache client,"
                 f" got {type(cast('object', storage)).__name__}"
             )
+        is_limited = (max_entries, max_bytes) != (None, None)
+        if is_limited and (storage == "redis" or not has_limits(storage)):
+            raise ValueError(
+                'max_entries, max_bytes: must not be given with a storage other than "memory" and'
+                ' "sqlite:PATH"'
+            )
         checked_by = create_verifier(verifier)
         self._store_truncated = store_truncated
         self._counters = Counters()
@@ -138,7 +149,9 @@ class LangCacheSemanticCache(BaseCache):
             max_question_length = min(max_question_length, 1024)
         else:
             if isinstance(storage, str):
-                storage = self._opened = open_storage(storage, redis)
+                storage = self._opened = open_storage(
+                    storage, redis, max_entries=max_entries, max_bytes=max_bytes
+                )
             embedding_model = open_embedder(embedding_model)
             latin_only = reads_latin_only(embedding_model)
             self._store = EngineStore(storage, embedding_model, index_name, checked_by)
@@ -273,6 +286,7 @@ class LangCacheSemanticCache(BaseCache):
             if not found:
                 self._counters.add("rejected" if finding and finding.rejected else "misses")
                 return None
+        self._store.mark_used(found)
         self._counters.add("exact_hits" if found.exact else "semantic_hits")
         if pending:
             pending.resolve(question.id, found)
