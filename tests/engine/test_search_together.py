@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from short_lists import short_lists
 from stored_entries import SCOPE, make_entry, random_vectors, unit
 
+from examples import examples
 from langcache.engine.search.codes import CodedQueries
 from langcache.engine.search.index_tuning import IndexTuning
 from langcache.engine.storage import InMemoryStorage, TopSearch
@@ -71,7 +72,7 @@ scopes = st.sampled_from([SCOPE, ("ns", "model", "context"), ("other", "model", 
 
 
 def test_searches_find_together_what_each_finds_alone(tuning):
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=examples(50), deadline=None)
     @given(
         stored=st.lists(
             st.tuples(numbers, scopes, attributes, st.integers(0, 3)), min_size=1, max_size=60

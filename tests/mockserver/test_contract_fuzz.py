@@ -6,6 +6,8 @@ import schemathesis
 from hypothesis import HealthCheck, seed, settings
 from schemathesis.specs.openapi.checks import ignored_auth
 
+from examples import examples
+
 CONTRACT = Path(langcache_mockserver.__file__).with_name("openapi.json")
 
 schema = schemathesis.openapi.from_dict(json.loads(CONTRACT.read_text(encoding="utf-8")))
@@ -14,7 +16,7 @@ schema = schemathesis.openapi.from_dict(json.loads(CONTRACT.read_text(encoding="
 @schema.parametrize()
 @seed(20261121)
 @settings(
-    max_examples=150,
+    max_examples=examples(50),
     deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from examples import examples
+
 OPERATIONS = [
     ("POST", "/entries"),
     ("DELETE", "/entries"),
@@ -16,7 +18,7 @@ MEMBERS = (
     "prompt response attributes ttlMillis similarityThreshold searchStrategies maxResults context"
 )
 SETTINGS = settings(
-    max_examples=150,
+    max_examples=examples(50),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -15,6 +15,7 @@ from langcache_mockserver.cli import main
 from langcache_mockserver.http.documents import CONSOLE_DOCUMENT
 from schemathesis.checks import CHECKS
 
+from examples import examples
 from langcache.engine import FunctionEmbedder, SemanticCache, SQLiteStorage
 
 ENABLE, DISABLE = "How do I enable dark mode?", "How do I disable dark mode?"
@@ -618,7 +619,9 @@ def deciding(minilm):
     verify=st.sampled_from(["off", "rules", "auto"]),
 )
 @example([ENABLE, TURN_ON], [DISABLE], [(DISABLE, ENABLE, True)], 0.9, 1, "auto")
-@settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=examples(20), deadline=None, database=None, suppress_health_check=list(HealthCheck)
+)
 def test_the_server_decides_as_the_library_does(
     deciding, minilm, stored, asked, reports, threshold, limit, verify
 ):
