@@ -101,7 +101,13 @@ RESPONSE = {
     "parallel_tool_calls": True,
     "tool_choice": "auto",
     "tools": [],
-    "usage": {"input_tokens": 20, "output_tokens": 22, "total_tokens": 42},
+    "usage": {
+        "input_tokens": 20,
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens": 22,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 42,
+    },
 }
 MESSAGE = {
     "id": "msg_1",

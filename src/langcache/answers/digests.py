@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-__all__ = ["NotCacheableError", "digest", "plain"]
+__all__ = ["NotCacheableError", "digest", "digest_of_texts", "plain", "text_of_value"]
 
 
 class NotCacheableError(Exception):
@@ -23,7 +23,27 @@ def digest(value: Any) -> str:
     Raises:
         NotCacheableError: The value holds an object that has no JSON form.
     """
-    text = json.dumps(plain(value), sort_keys=True, separators=(",", ":"))
+    return _digest_of(text_of_value(value))
+
+
+def digest_of_texts(*texts: str) -> str:
+    """Return the digest of a list, of whose items `text_of_value` has made these texts."""
+    return _digest_of(f"[{','.join(texts)}]")
+
+
+def text_of_value(value: Any) -> str:
+    """Return a value as JSON: equal for values that mean the same, different for all others.
+
+    Raises:
+        NotCacheableError: The value holds an object that has no JSON form.
+    """
+    return _encode(plain(value))
+
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
+def _digest_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -33,6 +53,14 @@ def plain(value: Any) -> Any:
     Raises:
         NotCacheableError: The value holds an object that has no JSON form.
     """
+    kind = cast("type[Any]", type(value))
+    # The most common types first: the checks below take longer.
+    if kind is str:
+        return value
+    if kind is list:
+        return [plain(each) for each in value]
+    if kind is dict:
+        return _plain_members(value)
     if value is None or isinstance(value, (str, int, float)):
         return value.value if isinstance(value, Enum) else value
     if isinstance(value, BaseModel):
@@ -40,13 +68,16 @@ def plain(value: Any) -> Any:
     if isinstance(value, type) and issubclass(value, BaseModel):
         return {"class": value.__qualname__, "schema": plain(value.model_json_schema())}
     if isinstance(value, Mapping):
-        items = cast("Mapping[Any, Any]", value).items()
-        if not all(isinstance(name, str) for name, _ in items):
-            raise NotCacheableError
-        return {name: plain(each) for name, each in items if each is not None}
+        return _plain_members(cast("Mapping[Any, Any]", value))
     if isinstance(value, bytes):
         return {"bytes": value.hex()}
     if isinstance(value, Sequence):
         return [plain(each) for each in cast("Sequence[Any]", value)]
     # Its repr may contain an address, which another object can have later.
     raise NotCacheableError
+
+
+def _plain_members(members: Mapping[Any, Any]) -> dict[str, Any]:
+    if not all(isinstance(name, str) for name in members):
+        raise NotCacheableError
+    return {name: plain(each) for name, each in members.items() if each is not None}

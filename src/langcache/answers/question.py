@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from langcache.answers.digests import digest
+from langcache.answers.digests import digest, digest_of_texts, text_of_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,12 +65,14 @@ class QuestionRules:
             text: The text to compare by meaning, or None when there is none.
             context: The content without the text.
         """
-        question = self.whole(key, kind, content)
+        # The two digests have these parts in common.
+        common = [text_of_value(each) for each in (self._namespace, key, kind)]
+        whole = digest_of_texts('"whole"', *common, text_of_value(content))
         if text is None or not self._is_comparable(text):
-            return question
+            return Question(whole, whole, None)
         # Embeddings hardly tell numbers apart, so the numbers have to be equal.
-        scope = ["scope", self._namespace, key, kind, context, re.findall(r"\d+", text)]
-        return Question(question.id, digest(scope), text)
+        differing = [text_of_value(each) for each in (context, re.findall(r"\d+", text))]
+        return Question(whole, digest_of_texts('"scope"', *common, *differing), text)
 
     def whole(self, key: Any, kind: str, content: Any) -> Question:
         """Return a question that only an answer to exactly this question will do for."""
@@ -80,7 +82,7 @@ class QuestionRules:
     def _is_comparable(self, text: str) -> bool:
         if not text.strip():
             return False
-        if self._latin_only and any(map(_is_foreign, text)):
+        if self._latin_only and not text.isascii() and any(map(_is_foreign, text)):
             return False
         # An uncased embedder that strips accents decomposes the text first.
         return len(unicodedata.normalize("NFD", text)) <= self._max_question_length

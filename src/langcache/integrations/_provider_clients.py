@@ -8,18 +8,14 @@ So every method that sends such a request is cached, helpers included.
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-import json
-import time
 import weakref
 from dataclasses import dataclass, replace
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from langcache.answers import Answer, AnswerCache, Lookup, NotCacheableError
 from langcache.answers._checks import check_number
 from langcache.answers.explaining import intercept
+from langcache.integrations._provider_objects import is_async, object_of, stream_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -84,7 +80,7 @@ def wrap_client(
 def _prepare(client: Any, settings: _Settings) -> Any:
     for operation in settings.operations:
         resource = operation.resource(client)
-        make = _cached_async_post if _is_async(client) else _cached_post
+        make = _cached_async_post if is_async(client) else _cached_post
         resource._post = make(client, resource._post, operation, settings)
     copy = client.copy
 
@@ -93,10 +89,6 @@ def _prepare(client: Any, settings: _Settings) -> Any:
 
     client.copy = client.with_options = copied
     return client
-
-
-def _is_async(client: Any) -> bool:
-    return inspect.iscoroutinefunction(client.post)
 
 
 def _cached_post(
@@ -209,11 +201,13 @@ class _Call:
         """Return a stored answer as the client returns it, or None if its form is another one."""
         unbilled = self._api.unbilled(answer)
         if self.is_stream:
-            return None if unbilled.chunks is None else self._stream(unbilled.chunks)
+            if unbilled.chunks is None:
+                return None
+            return stream_of(self._client, self._stream_class, unbilled.chunks, self._pace)
         value: Any = unbilled.value
         if not isinstance(value, dict):
             return None
-        result = self._cast_to.construct(**cast("dict[str, Any]", value))
+        result = object_of(self._cast_to, cast("dict[str, Any]", value))
         return self._parser(result) if self._parser else result
 
     def returned(self, lookup: Lookup[Any]) -> Any:
@@ -223,12 +217,6 @@ class _Call:
             # Not a field: it is in no dump of the answer.
             object.__setattr__(lookup.value, "langcache", hit)
         return lookup.value
-
-    def _stream(self, events: Sequence[Any]) -> Any:
-        """Return a stream of the client's own class, which reads the events as they were sent."""
-        response = _response(self._client, [_event(each) for each in events], self._pace)
-        [chunk_class] = get_args(self._stream_class)
-        return self._stream_class(cast_to=chunk_class, response=response, client=self._client)
 
 
 def _read(
@@ -336,36 +324,3 @@ async def _arecorded(
 def _release_at_end(stream: Any, cache: AnswerCache, lookup: Lookup[Any]) -> None:
     """Let other calls wait no longer for a stream that nobody reads to its end."""
     weakref.finalize(stream, cache.release, lookup).atexit = False
-
-
-def _event(data: Mapping[str, Any]) -> bytes:
-    kind = data.get("type")
-    name = f"event: {kind}\n" if isinstance(kind, str) else ""
-    return f"{name}data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
-
-
-def _response(client: Any, pieces: list[bytes], pace: float) -> Any:
-    """Return a response of the client's own HTTP library, which is httpx or httpx2."""
-    roots = [each.__module__.partition(".")[0] for each in type(client._client).__mro__]
-    library: Any = import_module(next(each for each in roots if each.startswith("httpx")))
-
-    class Body(library.SyncByteStream):
-        def __iter__(self) -> Iterator[bytes]:
-            for number, piece in enumerate(pieces):
-                if number and pace:
-                    time.sleep(pace)
-                yield piece
-
-    class AsyncBody(library.AsyncByteStream):
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            for number, piece in enumerate(pieces):
-                if number and pace:
-                    await asyncio.sleep(pace)
-                yield piece
-
-    return library.Response(
-        200,
-        headers={"content-type": "text/event-stream"},
-        request=library.Request("POST", str(client.base_url)),
-        stream=AsyncBody() if _is_async(client) else Body(),
-    )
