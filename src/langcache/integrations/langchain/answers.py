@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from langcache.answers.answer import Answer
 from langcache.answers.apis.base import zeroed
+from langcache.integrations._endings import REASONS, ending_of
 from langcache.integrations.langchain._langchain import (
     AIMessage,
     ChatGeneration,
@@ -22,20 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["answer_of", "generations_of", "served"]
 
-_REASONS = ("finish_reason", "stop_reason", "done_reason", "status")
-_TRUNCATED = frozenset(
-    {
-        *("length", "max_tokens", "max_output_tokens", "model_length", "incomplete"),
-        "model_context_window_exceeded",
-    }
-)
-_FILTERED = frozenset(
-    {
-        *("content_filter", "refusal", "safety", "blocklist", "prohibited_content", "recitation"),
-        *("spii", "guardrail_intervened", "content_filtered"),
-    }
-)
-_FAILED = frozenset({"error", "failed", "cancelled", "malformed_function_call"})
 _USAGE = ("token_usage", "usage", "usage_metadata", "token_counts")
 
 
@@ -73,12 +60,12 @@ _ENDINGS: tuple[Ending, ...] = ("complete", "truncated", "filtered", "failed")
 
 
 def _ending(details: dict[str, Any], message: AIMessage | None = None) -> Ending:
-    reasons = {str(details[name]).lower() for name in _REASONS if details.get(name)}
-    if reasons & _FAILED or (message is not None and message.invalid_tool_calls):
+    if message is not None and message.invalid_tool_calls:
         return "failed"
-    if reasons & _FILTERED or (message is not None and message.additional_kwargs.get("refusal")):
-        return "filtered"
-    return "truncated" if reasons & _TRUNCATED else "complete"
+    reasons = [str(details[name]) for name in REASONS if details.get(name)]
+    if message is not None and message.additional_kwargs.get("refusal"):
+        reasons.append("refusal")
+    return ending_of(reasons)
 
 
 def generations_of(answer: Answer) -> list[Generation]:
