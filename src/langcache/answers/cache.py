@@ -23,6 +23,7 @@ _Client = TypeVar("_Client")
 # The package of each client's library, and the module that wraps it.
 _DOORS = {
     "anthropic": "langcache.integrations.anthropic",
+    "llama_index": "langcache.integrations.llama_index",
     "openai": "langcache.integrations.openai",
 }
 
