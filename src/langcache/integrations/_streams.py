@@ -1,0 +1,79 @@
+"""Streams that are stored when they have ended well."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+
+    from langcache.answers import Answer, AnswerCache, Lookup
+
+__all__ = ["Recording", "arecorded", "recorded"]
+
+_T = TypeVar("_T")
+_T_contra = TypeVar("_T_contra", contravariant=True)
+
+
+class Recording(Protocol, Generic[_T_contra]):
+    """Collects the events of a stream. No method raises an exception."""
+
+    def add(self, event: _T_contra) -> None:
+        """Take the next event."""
+        ...
+
+    def answer(self) -> Answer | None:
+        """Return the answer in the events, which are all of them; None if it is not stored."""
+        ...
+
+
+def recorded(
+    cache: AnswerCache, lookup: Lookup[Any], recording: Recording[_T], events: Iterator[_T]
+) -> Generator[_T, None, None]:
+    """Return a stream of the same events, which is stored at its end."""
+    stream = _recorded(cache, lookup, recording, events)
+    _release_at_end(stream, cache, lookup)
+    return stream
+
+
+def arecorded(
+    cache: AnswerCache, lookup: Lookup[Any], recording: Recording[_T], events: AsyncIterator[_T]
+) -> AsyncGenerator[_T, None]:
+    """Asynchronous twin of `recorded`."""
+    stream = _arecorded(cache, lookup, recording, events)
+    _release_at_end(stream, cache, lookup)
+    return stream
+
+
+def _recorded(
+    cache: AnswerCache, lookup: Lookup[Any], recording: Recording[_T], events: Iterator[_T]
+) -> Generator[_T, None, None]:
+    try:
+        for event in events:
+            recording.add(event)
+            yield event
+        answer = recording.answer()
+        if answer is not None:
+            cache.keep(lookup, answer)
+    finally:
+        cache.release(lookup)
+
+
+async def _arecorded(
+    cache: AnswerCache, lookup: Lookup[Any], recording: Recording[_T], events: AsyncIterator[_T]
+) -> AsyncGenerator[_T, None]:
+    try:
+        async for event in events:
+            recording.add(event)
+            yield event
+        answer = recording.answer()
+        if answer is not None:
+            await cache.akeep(lookup, answer)
+    finally:
+        cache.release(lookup)
+
+
+def _release_at_end(stream: Any, cache: AnswerCache, lookup: Lookup[Any]) -> None:
+    """Let other calls wait no longer for a stream that nobody begins to read."""
+    weakref.finalize(stream, cache.release, lookup).atexit = False
