@@ -25,6 +25,7 @@ _DOORS = {
     "anthropic": "langcache.integrations.anthropic",
     "llama_index": "langcache.integrations.llama_index",
     "openai": "langcache.integrations.openai",
+    "pydantic_ai": "langcache.integrations.pydantic_ai",
 }
 
 
