@@ -1,0 +1,176 @@
+"""Pydantic AI's models, with OpenAI's as the real one."""
+
+import asyncio
+import dataclasses
+
+import openai
+import pytest
+from model_doors import ASKED, PARAPHRASE, ModelDoor, ModelDoorTests, without
+from pydantic import BaseModel
+from pydantic_ai import Agent
+from pydantic_ai.messages import (
+    BinaryContent,
+    ModelRequest,
+    ModelResponse,
+    SystemPromptPart,
+    TextPart,
+    UserPromptPart,
+)
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.providers.openai import OpenAIProvider
+from pydantic_ai.tools import ToolDefinition
+
+import langcache
+from langcache.integrations.pydantic_ai import CachedModel
+
+
+def bare_model(upstream, name="gpt-4o-mini", **settings):
+    client = openai.AsyncOpenAI(
+        base_url=upstream.openai_url,
+        api_key="key",
+        max_retries=0,
+        # Reads no certificates, which takes longer than most tests.
+        http_client=openai.DefaultAsyncHttpxClient(verify=False),
+    )
+    return OpenAIChatModel(name, provider=OpenAIProvider(openai_client=client), settings=settings)
+
+
+def message(role, text):
+    if role == "assistant":
+        return ModelResponse(parts=[TextPart(text)])
+    part = SystemPromptPart if role == "system" else UserPromptPart
+    return ModelRequest(parts=[part(text)])
+
+
+class Door(ModelDoor):
+    def call(self, text=ASKED, *, earlier=(), with_tool=False, model="gpt-4o-mini", **settings):
+        cached = langcache.wrap(bare_model(self.upstream, model), cache=self.cache)
+        messages = [message(*each) for each in (*earlier, ("user", text))]
+        tools = [ToolDefinition(name="clock")] if with_tool else []
+        return cached, (messages, settings, ModelRequestParameters(function_tools=tools))
+
+    async def aask(self, *args, stream=False, **changes):
+        model, arguments = self.call(*args, **changes)
+        if not stream:
+            return await model.request(*arguments)
+        async with model.request_stream(*arguments) as response:
+            events = [dataclasses.replace(event) async for event in response]
+            return [*events, response.get()]
+
+    async def leave_stream(self):
+        model, arguments = self.call()
+        async with model.request_stream(*arguments) as response:
+            async for _ in response:
+                break
+
+    def plain(self, result):
+        return without(dataclasses.asdict(result), "timestamp", "usage", "cost")
+
+    def tokens(self, result):
+        return result.usage.total_tokens
+
+
+class TestPydanticAI(ModelDoorTests):
+    @pytest.fixture
+    def door(self, upstream, answers):
+        return Door(upstream, answers)
+
+
+@pytest.fixture
+def model(upstream, answers):
+    return CachedModel(bare_model(upstream), cache=answers)
+
+
+@pytest.fixture
+def run():
+    """Run an agent, always in the same event loop: a connection belongs to its own."""
+    loop = asyncio.new_event_loop()
+
+    async def main(agent, *asked, **arguments):
+        return await agent.run(*asked, **arguments)
+
+    yield lambda *args, **arguments: loop.run_until_complete(main(*args, **arguments))
+    loop.close()
+
+
+def test_an_agent_is_answered_from_the_cache(run, model, upstream):
+    agent = Agent(model, instructions="Be brief.")
+    first, again = run(agent, ASKED), run(agent, PARAPHRASE)
+    assert first.output == again.output
+    assert upstream.count == 1
+    hit = again.all_messages()[-1].langcache
+    assert hit.source == "similar"
+    assert hit.saved["input_tokens"] > 0
+    other = Agent(model, instructions="Be polite.")
+    run(other, ASKED)
+    assert upstream.count == 2
+    run(agent, "And now?", message_history=first.all_messages())
+    run(agent, "And now?", message_history=again.all_messages())
+    assert upstream.count == 4  # the question before was another one
+    run(agent, "And now?", message_history=first.all_messages())
+    assert upstream.count == 4
+
+
+def test_an_agent_streams_from_the_cache(model, upstream):
+    agent = Agent(model, instructions="Be brief.")
+
+    async def read(question):
+        async with agent.run_stream(question) as result:
+            return [piece async for piece in result.stream_text(delta=True, debounce_by=None)]
+
+    first = asyncio.run(read(ASKED))
+    assert asyncio.run(read(PARAPHRASE)) == first
+    assert len(first) > 3
+    assert upstream.count == 1
+
+
+def test_an_agent_calls_its_tool_again(run, model, upstream):
+    times = []
+    agent = Agent(model)
+
+    @agent.tool_plain
+    def clock(zone: str) -> str:
+        """Tell the time."""
+        times.append(zone)
+        return "noon"
+
+    upstream.call_tool_next("clock", zone="UTC")
+    first = run(agent, "What time is it?")
+    assert upstream.count == 2
+    assert run(agent, "What time is it?").output == first.output
+    assert upstream.count == 2
+    assert times == ["UTC", "UTC"]
+
+
+def test_an_output_of_a_type_is_answered_by_the_same_call_only(run, model, upstream):
+    class Verdict(BaseModel):
+        right: bool
+
+    agent = Agent(model, output_type=Verdict)
+    for asked in ("Is it right?", "Is it right?", "Is this right?"):
+        upstream.call_tool_next("final_result", right=True)
+        assert run(agent, asked).output == Verdict(right=True)
+    assert upstream.count == 2
+
+
+def test_an_image_is_answered_by_the_same_call_only(run, model, upstream):
+    agent = Agent(model)
+    image = BinaryContent(b"\x89PNG", media_type="image/png")
+    for text in (ASKED, ASKED, PARAPHRASE):
+        run(agent, [text, image])
+    assert upstream.count == 2
+    for text in (ASKED, PARAPHRASE):
+        run(agent, [text])
+    assert upstream.count == 3
+
+
+def test_it_stands_for_the_model(run, model, upstream, answers):
+    assert model.model_name == "gpt-4o-mini"
+    assert model.system == "openai"
+    with pytest.raises(TypeError, match="cache: must be an AnswerCache, got str"):
+        CachedModel("openai:gpt-5", cache="memory")
+    other = CachedModel(bare_model(upstream, max_tokens=7), cache=answers)
+    run(Agent(model), ASKED)
+    run(Agent(other), ASKED)
+    assert upstream.count == 2
