@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, cast
 
 from typing_extensions import Self
 
@@ -14,7 +14,9 @@ from langcache._runtime.drivers import drive, drive_async
 from langcache._runtime.headers import bearer, custom_headers
 from langcache._runtime.http_clients import Clients
 from langcache._runtime.log import CallLog
-from langcache._runtime.url import base_url, operation_url, path_segment
+from langcache._runtime.raw import RawResponse
+from langcache._runtime.requests import Requests
+from langcache._runtime.url import base_url, path_segment, target
 from langcache.hooks import Hooks
 from langcache.types import UNSET, OptionalNullable, Unset
 from langcache.utils import Logger, RetryConfig
@@ -22,8 +24,9 @@ from langcache.utils import Logger, RetryConfig
 if TYPE_CHECKING:
     from types import TracebackType
 
+    import httpx
+
     from langcache._runtime.operation import Operation
-    from langcache._runtime.raw import RawResponse
     from langcache.httpclient import AsyncHttpClient, HttpClient
 
 T = TypeVar("T")
@@ -81,18 +84,16 @@ class BaseClient:
         max_response_bytes: int = 64 << 20,
     ) -> None:
         self._server_url = _check_server_url(self._default_server_url(server_url))
-        if api_key is not None and not callable(api_key):
-            bearer(api_key)
-        if cache_id is not None:
-            path_segment("cache_id", cache_id)
+        self._authorization = api_key if api_key is None or callable(api_key) else bearer(api_key)
+        self._segment = None if cache_id is None else path_segment("cache_id", cache_id)
         _check_retry("retry_config", retry_config)
         if debug_logger is not None and not callable(getattr(debug_logger, "debug", None)):
             raise TypeError(
                 f"debug_logger: must have a method debug(), got {type(debug_logger).__name__}"
             )
-        self._api_key = api_key
         self._cache_id = cache_id
         self._clients = Clients(client, async_client)
+        self._requests = Requests()
         self._retry_config = retry_config
         self._timeout = _check_timeout(timeout_ms)
         self._max_response_bytes = integer("max_response_bytes", max_response_bytes)
@@ -154,20 +155,27 @@ class BaseClient:
         await self._clients.aclose()
 
     def _call(self, operation: Operation[T], *arguments: Any) -> T:
-        return self._call_raw(operation, *arguments).parsed
+        call = self._prepare(operation, *arguments)
+        client = self._clients.sync_client(call.target.url)
+        return drive(perform(call, client), client)[0]
 
     async def _call_async(self, operation: Operation[T], *arguments: Any) -> T:
-        return (await self._call_raw_async(operation, *arguments)).parsed
+        call = self._prepare(operation, *arguments)
+        client = self._clients.async_client(call.target.url)
+        steps = perform(call, client, may_exchange=self._clients.may_exchange)
+        return (await drive_async(steps, client))[0]
 
     def _call_raw(self, operation: Operation[T], *arguments: Any) -> RawResponse[T]:
         call = self._prepare(operation, *arguments)
-        client = self._clients.sync_client(call.url)
-        return drive(perform(call, client.build_request), client)
+        client = self._clients.sync_client(call.target.url)
+        parsed, response, attempts = drive(perform(call, client), client)
+        return RawResponse(parsed, cast("httpx.Response", response), attempts)
 
     async def _call_raw_async(self, operation: Operation[T], *arguments: Any) -> RawResponse[T]:
         call = self._prepare(operation, *arguments)
-        client = self._clients.async_client(call.url)
-        return await drive_async(perform(call, client.build_request), client)
+        client = self._clients.async_client(call.target.url)
+        parsed, response, attempts = await drive_async(perform(call, client), client)
+        return RawResponse(parsed, cast("httpx.Response", response), attempts)
 
     def _prepare(
         self,
@@ -194,18 +202,14 @@ class BaseClient:
                 f"cache_id: is required; pass it to {type(self).__name__}() or set "
                 f"{self._cache_id_variable}"
             )
-        segments = tuple(
-            path_segment(name, value)
-            for name, value in zip(
-                operation.path_parameters, (cache_id, *path_arguments), strict=True
-            )
-        )
+        segment = path_segment("cache_id", cache_id) if self._segment is None else self._segment
+        segments = (segment, *map(path_segment, operation.path_parameters[1:], path_arguments))
         return Call(
             operation=operation,
             server_url=server,
-            url=operation_url(server, operation.path, segments),
+            target=target(server, operation.path, segments),
             body_arguments=body_arguments,
-            api_key=self._api_key or os.environ.get(self._api_key_variable) or None,
+            authorization=self._authorization or self._authorization_of_environment(),
             extra_headers=None if http_headers is None else custom_headers(http_headers),
             retry=retry,
             default_retry=self._default_retry_config,
@@ -213,7 +217,12 @@ class BaseClient:
             max_response_bytes=self._max_response_bytes,
             hooks=self.hooks,
             log=self._log,
+            requests=self._requests,
         )
+
+    def _authorization_of_environment(self) -> str | None:
+        key = os.environ.get(self._api_key_variable)
+        return bearer(key) if key else None
 
 
 def _check_server_url(value: object) -> str:

@@ -7,7 +7,7 @@ small piece, so they are not requested, and refused.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
@@ -15,6 +15,8 @@ from langcache._monotonic import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+    from langcache.httpclient import PlainResponse
 
 _PIECE = 1 << 10  # bytes of gzip, which decode to at most a megabyte
 _DECODED = frozenset({"gzip", "deflate", "br", "zstd"})  # httpx leaves the others as they are
@@ -62,6 +64,36 @@ async def read_body_async(
             await response.aclose()
 
 
+def is_encoded(plain: PlainResponse) -> bool:
+    """Return whether a plain response has a `Content-Encoding`."""
+    for name, _ in plain.headers:  # noqa: SIM110 - any() takes twice as long
+        if name.lower() == b"content-encoding":
+            return True
+    return False
+
+
+def read_plain(
+    plain: PlainResponse, request: httpx.Request, deadline: float | None, max_bytes: int
+) -> httpx.Response:
+    """Return a plain response as a response of httpx that has been read.
+
+    Raises:
+        httpx.RequestError: As `read_body`.
+    """
+    extensions: dict[str, Any] = {"http_version": b"HTTP/1.1"}
+    if plain.reason_phrase:
+        extensions["reason_phrase"] = plain.reason_phrase.encode()
+    response = httpx.Response(
+        plain.status_code,
+        headers=plain.headers,
+        stream=httpx.ByteStream(plain.content),
+        request=request,
+        extensions=extensions,
+    )
+    read_body(response, request, deadline, max_bytes)
+    return response
+
+
 class _Body:
     """The body of one response, as far as it has been read.
 
@@ -82,10 +114,10 @@ class _Body:
         self._parts: list[bytes] = []
         self._size = 0
         self.is_read = response.is_stream_consumed
-        declared = response.headers.get("content-length", "")
         if self.is_read:
             self._check(len(response.content))
             return
+        declared = response.headers.get("content-length", "")
         if declared.isdecimal() and request.method != "HEAD":
             self._check(int(declared[:20]))  # int() refuses some thousands of digits
         encodings = response.headers.get("content-encoding", "").lower().split(",")

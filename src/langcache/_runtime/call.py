@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 
 import httpx
@@ -18,6 +19,7 @@ from langcache._monotonic import monotonic
 from langcache._runtime import headers as request_headers
 from langcache._runtime import telemetry
 from langcache._runtime.arguments import to_body
+from langcache._runtime.body import is_encoded, read_plain
 from langcache._runtime.errors import (
     APIError,
     LangCacheError,
@@ -27,20 +29,26 @@ from langcache._runtime.errors import (
     network_error,
     status_line,
 )
-from langcache._runtime.raw import RawResponse
+from langcache._runtime.requests import build_request
 from langcache._runtime.retry import backoff_delay, is_refused, is_transient, retry_after
 from langcache.hooks import HookContext
+from langcache.httpclient import PlainResponse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Mapping
 
     from langcache._runtime.log import CallLog
     from langcache._runtime.operation import Operation
+    from langcache._runtime.requests import Requests
+    from langcache._runtime.url import Target
     from langcache.hooks import Hooks
+    from langcache.httpclient import AsyncHttpClient, HttpClient
     from langcache.utils.retries import RetryConfig
 
 T = TypeVar("T")
 H = TypeVar("H")
+
+_REDIRECTS = 300  # the first status that is not a success
 
 
 @dataclass(slots=True)
@@ -54,6 +62,27 @@ class Send:
     """
 
     request: httpx.Request
+    deadline: float | None
+    max_bytes: int
+
+
+@dataclass(slots=True)
+class Exchange:
+    """Send a request with the client's method `exchange`.
+
+    Attributes:
+        method: The HTTP method.
+        url: The URL.
+        headers: The request headers.
+        content: The request body, if there is one.
+        deadline: As in `Send`.
+        max_bytes: As in `Send`.
+    """
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    content: bytes | None
     deadline: float | None
     max_bytes: int
 
@@ -84,7 +113,7 @@ class Await:
     deadline: float | None
 
 
-Command: TypeAlias = Send | Sleep | Await
+Command: TypeAlias = Send | Exchange | Sleep | Await
 
 
 @dataclass(slots=True)
@@ -94,9 +123,9 @@ class Call(Generic[T]):
     Attributes:
         operation: The operation.
         server_url: The base URL.
-        url: The URL of the operation.
+        target: The URL of the operation.
         body_arguments: The values of the body's members.
-        api_key: The API key, a callable that returns it, or None.
+        authorization: The `Authorization` header, a callable that returns the API key, or None.
         extra_headers: The caller's headers, with lower-case names.
         retry: The retry policy, or None for a single attempt.
         default_retry: The policy whose statuses apply if `retry` has none.
@@ -104,13 +133,14 @@ class Call(Generic[T]):
         max_response_bytes: The largest response body to accept.
         hooks: The client's hooks.
         log: The client's log.
+        requests: Builds the client's requests.
     """
 
     operation: Operation[T]
     server_url: str
-    url: httpx.URL
+    target: Target
     body_arguments: tuple[object, ...]
-    api_key: str | Callable[[], str | Awaitable[str | None] | None] | None
+    authorization: str | Callable[[], str | Awaitable[str | None] | None] | None
     extra_headers: Mapping[str, str] | None
     retry: RetryConfig | None
     default_retry: RetryConfig
@@ -118,23 +148,26 @@ class Call(Generic[T]):
     max_response_bytes: int
     hooks: Hooks
     log: CallLog
+    requests: Requests
 
 
 def perform(
-    call: Call[T], build_request: Callable[..., httpx.Request]
-) -> Generator[Command, Any, RawResponse[T]]:
+    call: Call[T], client: HttpClient | AsyncHttpClient, *, may_exchange: bool = False
+) -> Generator[Command, Any, tuple[T, httpx.Response | PlainResponse, int]]:
     """Carry out a call.
 
     Args:
         call: The call.
-        build_request: The `build_request` method of the HTTP client that sends the request.
+        client: The HTTP client that sends the request. Only `build_request` is used here.
+        may_exchange: Whether the client has a method `exchange`, and the caller can do without a
+            response of httpx.
 
     Yields:
-        A command. The driver sends back the response of a `Send` and the value of an `Await`, and
-        throws in network errors as `httpx.RequestError`.
+        A command. The driver sends back the response of a `Send` or an `Exchange` and the value of
+        an `Await`, and throws in network errors as `httpx.RequestError`.
 
     Returns:
-        The result, with the response that contained it.
+        The result, the response that contained it, and the number of attempts.
 
     Raises:
         TypeError: An argument has the wrong type.
@@ -144,31 +177,29 @@ def perform(
     """
     operation = call.operation
     content = None if operation.body is None else to_body(operation.body, call.body_arguments)
-    span = telemetry.start_span(operation, call.url)
+    span = telemetry.start_span(operation, call.target.url)
     started = monotonic()
     deadline = None if call.timeout is None else started + call.timeout
     attempt = 0
-    response: httpx.Response | None = None
+    response: httpx.Response | PlainResponse | None = None
     failure: Exception | None = None
     try:
         while True:
             attempt += 1
-            headers = dict(request_headers.BASE if content is None else request_headers.WITH_BODY)
-            yield from _authorize(call, headers, deadline)
+            headers = yield from _headers(call, content, deadline)
             if span is not None:
                 span.inject(headers)
             if call.extra_headers:
                 headers.update(call.extra_headers)
-            request = build_request(
-                operation.method,
-                call.url,
-                content=content,
-                headers=headers,
-                timeout=_time_left(deadline),
-            )
-            response, error = yield from _attempt(call, request, attempt, deadline)
-            if response is not None and response.is_success:
-                return RawResponse(_parse(operation, response), response, attempt)
+            request = partial(_request, call, client, content, headers, deadline)
+            response = error = None
+            if may_exchange and not _needs_request(call):
+                response, error = yield from _exchange(call, content, headers, deadline, request)
+            if response is None and error is None:
+                response, error = yield from _attempt(call, request(), attempt, deadline)
+            if response is not None and 200 <= response.status_code < _REDIRECTS:
+                return _parse(operation, response, request), response, attempt
+            response = cast("httpx.Response | None", response)
             delay = _delay_before_retry(call, response, error, attempt)
             if delay is None or not _may_wait(call, started, deadline, delay):
                 raise _failure(operation, response, error) from error
@@ -183,25 +214,75 @@ def perform(
             span.end(response, failure, attempt)
 
 
-def _authorize(
-    call: Call[Any], headers: dict[str, str], deadline: float | None
-) -> Generator[Command, Any, None]:
-    # The callable is called on each attempt, so that a rotated key is used immediately.
-    key: object = call.api_key
-    if callable(key):
-        key = key()
+def _headers(
+    call: Call[Any], content: bytes | None, deadline: float | None
+) -> Generator[Command, Any, dict[str, str]]:
+    headers = dict(request_headers.BASE if content is None else request_headers.WITH_BODY)
+    authorization = call.authorization
+    if callable(authorization):
+        # It is called on each attempt, so that a rotated key is used immediately.
+        key: object = authorization()
         if inspect.isawaitable(key):
             key = yield Await(key, "api_key", deadline)
-    if key is not None:
-        headers["authorization"] = request_headers.bearer(key)
+        authorization = None if key is None else request_headers.bearer(key)
+    if authorization is not None:
+        headers["authorization"] = authorization
+    return headers
 
 
-def _time_left(deadline: float | None) -> Any:
-    # The timeout for each operation of the HTTP client. Without a deadline, the client's own
-    # timeout applies; passing None would disable it.
-    if deadline is None:
-        return httpx.USE_CLIENT_DEFAULT
-    return max(0.001, deadline - monotonic())
+def _request(
+    call: Call[Any],
+    client: HttpClient | AsyncHttpClient,
+    content: bytes | None,
+    headers: dict[str, str],
+    deadline: float | None,
+) -> httpx.Request:
+    method, url = call.operation.method, call.target.url
+    # The timeout of each operation of the HTTP client. Without a deadline, its own applies.
+    timeout = None if deadline is None else max(0.001, deadline - monotonic())
+    if call.extra_headers:
+        return build_request(client, method, url, content, headers, timeout)
+    return call.requests.build(client, method, url, call.server_url, content, headers, timeout)
+
+
+def _needs_request(call: Call[Any]) -> bool:
+    """Return whether a hook or the log needs the request and the response of httpx."""
+    return _has_hooks(call.hooks) or call.log.enabled
+
+
+def _has_hooks(hooks: Hooks) -> bool:
+    return bool(hooks.before_request_hooks or hooks.after_success_hooks or hooks.after_error_hooks)
+
+
+def _exchange(
+    call: Call[Any],
+    content: bytes | None,
+    headers: dict[str, str],
+    deadline: float | None,
+    request: Callable[[], httpx.Request],
+) -> Generator[
+    Command, Any, tuple[PlainResponse | httpx.Response | None, httpx.RequestError | None]
+]:
+    """Send once without httpx. Both results are None if the client cannot.
+
+    A response that is not simply parsed becomes a response of httpx, with its request.
+    """
+    max_bytes = call.max_response_bytes
+    try:
+        plain: PlainResponse | None = yield Exchange(
+            call.operation.method, call.target.text, headers, content, deadline, max_bytes
+        )
+        if plain is None or (
+            200 <= plain.status_code < _REDIRECTS
+            and len(plain.content) <= max_bytes
+            and not is_encoded(plain)
+        ):
+            return plain, None
+        return read_plain(plain, request(), deadline, max_bytes), None
+    except httpx.RequestError as error:
+        if getattr(error, "_request", None) is None:
+            error.request = request()
+        return None, error
 
 
 def _attempt(
@@ -210,7 +291,7 @@ def _attempt(
     """Send once, run the hooks and write the log line. One of the two results is None."""
     hooks = call.hooks
     context = None
-    if hooks.before_request_hooks or hooks.after_success_hooks or hooks.after_error_hooks:
+    if _has_hooks(hooks):
         context = HookContext(call.operation.id, call.server_url, attempt)
         for hook in hooks.before_request_hooks:
             request = (yield from _run_hook(hook(context, request), hook, deadline)) or request
@@ -218,8 +299,7 @@ def _attempt(
     response: httpx.Response | None = None
     error: httpx.RequestError | None = None
     try:
-        send = Send(request, deadline, call.max_response_bytes)
-        response = cast("httpx.Response", (yield send))
+        response = yield Send(request, deadline, call.max_response_bytes)
     except httpx.RequestError as caught:
         error = caught
     if call.log.enabled:
@@ -291,13 +371,19 @@ def _failure(
     return APIError(body_text(response) or status_line(response), response)
 
 
-def _parse(operation: Operation[T], response: httpx.Response) -> T:
+def _parse(
+    operation: Operation[T],
+    response: httpx.Response | PlainResponse,
+    request: Callable[[], httpx.Request],
+) -> T:
     model: Any = operation.result
     if model is None:
         return cast("T", None)
     try:
         return model.model_validate_json(response.content)
     except ValidationError as error:
+        if isinstance(response, PlainResponse):
+            response = read_plain(response, request(), None, len(response.content))
         raise ResponseValidationError(
             body_text(response) or f"{status_line(response)} without a body", response, error
         ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import time
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -12,19 +11,18 @@ import httpx
 from langcache._deadline import within
 from langcache._monotonic import monotonic
 from langcache._runtime.body import read_body, read_body_async
-from langcache._runtime.call import Await, Command, Send, Sleep
+from langcache._runtime.call import Await, Command, Exchange, Send, Sleep
 from langcache._runtime.errors import ReadTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from langcache._runtime.raw import RawResponse
-    from langcache.httpclient import AsyncHttpClient, HttpClient
+    from langcache.httpclient import AsyncExchangeClient, AsyncHttpClient, HttpClient
 
 T = TypeVar("T")
 
 
-def drive(call: Generator[Command, Any, RawResponse[T]], client: HttpClient) -> RawResponse[T]:
+def drive(call: Generator[Command, Any, T], client: HttpClient) -> T:
     """Carry out a call in this thread."""
     try:
         command = next(call)
@@ -36,7 +34,7 @@ def drive(call: Generator[Command, Any, RawResponse[T]], client: HttpClient) -> 
             else:
                 command = call.send(value)
     except StopIteration as stop:
-        return cast("RawResponse[T]", stop.value)
+        return cast("T", stop.value)
     finally:
         call.close()
 
@@ -47,21 +45,26 @@ def _do(command: Command, client: HttpClient) -> Any:
     if isinstance(command, Sleep):
         time.sleep(command.seconds)
         return None
+    command = cast("Await", command)  # nothing else is yielded for a blocking client
     if inspect.iscoroutine(command.awaitable):
         command.awaitable.close()
     raise TypeError(f"{command.source}: is async; use the method whose name ends in _async")
 
 
 def _send(command: Send, client: HttpClient) -> httpx.Response:
-    with contextlib.nullcontext() if command.deadline is None else within(command.deadline):
-        response = client.send(command.request, stream=True, follow_redirects=False)
-        read_body(response, command.request, command.deadline, command.max_bytes)
-        return response
+    if command.deadline is None:
+        return _send_and_read(command, client)
+    with within(command.deadline):
+        return _send_and_read(command, client)
 
 
-async def drive_async(
-    call: Generator[Command, Any, RawResponse[T]], client: AsyncHttpClient
-) -> RawResponse[T]:
+def _send_and_read(command: Send, client: HttpClient) -> httpx.Response:
+    response = client.send(command.request, stream=True, follow_redirects=False)
+    read_body(response, command.request, command.deadline, command.max_bytes)
+    return response
+
+
+async def drive_async(call: Generator[Command, Any, T], client: AsyncHttpClient) -> T:
     """Carry out a call in this task."""
     try:
         command = next(call)
@@ -73,7 +76,7 @@ async def drive_async(
             else:
                 command = call.send(value)
     except StopIteration as stop:
-        return cast("RawResponse[T]", stop.value)
+        return cast("T", stop.value)
     finally:
         call.close()
 
@@ -93,10 +96,21 @@ async def _do_async(command: Command, client: AsyncHttpClient) -> Any:
         return await _send_or_await(command, client)
     if isinstance(command, Send):
         raise httpx.ReadTimeout("the deadline of the call has passed", request=command.request)
+    if isinstance(command, Exchange):
+        raise httpx.ReadTimeout("the deadline of the call has passed")
     raise ReadTimeoutError(f"{command.source}: the deadline of the call has passed")
 
 
-async def _send_or_await(command: Send | Await, client: AsyncHttpClient) -> Any:
+async def _send_or_await(command: Send | Exchange | Await, client: AsyncHttpClient) -> Any:
+    if isinstance(command, Exchange):
+        return await cast("AsyncExchangeClient", client).exchange(
+            command.method,
+            command.url,
+            command.headers,
+            command.content,
+            command.deadline,
+            command.max_bytes,
+        )
     if isinstance(command, Send):
         response = await client.send(command.request, stream=True, follow_redirects=False)
         await read_body_async(response, command.request, command.deadline, command.max_bytes)

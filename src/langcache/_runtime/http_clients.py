@@ -37,6 +37,9 @@ class Clients:
         client: The user's HTTP client for blocking calls. It is never closed here.
         async_client: The user's HTTP client for async calls. It is never closed here.
 
+    Attributes:
+        may_exchange: Whether the user's client for async calls has a method `exchange`.
+
     Raises:
         TypeError: A client lacks a method, or is async instead of sync, or sync instead of async.
     """
@@ -46,6 +49,8 @@ class Clients:
         _require_client("async_client", async_client, wants_async=True)
         self._supplied = client
         self._supplied_async = async_client
+        # A wrapper may pass on unknown attributes to its inner client, so only its class is asked.
+        self.may_exchange = callable(getattr(type(async_client), "exchange", None))
         self._own = _Own()
 
     def sync_client(self, url: httpx.URL) -> HttpClient:

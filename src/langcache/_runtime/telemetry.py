@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import httpx
 
     from langcache._runtime.operation import Operation
+    from langcache.httpclient import PlainResponse
 
 
 class CallSpan:
@@ -43,7 +44,12 @@ class CallSpan:
         """Add the trace context to the request headers."""
         self._propagate.inject(headers, context=self._context)
 
-    def end(self, response: httpx.Response | None, error: Exception | None, attempts: int) -> None:
+    def end(
+        self,
+        response: httpx.Response | PlainResponse | None,
+        error: Exception | None,
+        attempts: int,
+    ) -> None:
         """End the span and record the outcome of the call."""
         span = self._span
         if attempts > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import quote
 
 import httpx
@@ -64,8 +65,20 @@ def path_segment(name: str, value: object) -> str:
         ) from None
 
 
+class Target(NamedTuple):
+    """The URL of an operation.
+
+    Attributes:
+        url: The URL.
+        text: The URL as text.
+    """
+
+    url: httpx.URL
+    text: str
+
+
 @lru_cache(maxsize=256)
-def operation_url(base: str, path: tuple[str, ...], segments: tuple[str, ...]) -> httpx.URL:
+def target(base: str, path: tuple[str, ...], segments: tuple[str, ...]) -> Target:
     """Return the URL of an operation, built from its literal parts and the encoded segments.
 
     The result is cached, because parsing a URL takes a significant part of the time of a call.
@@ -73,4 +86,5 @@ def operation_url(base: str, path: tuple[str, ...], segments: tuple[str, ...]) -
     pieces = [base, path[0]]
     for segment, piece in zip(segments, path[1:], strict=True):
         pieces += (segment, piece)
-    return httpx.URL("".join(pieces))
+    url = httpx.URL("".join(pieces))
+    return Target(url, str(url))
