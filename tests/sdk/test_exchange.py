@@ -14,6 +14,8 @@ from langcache import DefaultAioHttpClient, LangCache, errors
 from langcache.httpclient import AsyncExchangeClient, PlainResponse
 from langcache.utils import BackoffStrategy, RetryConfig
 
+pytestmark = pytest.mark.usefixtures("no_spans")
+
 FOUND = b'{"data":[]}'
 JSON = "Content-Type: application/json"
 LIMIT = 10_000

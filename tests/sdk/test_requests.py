@@ -7,6 +7,8 @@ import pytest
 
 from langcache import LangCache, errors
 
+pytestmark = pytest.mark.usefixtures("no_spans")
+
 KEYS = iter(range(1000))
 OPTIONS = [
     {},

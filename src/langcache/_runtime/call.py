@@ -191,7 +191,8 @@ def perform(
                 span.inject(headers)
             if call.extra_headers:
                 headers.update(call.extra_headers)
-            request = partial(_request, call, client, content, headers, deadline)
+            usual = span is None and not call.extra_headers
+            request = partial(_request, call, client, content, headers, deadline, usual=usual)
             response = error = None
             if may_exchange and not _needs_request(call):
                 response, error = yield from _exchange(call, content, headers, deadline, request)
@@ -236,13 +237,16 @@ def _request(
     content: bytes | None,
     headers: dict[str, str],
     deadline: float | None,
+    *,
+    usual: bool,
 ) -> httpx.Request:
+    """Build the request. The headers are `usual` if those of the next call may be the same."""
     method, url = call.operation.method, call.target.url
     # The timeout of each operation of the HTTP client. Without a deadline, its own applies.
     timeout = None if deadline is None else max(0.001, deadline - monotonic())
-    if call.extra_headers:
-        return build_request(client, method, url, content, headers, timeout)
-    return call.requests.build(client, method, url, call.server_url, content, headers, timeout)
+    if usual:
+        return call.requests.build(client, method, url, call.server_url, content, headers, timeout)
+    return build_request(client, method, url, content, headers, timeout)
 
 
 def _needs_request(call: Call[Any]) -> bool:
