@@ -24,11 +24,13 @@ def test_the_example_of_a_cached_function(capsys):
 
 def test_the_example_of_openai(capsys):
     lines = output_of("openai_app.py", capsys)
-    assert sources(lines) == ["model", "similar", *["model"] * 3, "similar", *["model"] * 2]
-    assert lines[-1].startswith("6 requests reached the model")
+    assert sources(lines) == [
+        *("model", "similar", "model", "model", "exact", "similar", "model", "model")
+    ]
+    assert lines[-1].startswith("5 requests reached the model")
 
 
 def test_the_example_of_anthropic(capsys):
     lines = output_of("anthropic_app.py", capsys)
-    assert sources(lines) == ["model", "similar", "model", "stream", "replay", "model"]
-    assert lines[-1].startswith("4 requests reached the model")
+    assert sources(lines) == ["model", "similar", "model", "replay", "replay", "model"]
+    assert lines[-1].startswith("3 requests reached the model")

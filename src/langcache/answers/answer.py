@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Answer:
     """An answer of a model.
 
     Attributes:
-        value: The provider's object in JSON's types; None if the answer came as a stream.
+        value: The provider's object in JSON's types; None if the answer came as a stream only.
         chunks: The events of the stream, each in JSON's types; None if it did not come as a stream.
         ending: How it ended. Only complete answers are stored, and truncated ones if the cache is
             told to.
@@ -39,6 +39,13 @@ class Answer:
     chunks: Sequence[Any] | None = field(default=None, repr=False)
     ending: Ending = "complete"
     calls_tool: bool = False
+
+    def beside(self, other: Answer | None) -> Answer:
+        """Return this answer with the form that it does not have itself from another one."""
+        if other is None:
+            return self
+        value = other.value if self.value is None else self.value
+        return replace(self, value=value, chunks=self.chunks or other.chunks)
 
     def to_json(self) -> str:
         """Return the value and the chunks as text.

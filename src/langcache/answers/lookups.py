@@ -84,6 +84,7 @@ class Lookup(Generic[_T]):
     question: Question | None = field(default=None, repr=False)
     call_id: str = field(default="", repr=False)
     seconds_left: float = field(default=0.0, repr=False)
+    unread: Answer | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +308,8 @@ class Lookups:
         if stored is None or not _accept(
             found, stored, "exact" if stored.exact else "similar", read
         ):
+            if stored is not None and stored.exact:
+                found.unread = Answer.from_json(stored.text)
             self._counters.add("rejected" if rejected else "misses")
             found.outcome = "rejected" if rejected else "miss"
             return
@@ -406,7 +409,7 @@ class Lookups:
             return
         if answer.calls_tool:
             question = question.exact()
-        text = answer.to_json()
+        text = answer.beside(lookup.unread).to_json()
         if self._pending:
             self._pending.resolve(question.id, StoredAnswer(text))
         lifetime = self._ttl if ttl is None else ttl

@@ -199,7 +199,7 @@ class _Call:
 
     def served(self, answer: Answer) -> Any:
         """Return a stored answer as the client returns it, or None if its form is another one."""
-        unbilled = self._api.unbilled(answer)
+        unbilled = self._api.unbilled(self._in_form(answer))
         if self.is_stream:
             if unbilled.chunks is None:
                 return None
@@ -209,6 +209,16 @@ class _Call:
             return None
         result = object_of(self._cast_to, cast("dict[str, Any]", value))
         return self._parser(result) if self._parser else result
+
+    def _in_form(self, answer: Answer) -> Answer:
+        """Return a stored answer in the form that the call asks for, if it can be had."""
+        if self.is_stream:
+            chunks = answer.chunks
+            return Answer(chunks=self._api.events_of(answer.value) if chunks is None else chunks)
+        value = answer.value
+        if value is None and answer.chunks is not None:
+            value = self._api.value_of(answer.chunks)
+        return Answer(value)
 
     def returned(self, lookup: Lookup[Any]) -> Any:
         """Return a hit, which carries how it was found."""
@@ -246,11 +256,12 @@ def _read(
     except NotCacheableError:
         request = None
     else:
-        form = [is_stream, parameters.get("stream_options")]
         call = {
             "resource": operation.name,
             "parameters": request.parameters,
-            "form": form,
+            # What a stream has besides the answer. Without it, streams share their answers with
+            # calls that ask for a whole answer.
+            "form": parameters.get("stream_options") if is_stream else None,
             "headers": {
                 name: value for name, value in headers.items() if not name.startswith(_OWN_HEADERS)
             },

@@ -52,6 +52,46 @@ def test_a_paraphrase_does_not_reach_the_upstream(door, upstream, answers, strea
     assert (answers.statistics.exact_hits, answers.statistics.semantic_hits) == (1, 1)
 
 
+def text_of(answer):
+    if isinstance(answer, list):
+        return "".join(map(text_of, answer))
+    if hasattr(answer, "choices"):
+        [choice] = answer.choices
+        part = choice.delta if hasattr(choice, "delta") else choice.message
+        return part.content or ""
+    if hasattr(answer, "output_text"):
+        return answer.output_text
+    if hasattr(answer, "content"):
+        return answer.content[0].text
+    delta = getattr(answer, "delta", "")
+    return delta if isinstance(delta, str) else getattr(delta, "text", "")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_stream_and_a_whole_answer_share_an_entry(door, upstream, stream):
+    first = door.ask(stream=stream)
+    other = door.ask(PARAPHRASE, stream=not stream)
+    # The events of a response say more than it.
+    is_lost = door.messages == "input" and not stream
+    assert upstream.count == 1 + is_lost
+    assert is_lost or text_of(other) == text_of(first)
+    assert isinstance(other, list) is not stream
+    for each in (True, False):
+        assert text_of(door.ask(stream=each)) == text_of(first)
+        assert text_of(door.ask(PARAPHRASE, stream=each)) == text_of(other)
+    assert upstream.count <= 1 + 2 * is_lost
+
+
+def test_a_stream_with_its_usage_is_another_stream(door, upstream):
+    if door.messages == "messages" and "max_tokens" not in door.arguments:
+        door.ask(stream=True)
+        options = {"include_usage": True}
+        first = door.ask(stream=True, stream_options=options)
+        assert same(door.ask(PARAPHRASE, stream=True, stream_options=options), first)
+        assert first[-1].usage
+        assert upstream.count == 2
+
+
 def test_a_stream_from_the_cache_has_the_classes_of_a_real_one(door):
     first, again = door.ask(stream=True), door.ask(stream=True)
     assert len(first) > 5

@@ -43,6 +43,14 @@ class Api(Protocol):
         """Return the answer in the events of a stream; one that is not complete has failed."""
         ...
 
+    def value_of(self, events: Sequence[Any]) -> Any:
+        """Return the body of a response that says what a stream says, or None."""
+        ...
+
+    def events_of(self, value: Any) -> Sequence[Any] | None:
+        """Return the events of a stream that says what the body of a response says, or None."""
+        ...
+
     def usage_of(self, answer: Answer) -> dict[str, Any]:
         """Return the usage that the provider reported with an answer; empty if there is none."""
         ...

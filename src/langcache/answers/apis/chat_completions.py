@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from langcache.answers.answer import Answer
+from langcache.answers.apis._chat_streams import chunks_of, completion_of
 from langcache.answers.apis.base import items_of, mapping, with_usage
 from langcache.answers.request import Request, chat_request
 
@@ -62,6 +63,14 @@ class ChatCompletions:
                 reasons[index] = choice.get("finish_reason") or reasons.get(index)
         ending = "failed" if failed else _ending(reasons.values())
         return Answer(None, list(events), _refused(ending, deltas), _call_tools(deltas))
+
+    def value_of(self, events: Sequence[Any]) -> Any:
+        """Return the completion that says what a stream says, or None."""
+        return completion_of(events)
+
+    def events_of(self, value: Any) -> Sequence[Any] | None:
+        """Return the chunks of a stream that says what a completion says, or None."""
+        return chunks_of(value)
 
     def usage_of(self, answer: Answer) -> dict[str, Any]:
         """Return the usage that the provider reported with an answer."""

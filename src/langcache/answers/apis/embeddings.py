@@ -33,6 +33,14 @@ class Embeddings:
         """Return a failed answer: embeddings do not come as a stream."""
         return Answer(None, list(events), "failed")
 
+    def value_of(self, events: Sequence[Any]) -> Any:
+        """Return None: embeddings do not come as a stream."""
+        return None
+
+    def events_of(self, value: Any) -> Sequence[Any] | None:
+        """Return None: embeddings do not come as a stream."""
+        return None
+
     def usage_of(self, answer: Answer) -> dict[str, Any]:
         """Return the usage that the provider reported with an answer."""
         return mapping(mapping(answer.value).get("usage"))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from langcache.answers.answer import Answer
+from langcache.answers.apis._message_streams import events_of, message_of
 from langcache.answers.apis.base import items_of, mapping, with_usage
 from langcache.answers.request import Request, chat_request
 
@@ -61,6 +62,14 @@ class Messages:
             ending = _ENDINGS.get(reasons[-1] if reasons else None, "failed")
         blocks = [mapping(event["content_block"]) for event in found if "content_block" in event]
         return Answer(None, list(events), ending, _call_tools(blocks))
+
+    def value_of(self, events: Sequence[Any]) -> Any:
+        """Return the message that says what a stream says, or None."""
+        return message_of(events)
+
+    def events_of(self, value: Any) -> Sequence[Any] | None:
+        """Return the events of a stream that says what a message says, or None."""
+        return events_of(value)
 
     def usage_of(self, answer: Answer) -> dict[str, Any]:
         """Return the usage that the provider reported with an answer."""

@@ -74,6 +74,14 @@ class Responses:
             return Answer(None, list(events), "failed")
         return replace(self.answer_of(last.get("response")), value=None, chunks=list(events))
 
+    def value_of(self, events: Sequence[Any]) -> Any:
+        """Return the response, which the last event of a stream has."""
+        return mapping(events[-1]).get("response") if events else None
+
+    def events_of(self, value: Any) -> Sequence[Any] | None:
+        """Return None: the events of a stream say more than a response."""
+        return None
+
     def usage_of(self, answer: Answer) -> dict[str, Any]:
         """Return the usage that the provider reported with an answer."""
         if answer.chunks:
