@@ -20,12 +20,14 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _Client = TypeVar("_Client")
 
-# The package of each client's library, and the module that wraps it.
+# The package or module of each client's library, and the module that wraps it.
 _DOORS = {
     "anthropic": "langcache.integrations.anthropic",
     "llama_index": "langcache.integrations.llama_index",
     "openai": "langcache.integrations.openai",
     "pydantic_ai": "langcache.integrations.pydantic_ai",
+    # Not "agents" alone, which may be the name of an application's own package.
+    "agents.models.interface": "langcache.integrations.openai_agents",
 }
 
 
@@ -188,8 +190,9 @@ def wrap(client: _Client, *, cache: AnswerCache, **options: Any) -> _Client:
     if not isinstance(cast("object", cache), AnswerCache):
         raise TypeError(f"cache: must be an AnswerCache, got {type(cache).__name__}")
     for kind in type(client).__mro__:
-        door = _DOORS.get(kind.__module__.partition(".")[0])
+        package = kind.__module__.partition(".")[0]
+        door = _DOORS.get(kind.__module__, _DOORS.get(package))
         if door is not None:
             return import_module(door).wrap(client, cache=cache, **options)
-    names = ", ".join(sorted(_DOORS))
+    names = ", ".join(sorted({name.partition(".")[0] for name in _DOORS}))
     raise TypeError(f"client: must be a client of {names}, got {type(client).__name__}")
