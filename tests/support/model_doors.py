@@ -6,6 +6,7 @@ The tests of a framework subclass `ModelDoorTests` and give it a fixture `door`:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 
 import pytest
@@ -185,8 +186,9 @@ class ModelDoorTests:
     @pytest.mark.parametrize("reason", ["length", "content_filter"])
     def test_an_answer_that_was_cut_off_is_not_stored(self, door, upstream, stream, reason):
         upstream.finish_next(reason)
-        cut = door.ask(stream=stream)
-        assert not door.same(door.ask(stream=stream)[-1:] if stream else door.ask(), cut)
+        with contextlib.suppress(Exception):  # some frameworks raise one
+            door.ask(stream=stream)
+        door.ask(stream=stream)
         assert upstream.count == 2
 
     @pytest.mark.parametrize("stream", [False, True])

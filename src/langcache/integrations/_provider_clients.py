@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from langcache.answers import Request
     from langcache.answers.apis import Api
 
-__all__ = ["Operation", "wrap_client"]
+__all__ = ["Operation", "identity_of", "wrap_client"]
 
 # Arguments of a request that change neither the answer nor its form.
 _HARMLESS_OPTIONS = frozenset(
@@ -269,7 +269,7 @@ def _read(
             "options": {
                 name: each for name, each in options.items() if name not in _HARMLESS_OPTIONS
             },
-            "client": _identity(client),
+            "client": identity_of(client),
         }
         request = replace(request, parameters=call)
     return _Call(client, operation.api, request, arguments, settings.pace)
@@ -280,7 +280,7 @@ def _headers(headers: Any) -> dict[str, Any]:
     return {name.lower(): _text(value) for name, value in given.items()}
 
 
-def _identity(client: Any) -> dict[str, Any]:
+def identity_of(client: Any) -> dict[str, Any]:
     """Return what of a client's settings an answer may depend on: all but the key."""
     custom = _headers(dict(getattr(client, "_custom_headers", {})))
     return {
