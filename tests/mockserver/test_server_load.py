@@ -1,15 +1,17 @@
 """More load than the server can take, with clients that leave and bodies that stop arriving."""
 
 import asyncio
+import heapq
 import json
 import os
 import random
 import re
+import selectors
+import socket
 import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -144,7 +146,7 @@ def test_under_too_much_load_it_refuses_some_fails_none_and_is_well_after(server
     assert "Traceback" not in errors
 
 
-@pytest.mark.skipif("LANGCACHE_LOAD_SECONDS" not in os.environ, reason="takes a minute: .ci/all")
+@pytest.mark.skipif("LANGCACHE_LOAD_SECONDS" not in os.environ, reason="takes minutes: .ci/all")
 def test_with_more_connections_than_it_can_serve_it_answers_as_many_requests_in_time():
     process = subprocess.Popen(
         [sys.executable, "-m", "langcache_mockserver", "--port=0"],
@@ -153,55 +155,85 @@ def test_with_more_connections_than_it_can_serve_it_answers_as_many_requests_in_
     )
     try:
         port = int(process.stdout.readline().rsplit(":", 1)[1])
-        asyncio.run(closed_loop(port, 8, 2))  # what is measured once is known afterwards
-        few = asyncio.run(closed_loop(port, 8, SECONDS))
+        ClosedLoop(port).run(8, 2)  # what is measured once is known afterwards
+        before = ClosedLoop(port).run(8, SECONDS)
         for connections in (200, 1000):
-            many = asyncio.run(closed_loop(port, connections, SECONDS))
-            print(f"{connections} connections: {many}; with 8: {few}")
+            many = ClosedLoop(port).run(connections, SECONDS)
+            after = ClosedLoop(port).run(8, SECONDS)
+            print(f"{connections} connections: {many}; with 8: {before}, {after}")
             assert set(many.statuses) <= {200, 201, 429}
             assert many.slowest < 2
-            assert many.good > 0.8 * few.good
+            # What else this machine does changes.
+            assert many.good > 0.8 * min(before.good, after.good)
+            before = after
     finally:
         process.kill()
         process.communicate()
 
 
-@dataclass
-class Outcome:
-    """What came of the requests of some seconds."""
+class ClosedLoop:
+    """Clients that ask for new prompts on connections of their own, and wait where asked to.
 
-    statuses: Counter = field(default_factory=Counter)
-    slowest: float = 0.0
+    They share the processors with the server, so they do as little as possible.
+
+    Attributes:
+        statuses: How many answers have which status.
+        slowest: How many seconds the slowest answer took.
+    """
+
+    def __init__(self, port):
+        self.statuses = Counter()
+        self.slowest = 0.0
+        self._port = port
+        self._generator = random.Random(port)
+        self._selector = selectors.DefaultSelector()
+        self._waiting = []
+
+    def __repr__(self):
+        return f"{self.good} good, {self.statuses[429]} refused, slowest {self.slowest:.2f} s"
 
     @property
     def good(self):
         return self.statuses[200] + self.statuses[201]
 
+    def run(self, connections, seconds):
+        until = time.monotonic() + seconds
+        for _ in range(connections):
+            self._connect()
+        while (now := time.monotonic()) < until:
+            while self._waiting and self._waiting[0] <= now:
+                heapq.heappop(self._waiting)
+                self._connect()
+            wake = min([until, *self._waiting[:1]])
+            for key, _ in self._selector.select(max(0.0, wake - now)):
+                self._read(key.fileobj, key.data)
+        for key in list(self._selector.get_map().values()):
+            key.fileobj.close()
+        self._selector.close()
+        return self
 
-async def closed_loop(port, connections, seconds):
-    """Ask for new prompts on some connections at once; wait where the server asks for it."""
-    outcome = Outcome()
-    generator = random.Random(connections)
-    until = time.monotonic() + seconds
+    def _connect(self):
+        connection = socket.create_connection(("127.0.0.1", self._port))
+        self._selector.register(connection, selectors.EVENT_READ, bytearray())
+        self._ask(connection)
 
-    async def ask_on_one():
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        while time.monotonic() < until:
-            started = time.monotonic()
-            writer.write(any_request(generator, prompts=10**9))
-            head = await reader.readuntil(b"\r\n\r\n")
-            await reader.readexactly(int(re.search(rb"content-length: (\d+)", head)[1]))
-            outcome.slowest = max(outcome.slowest, time.monotonic() - started)
-            outcome.statuses[int(head[9:12])] += 1
-            asked_to_wait = re.search(rb"retry-after: (\d+)", head)
-            if asked_to_wait:
-                writer.close()  # the server closes what is idle for some seconds
-                wait = min(int(asked_to_wait[1]), until - time.monotonic())
-                await asyncio.sleep(max(0, wait))
-                if time.monotonic() >= until:
-                    return
-                reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.close()
+    def _ask(self, connection):
+        self._selector.get_key(connection).data[:] = b"%-20.6f" % time.monotonic()
+        connection.sendall(any_request(self._generator, prompts=10**9))
 
-    await asyncio.gather(*(ask_on_one() for _ in range(connections)))
-    return outcome
+    def _read(self, connection, received):
+        received += connection.recv(65536)
+        started, head, body = received[:20], *received[20:].partition(b"\r\n\r\n")[::2]
+        length = re.search(rb"content-length: (\d+)", head)
+        if length is None or len(body) < int(length[1]):
+            assert head
+            return
+        self.slowest = max(self.slowest, time.monotonic() - float(started))
+        self.statuses[int(head[9:12])] += 1
+        wait = re.search(rb"retry-after: (\d+)", head)
+        if wait is None:
+            self._ask(connection)
+            return
+        self._selector.unregister(connection)
+        connection.close()  # the server closes what is idle for some seconds
+        heapq.heappush(self._waiting, time.monotonic() + int(wait[1]))

@@ -72,12 +72,12 @@ class Backlog:
     def refusal(self) -> OverloadedError:
         """Count a refusal, and return its error.
 
-        The more are refused, the longer they are asked to wait, at random times, so that their
-        next attempts take little from the work that is done.
+        The more are refused, the longer they are asked to wait, at random times. Refusals take time,
+        too: so their number grows only with the square root of how many would come.
         """
         self._count()
         self._refused += 1
-        most = min(_MOST_SECONDS, 1 + math.ceil(self._pressure))
+        most = min(_MOST_SECONDS, 1 + math.ceil(self._pressure**2))
         return OverloadedError(random.randint(1, most))  # noqa: S311 - no secret
 
     @contextmanager
