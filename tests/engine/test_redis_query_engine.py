@@ -38,6 +38,7 @@ class Engine:
         self.indexes = {}
         self.indexing = False
         self.progress = b"indexing"
+        self.scan = b"OK"
         self.warning = []
         self.commands = []
 
@@ -102,6 +103,8 @@ class Engine:
         indexing = int(self.indexing) if self.protocol == 3 else b"%d" % self.indexing
         facts = [b"index_name", name, b"index_definition", self._map(definition)]
         facts += [b"attributes", attributes, self.progress, indexing, b"percent_indexed", b"1"]
+        errors = [b"indexing failures", 0, b"background indexing status", self.scan]
+        facts += [b"Index Errors", self._map(errors)]
         facts += [b"num_docs", sum(1 for _ in self.client.scan_iter(prefix + b"*", count=1000))]
         return self._map(facts)
 
@@ -467,6 +470,20 @@ def test_while_the_index_is_built_the_entries_are_compared_here(make, engine):
     engine.commands.clear()
     assert storage.search(EAST, *SCOPE, 0.9).entry.id == "1"
     assert engine.commands[-1] == "FT.SEARCH"
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_an_index_that_was_given_up_for_lack_of_memory_is_not_relied_on(make, engine, protocol):
+    engine.protocol = protocol
+    engine.scan = b"OOM failure"
+    storage = make()
+    storage.store(entry())
+    storage.prepare(3)
+    assert storage.search_mode == "query-engine"
+    engine.commands.clear()
+    assert storage.search(EAST, *SCOPE, 0.9).entry.id == "1"
+    assert storage.find_exact("prompt 1", *SCOPE)[0].id == "1"
+    assert "FT.SEARCH" not in engine.commands
 
 
 def test_while_a_large_index_is_built_what_it_has_is_found(make, engine, caplog, monkeypatch):

@@ -730,8 +730,14 @@ def _entries_of(info: Any) -> int:
 
 
 def _is_indexing(info: Any) -> bool:
-    """Return whether FT.INFO says that entries are being indexed which were there before."""
+    """Return whether FT.INFO says that entries which were there before are not indexed yet.
+
+    An engine that had no memory to go on will not index them, nor new ones.
+    """
     facts = pairs(info)
+    scan = pairs(facts.get(b"Index Errors")).get(b"background indexing status", b"OK")
+    if _text(scan).startswith("OOM"):
+        return True
     # The second is what the search module of Valkey says.
     states = (facts.get(name, b"0") for name in (b"indexing", b"backfill_in_progress"))
     return any(float(_text(state)) for state in states)
