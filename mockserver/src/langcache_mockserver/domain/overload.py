@@ -72,8 +72,8 @@ class Backlog:
     def refusal(self) -> OverloadedError:
         """Count a refusal, and return its error.
 
-        The more are refused, the longer they are asked to wait, at random times. Refusals take time,
-        too: so their number grows only with the square root of how many would come.
+        The more are refused, the longer they are asked to wait, at random times. Refusals take
+        time, too: their number grows only with the square root of how many would come.
         """
         self._count()
         self._refused += 1
