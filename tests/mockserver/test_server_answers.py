@@ -96,6 +96,28 @@ def test_a_search_for_many_is_not_made_in_the_event_loop(serve, cache_path):
     assert searched == [True, True, False, False]
 
 
+def test_no_more_is_read_than_may_be_answered(serve, cache_path, monkeypatch):
+    asked = []
+
+    class Storage(InMemoryStorage):
+        def search_top_together(self, searches):
+            asked.append(searches[0].limit)
+            return super().search_top_together(searches)
+
+        def find_exact(self, *args, limit, **kwargs):
+            asked.append(limit)
+            return super().find_exact(*args, limit=limit, **kwargs)
+
+    monkeypatch.setattr(caches, "MOST_CHARACTERS", 200 * 20)
+    with serve(Settings(), embedder=SimilarityTable({}), storage=Storage()) as client:
+        store(client, cache_path, 300, "r" * 15)
+        assert 150 < len(search(client, cache_path)) < 250
+        assert max(asked) <= 2048
+        asked.clear()
+        search(client, cache_path, searchStrategies=["exact"])
+        assert max(asked) <= 128
+
+
 def test_the_limit_fits_what_clients_accept():
     widest = json.dumps("\U0001f600", ensure_ascii=False).encode()
     assert caches.MOST_CHARACTERS * (len(widest) - 2) < 64 << 20

@@ -50,6 +50,8 @@ _LOOP_CANDIDATES = 8
 _LOOP_CHARACTERS = 4096
 _UNRELATED = 0.6  # to find what is less similar takes longer in a large cache
 _LOOP_RESULTS = 100
+_RESULTS_AT_FIRST = 128
+_MORE_RESULTS = 8  # times as many
 _EXACT = Verdict(accepted=True, reason="the prompts are the same, in whatever letter case")
 _QUICK_VERIFIERS = frozenset({"off", "rules"})
 
@@ -315,6 +317,21 @@ class Caches:
         return result
 
     async def _search(self, cache_id: str, lookup: Lookup, *, alone: bool = False) -> LookupResult:
+        most = lookup.max_results
+        asked = min(most, _RESULTS_AT_FIRST)
+        some = lookup if asked == most else lookup._replace(max_results=asked)
+        result = await self._find(cache_id, some, alone=alone)
+        # More are read only as long as they may be returned: they might not fit into memory.
+        while len(result.hits) == asked < most:
+            asked = min(most, asked * _MORE_RESULTS)
+            result = await self._find(cache_id, lookup._replace(max_results=asked), alone=alone)
+        if result.hits:
+            ids = [hit.entry.id for hit in result.hits]
+            self._hit_counts.add(cache_id, ids, self._clock())
+            self._storage.mark_used(cache_id, ids)
+        return result
+
+    async def _find(self, cache_id: str, lookup: Lookup, *, alone: bool) -> LookupResult:
         scope = Scope(cache_id, self._embedder.model_id)
         hits: dict[str, Hit] = {}
         outcome: Outcome = "miss"
@@ -334,11 +351,7 @@ class Caches:
                 hits.setdefault(hit.entry.id, hit)
         if not hits:
             return LookupResult([], outcome, best)
-        returned = _bounded(list(hits.values())[: lookup.max_results])
-        ids = [hit.entry.id for hit in returned]
-        self._hit_counts.add(cache_id, ids, self._clock())
-        self._storage.mark_used(cache_id, ids)
-        return LookupResult(returned, "hit", best)
+        return LookupResult(_bounded(list(hits.values())[: lookup.max_results]), "hit", best)
 
     async def converse(
         self, cache_id: str, lookup: Lookup, context: Sequence[str]
