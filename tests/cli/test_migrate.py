@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from dataclasses import replace
 
@@ -101,6 +102,37 @@ def test_statistics_show_the_entries_of_other_models(path):
     with contextlib.closing(SQLiteStorage(path)) as storage:
         statistics = SemanticCache("faq", storage=storage).statistics
         assert (statistics.entries, statistics.entries_of_other_models) == (4, 3)
+
+
+def test_opening_a_cache_says_how_many_entries_wait(path, caplog):
+    with contextlib.closing(SQLiteStorage(path)) as storage:
+        SemanticCache("other", storage=storage)
+        assert not caplog.text
+        SemanticCache("faq", storage=storage)
+    assert "3 entries of 'faq' are of another embedding model" in caplog.text
+    assert "`langcache migrate`" in caplog.text
+
+
+def test_opening_a_cache_in_redis_says_how_many_entries_wait(redis_url, redis_prefix, caplog):
+    with contextlib.closing(RedisStorage(url=redis_url, prefix=redis_prefix)) as storage:
+        cache = SemanticCache("faq", storage=storage)
+        for number in range(250):
+            cache.store(f"{PROMPT} {number}", "Paris")
+        stored = list(storage.entries("faq"))
+        SemanticCache("faq", storage=storage)
+        assert not caplog.text
+        # What is older than all others.
+        storage.invalidate_namespace("faq")
+        storage.store_many(replace(each, embedding_model_id="old") for each in stored[:220])
+        storage.store_many(stored[220:])
+        assert storage.model_sizes("faq") == {"old": 220, cache.vectorizer.model_id: 30}
+        assert sum(storage.model_sizes("faq", oldest=7).values()) == 7
+        SemanticCache("faq", storage=storage)
+        assert caplog.text.count("220 entries of 'faq' are of another embedding model") == 1
+        statistics = cache.statistics
+        assert (statistics.entries, statistics.entries_of_other_models) == (250, 220)
+        assert asyncio.run(storage.amodel_sizes("none")) == {}
+        cache.clear()
 
 
 def test_what_an_earlier_release_kept_in_redis_is_moved_and_embedded_anew(start_redis):

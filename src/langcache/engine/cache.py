@@ -39,6 +39,7 @@ from langcache.engine.statistics import CacheStatistics, Lookup, LookupRecorder
 from langcache.engine.storage.base import StorageBackend, distance_of
 from langcache.engine.storage.entry import CacheEntry, Match, Scope
 from langcache.engine.storage.memory import InMemoryStorage
+from langcache.engine.storage.other_models import warn_of_other_models
 from langcache.engine.storage.writes import atomic_writes
 from langcache.engine.verify.create import create_verifier
 
@@ -210,6 +211,7 @@ class SemanticCache:
             self._vectorizer = _embedder_of("minilm" if vectorizer is None else vectorizer)
             if create_index:
                 self._storage.set_record(FIELDS_COLLECTION, self._name, json.dumps(self._fields))
+                warn_of_other_models(self._storage, self._name, self._vectorizer.model_id)
         except BaseException:
             if self._owns_storage:
                 self._storage.close()
@@ -317,9 +319,7 @@ class SemanticCache:
         entries = yield from call(storage.namespace_size, storage.anamespace_size, self._name)
         size = yield from call(storage.namespace_bytes, storage.anamespace_bytes, self._name)
         statistics = self._recorder.snapshot(entries, size)
-        if storage.is_shared:
-            return statistics
-        sizes = storage.model_sizes(self._name)
+        sizes = yield from call(storage.model_sizes, storage.amodel_sizes, self._name)
         others = sum(sizes.values()) - sizes.get(self._vectorizer.model_id, 0)
         return replace(statistics, entries_of_other_models=others)
 

@@ -92,7 +92,7 @@ class CacheStatistics:
             may not have liked the answer, so many of them are a weak sign of wrong hits.
         verify_seconds: How long checking the candidates took.
         entries_of_other_models: How many of the entries are of another embedding model, so that no
-            lookup finds them. None where the storage is shared, which would have to count them.
+            lookup finds them. None if they were not counted.
     """
 
     hits: int

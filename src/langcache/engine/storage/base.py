@@ -438,12 +438,18 @@ class StorageBackend(ABC):
         """
         return sum(map(entry_bytes, self.entries(namespace)))
 
-    def model_sizes(self, namespace: str) -> dict[str, int]:
+    def model_sizes(self, namespace: str, *, oldest: int | None = None) -> dict[str, int]:
         """Return the number of entries of each embedding model in a namespace.
 
         It looks at every entry, unless a backend knows better.
+
+        Args:
+            namespace: The namespace.
+            oldest: Look only at so many entries, those stored first or changed longest ago; None
+                for all.
         """
-        return dict(Counter(entry.embedding_model_id for entry in self.entries(namespace)))
+        entries = itertools.islice(self.entries(namespace), oldest)
+        return dict(Counter(entry.embedding_model_id for entry in entries))
 
     def records(self, collection: str) -> dict[str, str]:
         """Return the records of a collection: the texts that were set, by their keys.
@@ -654,6 +660,10 @@ class StorageBackend(ABC):
     async def anamespace_bytes(self, namespace: str) -> int:
         """Asynchronous twin of `namespace_bytes`."""
         return await asyncio.to_thread(self.namespace_bytes, namespace)
+
+    async def amodel_sizes(self, namespace: str, *, oldest: int | None = None) -> dict[str, int]:
+        """Asynchronous twin of `model_sizes`."""
+        return await asyncio.to_thread(self.model_sizes, namespace, oldest=oldest)
 
     async def arecords(self, collection: str) -> dict[str, str]:
         """Asynchronous twin of `records`."""

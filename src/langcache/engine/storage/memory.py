@@ -414,7 +414,9 @@ class InMemoryStorage(StorageBackend):
             return found.size(now) if found else 0
 
     @override
-    def model_sizes(self, namespace: str) -> dict[str, int]:
+    def model_sizes(self, namespace: str, *, oldest: int | None = None) -> dict[str, int]:
+        """Return the number of entries of each embedding model; all are counted at once."""
+        del oldest
         with self._lock:
             now = self._clock()
             found = self._find(namespace)

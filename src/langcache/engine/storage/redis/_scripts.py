@@ -19,6 +19,7 @@ __all__ = [
     "DELETE",
     "DELETE_MATCHING",
     "LIST",
+    "MODELS",
     "OUTLINE",
     "READ",
     "SIZE",
@@ -57,3 +58,4 @@ READ = script("common", "read_members", "read")
 OUTLINE = script("common", "read_members", "outline")
 SIZE = script("common", "size")
 BYTES = script("common", "bytes")
+MODELS = script("common", "models")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -61,6 +61,7 @@ from langcache.engine.storage.redis._scripts import (
     DELETE,
     DELETE_MATCHING,
     LIST,
+    MODELS,
     READ,
     SIZE,
     STORE,
@@ -983,6 +984,29 @@ class RedisStorage(StorageBackend):
             )
             total += size
         return total
+
+    @override
+    def model_sizes(self, namespace: str, *, oldest: int | None = None) -> dict[str, int]:
+        return self._connection.run(self._model_sizes(namespace, oldest))
+
+    @override
+    async def amodel_sizes(self, namespace: str, *, oldest: int | None = None) -> dict[str, int]:
+        return await self._connection.arun(self._model_sizes(namespace, oldest))
+
+    def _model_sizes(self, namespace: str, oldest: int | None) -> Steps[dict[str, int]]:
+        yield from self._refuse_former_namespace(namespace)
+        keys = self._keys.of(namespace)
+        sizes: Counter[str] = Counter()
+        since, left = b"0", math.inf if oldest is None else oldest
+        while since and left > 0:
+            now, count = index_number(self._clock()), int(min(_BATCH, left))
+            since, *found = yield from self._connection.evaluate(
+                MODELS, keys[:4], keys.entry_prefix, now, since, b"%d" % count
+            )
+            left -= count
+            for model, size in zip(found[::2], found[1::2], strict=True):
+                sizes[decoded(model)] += size
+        return dict(sizes)
 
     # Removing.
 

@@ -1,0 +1,45 @@
+"""Entries of another embedding model than the one in use, which no search finds."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from langcache.engine.storage.base import StorageBackend
+
+__all__ = ["warn_of_other_models"]
+
+# Those that an earlier release has stored are the oldest.
+_OLDEST = 100
+_MOST_COUNTED = 10_000
+
+_logger = logging.getLogger("langcache.engine")
+
+
+def warn_of_other_models(storage: StorageBackend, namespace: str, model_id: str) -> None:
+    """Say how many entries of a namespace are of another model, so that no search finds them.
+
+    In a storage that is shared, it looks at the 100 oldest entries, and if there are any among
+    them, at 10,000.
+
+    Raises:
+        StorageError: The storage cannot be used.
+    """
+
+    def count(oldest: int) -> int:
+        sizes = storage.model_sizes(namespace, oldest=oldest)
+        return sum(size for model, size in sizes.items() if model != model_id)
+
+    if not count(_OLDEST):
+        return
+    waiting = count(_MOST_COUNTED)
+    more = storage.is_shared and waiting >= _MOST_COUNTED
+    _logger.warning(
+        "%s%d entries of %r are of another embedding model than %r and are not found: "
+        "`langcache migrate` embeds those of earlier releases anew",
+        "at least " if more else "",
+        waiting,
+        namespace,
+        model_id,
+    )
