@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from langcache.cli.app import create_app
 from langcache.engine import SemanticCache, SQLiteStorage, StorageError, migration
 from langcache.engine.migration import embed_anew, model_sizes
+from langcache.engine.storage.other_models import NO_MODEL
 from langcache.engine.storage.redis import RedisStorage
 from langcache.engine.storage.redis._keys import FORMER_PREFIX
 
@@ -106,6 +108,8 @@ def test_statistics_show_the_entries_of_other_models(path):
 
 def test_opening_a_cache_says_how_many_entries_wait(path, caplog):
     with contextlib.closing(SQLiteStorage(path)) as storage:
+        [entry, *_] = storage.entries("faq")
+        storage.store(replace(entry, namespace="other", embedding_model_id=NO_MODEL))
         SemanticCache("other", storage=storage)
         assert not caplog.text
         SemanticCache("faq", storage=storage)
@@ -131,6 +135,11 @@ def test_opening_a_cache_in_redis_says_how_many_entries_wait(redis_url, redis_pr
         assert caplog.text.count("220 entries of 'faq' are of another embedding model") == 1
         statistics = cache.statistics
         assert (statistics.entries, statistics.entries_of_other_models) == (250, 220)
+        with MockServer(storage=storage):
+            deadline = time.monotonic() + 20
+            while caplog.text.count("220 entries of 'faq'") == 1:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
         assert asyncio.run(storage.amodel_sizes("none")) == {}
         cache.clear()
 

@@ -6,8 +6,10 @@ import contextlib
 import logging
 import math
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
+from anyio import create_task_group
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
@@ -15,6 +17,7 @@ from langcache.engine.embedders.vector_memory import VectorMemory
 from langcache.engine.migration import model_sizes
 from langcache.engine.storage import StorageError
 from langcache.engine.storage.create import create_storage, is_redis_url
+from langcache.engine.storage.other_models import size_of_others, warn_of_other_models
 from langcache_mockserver.configuration import configuration_of
 from langcache_mockserver.controls.availability import LocalOnly
 from langcache_mockserver.controls.clock import Clock
@@ -169,7 +172,13 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(_app: Application) -> AsyncGenerator[None]:
         await workers.start()
-        yield
+        async with create_task_group() as group:
+            if used_storage.is_shared:
+                # Here, because looking for all caches takes a while.
+                look = partial(_look_for_other_models, used_storage, used_embedder.model_id)
+                group.start_soon(partial(workers.run_probe, look))
+            yield
+            group.cancel_scope.cancel()
         if controls is not None:
             await controls.recording.aclose()
         if proxy is not None:
@@ -244,7 +253,7 @@ def create_app(
 
 def _warn_of_other_models(storage: StorageBackend, model_id: str, name: str) -> None:
     """Say how many entries are of another embedding model, which no search finds."""
-    waiting = sum(number for model, number in model_sizes(storage).items() if model != model_id)
+    waiting = size_of_others(model_sizes(storage), model_id)
     if waiting:
         _logger.warning(
             "%d entries are of another embedding model and are not found: "
@@ -252,6 +261,13 @@ def _warn_of_other_models(storage: StorageBackend, model_id: str, name: str) -> 
             waiting,
             name,
         )
+
+
+def _look_for_other_models(storage: StorageBackend, model_id: str) -> None:
+    """Say of each cache how many entries are of another embedding model."""
+    with contextlib.suppress(StorageError):  # every request says what is wrong
+        for namespace in storage.namespaces():
+            warn_of_other_models(storage, namespace, model_id)
 
 
 def _middleware(

@@ -18,6 +18,7 @@ from langcache.engine.feedback import Feedback, concerns_pair
 from langcache.engine.judge import SPARE_CANDIDATES, Choice, Judge, choose, settle
 from langcache.engine.storage.create import is_redis_url
 from langcache.engine.storage.entry import Scope
+from langcache.engine.storage.other_models import NO_MODEL, warn_of_other_models
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["EngineStore", "Finding", "ServiceStore", "Store", "StoredAnswer", "has_limits"]
 
 # Every entry has an embedding, even one that is found by its id alone.
-_NO_MODEL = "none"
 _NO_EMBEDDING = np.ones(1, np.float32)
 _NO_EMBEDDING.flags.writeable = False
 _VECTORS = 256
@@ -195,13 +195,15 @@ class EngineStore(Store):
             Judge(embedder, verifier, self._feedback if with_reports else None), verifier
         )
         self._storage = storage
+        if not storage.is_shared:  # else it may not answer
+            warn_of_other_models(storage, namespace, embedder.model_id)
         # A miss embeds the question; storing its answer needs the same vector soon after.
         self._embedder = VectorMemory(embedder, _VECTORS)
         self._namespace = namespace
 
     def _scope(self, question: Question) -> Scope:
         if question.text is None:
-            return Scope(self._namespace, _NO_MODEL)
+            return Scope(self._namespace, NO_MODEL)
         return Scope(self._namespace, self._embedder.model_id, question.context_hash)
 
     def _same(self, question: Question) -> StoredAnswer | None:

@@ -39,7 +39,7 @@ from langcache.engine.statistics import CacheStatistics, Lookup, LookupRecorder
 from langcache.engine.storage.base import StorageBackend, distance_of
 from langcache.engine.storage.entry import CacheEntry, Match, Scope
 from langcache.engine.storage.memory import InMemoryStorage
-from langcache.engine.storage.other_models import warn_of_other_models
+from langcache.engine.storage.other_models import size_of_others, warn_of_other_models
 from langcache.engine.storage.writes import atomic_writes
 from langcache.engine.verify.create import create_verifier
 
@@ -320,7 +320,7 @@ class SemanticCache:
         size = yield from call(storage.namespace_bytes, storage.anamespace_bytes, self._name)
         statistics = self._recorder.snapshot(entries, size)
         sizes = yield from call(storage.model_sizes, storage.amodel_sizes, self._name)
-        others = sum(sizes.values()) - sizes.get(self._vectorizer.model_id, 0)
+        others = size_of_others(sizes, self._vectorizer.model_id)
         return replace(statistics, entries_of_other_models=others)
 
     # Lookups

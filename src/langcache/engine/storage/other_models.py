@@ -6,15 +6,25 @@ import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from langcache.engine.storage.base import StorageBackend
 
-__all__ = ["warn_of_other_models"]
+__all__ = ["NO_MODEL", "size_of_others", "warn_of_other_models"]
+
+NO_MODEL = "none"
+"""The model of entries that have no embedding; they are found by their ids."""
 
 # Those that an earlier release has stored are the oldest.
 _OLDEST = 100
 _MOST_COUNTED = 10_000
 
 _logger = logging.getLogger("langcache.engine")
+
+
+def size_of_others(sizes: Mapping[str, int], model_id: str) -> int:
+    """Return how many entries no search finds, of those of some models."""
+    return sum(size for model, size in sizes.items() if model not in (model_id, NO_MODEL))
 
 
 def warn_of_other_models(storage: StorageBackend, namespace: str, model_id: str) -> None:
@@ -28,8 +38,7 @@ def warn_of_other_models(storage: StorageBackend, namespace: str, model_id: str)
     """
 
     def count(oldest: int) -> int:
-        sizes = storage.model_sizes(namespace, oldest=oldest)
-        return sum(size for model, size in sizes.items() if model != model_id)
+        return size_of_others(storage.model_sizes(namespace, oldest=oldest), model_id)
 
     if not count(_OLDEST):
         return
