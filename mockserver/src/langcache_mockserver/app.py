@@ -209,7 +209,7 @@ def create_app(
         _middleware(settings, meters, controls),
         lifespan,
     )
-    app.state.service = Service(
+    app.service = Service(
         caches=Caches(
             embedder=vectors,
             storage=used_storage,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import signal
 import sys
@@ -22,7 +21,7 @@ from langcache_mockserver.http.relaxed_limits import LIMITS_FORMS
 from langcache_mockserver.http.request import is_loopback
 from langcache_mockserver.http.uvicorn_server import Server, listen, url_of
 from langcache_mockserver.settings import LOG_LEVELS, STORAGES, Settings, SettingsError
-from langcache_mockserver.workers import run_workers, start_logging
+from langcache_mockserver.workers import collect_garbage_rarely, run_workers, start_logging
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -128,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         listener.close()
         sys.stderr.write(f"{_PROGRAM}: error: {error}\n")
         return 1
-    gc.freeze()  # what exists by now stays, so garbage collection need not look at it again
+    collect_garbage_rarely()
     server = Server(
         app,
         say_ready,

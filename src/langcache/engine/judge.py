@@ -57,12 +57,33 @@ class Judge:
         """How many more candidates than wanted the first search should ask for."""
         return 0 if self._verifier is None else SPARE_CANDIDATES
 
+    def judge_at_once(self, prompt: str, candidates: Sequence[Match]) -> list[Verdict] | None:
+        """Return a verdict for each candidate if neither a verifier nor a report is needed for it.
+
+        That takes microseconds; otherwise, `judge` has to find them.
+        """
+        if all(match.entry.prompt == prompt for match in candidates):
+            return [EQUAL] * len(candidates)
+        if self._verifier is not None or self._reports is not None:
+            return None
+        # If it fails, the chain logs that and turns the candidates down.
+        with contextlib.suppress(Exception):
+            return self._identity.verify(prompt, [match.entry.prompt for match in candidates])
+        return None
+
+    @property
+    def _reports(self) -> Feedback | None:
+        """The reports of users, if there may be any."""
+        feedback = self._feedback
+        return None if feedback is None or not feedback.may_have_reports() else feedback
+
     def judge(self, prompt: str, candidates: Sequence[Match]) -> Steps[list[Verdict]]:
         """Return a verdict for each candidate, in their order."""
+        known = self.judge_at_once(prompt, candidates)
+        if known is not None:
+            return known
         verdicts: list[Verdict | None] = [None] * len(candidates)
-        feedback = self._feedback
-        if feedback is not None and not feedback.may_have_reports():
-            feedback = None
+        feedback = self._reports
         for place, match in enumerate(candidates):
             if match.entry.prompt == prompt:
                 verdicts[place] = EQUAL
@@ -74,26 +95,12 @@ class Judge:
         if open_places:
             prompts = [candidates[place].entry.prompt for place in open_places]
             similarities = [candidates[place].similarity for place in open_places]
-            judged = self._judge_at_once(prompt, prompts)
-            if judged is None:
-                judged = yield from call(
-                    self._chain.verify,
-                    self._chain.averify,
-                    prompt,
-                    prompts,
-                    similarities=similarities,
-                )
+            judged = yield from call(
+                self._chain.verify, self._chain.averify, prompt, prompts, similarities=similarities
+            )
             for place, verdict in zip(open_places, judged, strict=True):
                 verdicts[place] = verdict
         return [verdict for verdict in verdicts if verdict is not None]
-
-    def _judge_at_once(self, prompt: str, prompts: list[str]) -> list[Verdict] | None:
-        """Return the verdicts if there is no verifier, without the cost of the chain."""
-        if self._verifier is None:
-            # If it fails, the chain logs that and turns the candidates down.
-            with contextlib.suppress(Exception):
-                return self._identity.verify(prompt, prompts)
-        return None
 
 
 class Choice:
@@ -105,6 +112,7 @@ class Choice:
     nearest entry that is turned down does not hide a right second one.
 
     Attributes:
+        threshold: The similarity that a candidate has to reach.
         asked: How many entries to search for; 0 when the choice is made.
         found: All that the last search found, the nearest first.
         judged: The candidates that reach the threshold, each with its verdict.
@@ -116,10 +124,10 @@ class Choice:
         spare: How many more the first search asks for: `Judge.spare`.
     """
 
-    __slots__ = ("_limit", "_near", "_threshold", "accepted", "asked", "found", "judged")
+    __slots__ = ("_limit", "_near", "accepted", "asked", "found", "judged", "threshold")
 
     def __init__(self, threshold: float, limit: int, spare: int) -> None:
-        self._threshold = threshold
+        self.threshold: float = threshold
         self._limit = limit
         self._near: list[Match] = []
         self.asked: int = limit + spare
@@ -135,16 +143,17 @@ class Choice:
                 near misses matter.
         """
         self.found = found
-        self._near = [each for each in found if reaches(each.similarity, self._threshold)]
-        return self._near[len(self.judged) :]
+        self._near = [each for each in found if reaches(each.similarity, self.threshold)]
+        return self._near[len(self.judged) :] if self.judged else self._near
 
     def add(self, verdicts: Sequence[Verdict]) -> None:
         """Take the verdicts on the candidates, in their order."""
-        self.judged += zip(self._near[len(self.judged) :], verdicts, strict=True)
+        new = self._near[len(self.judged) :] if self.judged else self._near
+        self.judged += zip(new, verdicts, strict=True)
         accepted = [match for match, verdict in self.judged if verdict.accepted]
         self.accepted = accepted[: self._limit]
-        most = self._limit + SPARE_CANDIDATES
         is_enough = len(accepted) >= self._limit or len(self._near) < self.asked
+        most = self._limit + SPARE_CANDIDATES
         self.asked = 0 if is_enough or self.asked == most else most
 
     @property

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 from langcache_mockserver.controls.masking import masked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from typing_extensions import Unpack
 
@@ -91,7 +91,7 @@ class Journal:
 
     def __init__(self, size: int = JOURNAL_SIZE) -> None:
         self.bodies = False
-        self._entries: deque[JournalEntry] = deque(maxlen=size)
+        self._entries: deque[JournalEntry | Callable[[], JournalEntry]] = deque(maxlen=size)
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -99,10 +99,12 @@ class Journal:
 
     def __iter__(self) -> Iterator[JournalEntry]:
         with self._lock:
-            return iter(list(self._entries))
+            entries = [each() if callable(each) else each for each in self._entries]
+            self._entries = deque(entries, self._entries.maxlen)
+            return iter(entries)
 
-    def add(self, entry: JournalEntry) -> None:
-        """Add a request."""
+    def add(self, entry: JournalEntry | Callable[[], JournalEntry]) -> None:
+        """Add a request: its entry, or what makes it as soon as somebody reads the journal."""
         with self._lock:
             self._entries.append(entry)
 

@@ -145,31 +145,35 @@ class Controls:
 
     def observe(self, exchange: Exchange) -> None:
         """Add an exchange that is over to the journal, unless it is for the test controls."""
-        interception = self.interceptions.pop(exchange, None) or Interception()
-        if exchange.path.startswith(PREFIX):
-            return
-        request_body, response_body = (
-            (None, None)
-            if interception.bodies is None
-            else [_text(body) for body in interception.bodies]
-        )
-        self.journal.add(
-            JournalEntry(
-                time=self._clock(),
-                duration_millis=exchange.seconds * 1000,
-                request_id=exchange.request_id,
-                operation=exchange.operation,
-                method=exchange.method,
-                path=exchange.path,
-                cache_id=exchange.cache_id or _cache_in(exchange.path),
-                key=masked(exchange.key),
-                status=exchange.status or None,
-                outcome=exchange.outcome,
-                fault=interception.fault.id if interception.fault else None,
-                request_body=request_body,
-                response_body=response_body,
-            )
-        )
+        interception = self.interceptions.pop(exchange, None)
+        if not exchange.path.startswith(PREFIX):
+            # Most are never read.
+            self.journal.add(partial(_entry, exchange, interception, self._clock()))
+
+
+def _entry(exchange: Exchange, interception: Interception | None, time: float) -> JournalEntry:
+    """Return the entry of an exchange that was over at a time."""
+    interception = interception or Interception()
+    request_body, response_body = (
+        (None, None)
+        if interception.bodies is None
+        else [_text(body) for body in interception.bodies]
+    )
+    return JournalEntry(
+        time=time,
+        duration_millis=exchange.seconds * 1000,
+        request_id=exchange.request_id,
+        operation=exchange.operation,
+        method=exchange.method,
+        path=exchange.path,
+        cache_id=exchange.cache_id or _cache_in(exchange.path),
+        key=masked(exchange.key),
+        status=exchange.status or None,
+        outcome=exchange.outcome,
+        fault=interception.fault.id if interception.fault else None,
+        request_body=request_body,
+        response_body=response_body,
+    )
 
 
 def _cache_in(path: str) -> str:

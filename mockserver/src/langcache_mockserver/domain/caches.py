@@ -333,7 +333,7 @@ class Caches:
 
     async def _find(self, cache_id: str, lookup: Lookup, *, alone: bool) -> LookupResult:
         scope = Scope(cache_id, self._embedder.model_id)
-        hits: dict[str, Hit] = {}
+        hits: list[Hit] = []
         outcome: Outcome = "miss"
         best: Best | None = None
         for strategy in dict.fromkeys(lookup.strategies):
@@ -345,13 +345,15 @@ class Caches:
                 found = await self._exact(scope, lookup)
             else:
                 choice = await self._semantic(scope, lookup, alone=alone)
-                outcome, best = _settled(choice, self._threshold(lookup))
+                outcome, best = _settled(choice)
                 found = [Hit(each.entry, each.similarity, "semantic") for each in choice.accepted]
-            for hit in found:
-                hits.setdefault(hit.entry.id, hit)
+            if hits:
+                known = {hit.entry.id for hit in hits}
+                found = [hit for hit in found if hit.entry.id not in known]
+            hits += found
         if not hits:
-            return LookupResult([], outcome, best)
-        return LookupResult(_bounded(list(hits.values())[: lookup.max_results]), "hit", best)
+            return LookupResult(hits, outcome, best)
+        return LookupResult(_bounded(hits[: lookup.max_results]), "hit", best)
 
     async def converse(
         self, cache_id: str, lookup: Lookup, context: Sequence[str]
@@ -541,8 +543,8 @@ class Caches:
             entry, similarity = match.entry, match.similarity
         else:
             entry, similarity = None, None
-        recorded = LookupRecord(
-            number=0,
+        recorded = partial(
+            LookupRecord,
             cache_id=cache_id,
             at=self._clock(),
             prompt=lookup.prompt,
@@ -622,7 +624,12 @@ class Caches:
     async def _semantic(self, scope: Scope, lookup: Lookup, *, alone: bool) -> Choice:
         """Return what a semantic search finds, and what of it may be served."""
         threshold = self._threshold(lookup)
-        embedding = await self._embed(lookup.prompt, alone=alone)
+        prompt = lookup.prompt
+        embedding = (
+            self._embedder.embed_one(prompt)
+            if self._embedder.knows(prompt)
+            else await self._embeddings.submit("", prompt, alone=alone)
+        )
         verifier = self._verifier(lookup)
         judge = (
             self._judge_of(scope.namespace, verifier)
@@ -633,23 +640,27 @@ class Caches:
         if verifier != "off":
             limit = min(limit, MOST_VERIFIED - SPARE_CANDIDATES)
         choice = Choice(threshold, limit, judge.spare)
+        submit = self._searches.submit
         while choice.asked:
             is_quick = lookup.max_results <= _LOOP_RESULTS and self._storage.is_quick(scope)
-            least = max(0.0, threshold - NEAR_MISS)
+            least = lowest = max(0.0, threshold - NEAR_MISS)
             if self._lookups is not None:  # what is kept of a miss says how far the nearest was
-                least = min(least, 0.0 if is_quick else _UNRELATED)
-            search = TopSearch(embedding, *scope, least, choice.asked, lookup.attributes)
-            new = choice.candidates(
-                await self._searches.submit(scope.namespace, search, in_loop=is_quick, alone=alone)
-            )
+                lowest = min(least, 0.0 if is_quick else _UNRELATED)
+            # Most searches find something, and those of a high threshold share more of their work.
+            reach = lowest if alone else least
+            search = TopSearch(embedding, *scope, reach, choice.asked, lookup.attributes)
+            found = await submit(scope.namespace, search, in_loop=is_quick, alone=alone)
+            if not found and reach > lowest:
+                search = search._replace(threshold=lowest)
+                found = await submit(scope.namespace, search, in_loop=is_quick)
+            new = choice.candidates(found)
             if not new:
                 choice.add(())
-                continue
-            steps = judge.judge(lookup.prompt, new)
-            if is_quick and _is_quick(verifier, lookup.prompt, new):
-                choice.add(run(steps))
+            elif is_quick and _is_quick(verifier, prompt, new):
+                verdicts = judge.judge_at_once(prompt, new)
+                choice.add(run(judge.judge(prompt, new)) if verdicts is None else verdicts)
             else:
-                choice.add(await self._workers.run(run, steps))
+                choice.add(await self._workers.run(run, judge.judge(prompt, new)))
         return choice
 
     def _threshold(self, lookup: Lookup) -> float:
@@ -669,10 +680,10 @@ class Caches:
     def _feedback(self, cache_id: str) -> Feedback:
         return Feedback(self._storage, cache_id, self._clock)
 
-    async def _embed(self, prompt: str, *, alone: bool = False) -> NDArray[np.float32]:
+    async def _embed(self, prompt: str) -> NDArray[np.float32]:
         if self._embedder.knows(prompt):
             return self._embedder.embed_one(prompt)
-        return await self._embeddings.submit("", prompt, alone=alone)
+        return await self._embeddings.submit("", prompt)
 
     async def _quickly(
         self,
@@ -708,6 +719,8 @@ class Caches:
 
 def _bounded(hits: list[Hit]) -> list[Hit]:
     """Return the first hits, up to `MOST_CHARACTERS`."""
+    if len(hits) == 1:
+        return hits
     characters = 0
     for count, hit in enumerate(hits):
         characters += characters_of(hit.entry)
@@ -718,12 +731,10 @@ def _bounded(hits: list[Hit]) -> list[Hit]:
 
 def characters_of(entry: CacheEntry) -> int:
     """Return the number of characters in the texts of an entry."""
-    attributes = entry.attributes
-    return (
-        len(entry.prompt)
-        + len(entry.response)
-        + sum(len(name) + len(value) for name, value in attributes.items())
-    )
+    characters = len(entry.prompt) + len(entry.response)
+    for name, value in entry.attributes.items():
+        characters += len(name) + len(value)
+    return characters
 
 
 def _is_quick(verifier: str, prompt: str, candidates: Sequence[Match]) -> bool:
@@ -732,25 +743,26 @@ def _is_quick(verifier: str, prompt: str, candidates: Sequence[Match]) -> bool:
     What is equal to the prompt is not given to the verifier.
     """
     others = [each.entry.prompt for each in candidates if each.entry.prompt != prompt]
-    return not others or (
+    if not others:
+        return True
+    return (
         verifier in _QUICK_VERIFIERS
         and len(others) <= _LOOP_CANDIDATES
         and len(prompt) + sum(map(len, others)) <= _LOOP_CHARACTERS
     )
 
 
-def _settled(choice: Choice, threshold: float) -> tuple[Outcome, Best | None]:
+def _settled(choice: Choice) -> tuple[Outcome, Best | None]:
     """Return what a choice comes to, whatever the least similarity of its search, and why."""
     if choice.accepted:
-        served = choice.accepted[0]
-        verdict = next(verdict for match, verdict in choice.judged if match is served)
-        return "hit", Best(served, verdict)
+        # The first that was accepted.
+        return "hit", next(Best(*each) for each in choice.judged if each[1].accepted)
     if choice.judged:
         return "rejected", Best(*choice.judged[0])
     if not choice.found:
         return "miss", None
     nearest = choice.found[0]
-    is_near = reaches(nearest.similarity, threshold - NEAR_MISS)
+    is_near = reaches(nearest.similarity, choice.threshold - NEAR_MISS)
     return ("near_miss" if is_near else "miss"), Best(nearest, None)
 
 

@@ -115,18 +115,19 @@ class Lookups:
         """How often entries were deleted; see `add`."""
         return self._removals
 
-    def add(self, lookup: LookupRecord, removals: int) -> None:
-        """Keep a lookup, whose number is replaced.
+    def add(self, numbered: Callable[[int], LookupRecord], removals: int) -> None:
+        """Keep a lookup.
 
         Args:
-            lookup: The lookup.
+            numbered: Returns the lookup with a number.
             removals: What `removals` was before the lookup. If entries were deleted meanwhile, it
                 may have found one of them, so it is not kept.
         """
         with self._lock:
             if removals != self._removals:
                 return
-            self._kept.append(lookup._replace(number=self._next))
+            lookup = numbered(self._next)
+            self._kept.append(lookup)
             self._next += 1
             self._characters += lookup.characters
             if lookup.outcome != "hit":

@@ -28,7 +28,12 @@ class Application(Starlette):
         error_handlers: How errors of endpoints become problems.
         middleware: The middleware, the outermost first.
         lifespan: The context in which the application is served.
+
+    Attributes:
+        service: What the endpoints use.
     """
+
+    service: object = None
 
     def __init__(
         self,

@@ -58,7 +58,10 @@ class Bodies:
                 body is too large; 400, as `parse_body` raises it.
         """
         _check_media_type(request)
-        return await self.parse(await read_bytes(request, self._max_bytes), schema)
+        body = await read_bytes(request, self._max_bytes)
+        if len(body) <= _INLINE_BYTES:
+            return parse_body(body, schema, self._schemas)
+        return await self.parse(body, schema)
 
     def check(self, value: object, schema: str) -> list[FieldError]:
         """Return the rules of a schema that a value breaks; `MAX_FIELD_ERRORS` of them at most.
@@ -103,17 +106,20 @@ async def read_bytes(request: Request, max_bytes: int) -> bytes:
         # Twenty digits are enough, and int() refuses some thousands of them.
         if declared.isdigit() and int(declared[:20]) > max_bytes:
             raise _too_large(max_bytes)
-    body = bytearray()
+    parts: bytearray | None = None
     while True:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        part: bytes = message.get("body", b"")
-        if len(body) + len(part) > max_bytes:
+        body: bytes = message.get("body", b"")
+        if parts is not None:
+            parts += body
+        if len(body if parts is None else parts) > max_bytes:
             raise _too_large(max_bytes)
         if not message.get("more_body", False):
-            return bytes(body) + part if body else part
-        body += part
+            return body if parts is None else bytes(parts)
+        if parts is None:
+            parts = bytearray(body)
 
 
 def _too_large(max_bytes: int) -> ProblemError:

@@ -33,6 +33,7 @@ _SECURITY_HEADERS = [
     (b"content-security-policy", b"default-src 'none'"),
     (b"referrer-policy", b"no-referrer"),
 ]
+_SECURITY_NAMES = frozenset(name for name, _ in _SECURITY_HEADERS)
 
 
 class Saved(NamedTuple):
@@ -168,7 +169,7 @@ class ExchangeMiddleware:
 def _begin(scope: Scope) -> Exchange:
     given = header_values(scope, b"x-request-id")
     asked_id = given[0].decode("latin-1") if given else ""
-    is_fit = _REQUEST_ID.fullmatch(asked_id)
+    is_fit = asked_id and _REQUEST_ID.fullmatch(asked_id)
     client = scope.get("client")
     return Exchange(
         asked_id if is_fit else random.randbytes(16).hex(),  # noqa: S311 - unique is enough
@@ -183,9 +184,8 @@ def _completed(
     headers: Iterable[tuple[bytes, bytes]], request_id: str
 ) -> list[tuple[bytes, bytes]]:
     """Return the headers of a response with those that every response has."""
-    present = dict(headers)
-    return [
-        *headers,
-        *[each for each in _SECURITY_HEADERS if each[0] not in present],
-        (b"x-request-id", request_id.encode()),
-    ]
+    added = _SECURITY_HEADERS
+    present = {name for name, _ in headers}
+    if not _SECURITY_NAMES.isdisjoint(present):
+        added = [each for each in added if each[0] not in present]
+    return [*headers, *added, (b"x-request-id", request_id.encode())]

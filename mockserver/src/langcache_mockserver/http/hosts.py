@@ -20,7 +20,8 @@ ANY_HOST = "*"
 """The name that allows all names."""
 
 _HOST = re.compile(rb"([!$%&'()*+;=._~0-9a-zA-Z-]*|\[[0-9a-fA-F:.]+\])(?::[0-9]*)?")
-_KNOWN = 256  # Host headers whose names are remembered
+_KNOWN = 256  # Host headers that are remembered
+_KNOWN_BYTES = 256  # the longest of them
 
 
 class HostCheck:
@@ -42,7 +43,7 @@ class HostCheck:
         self._names = frozenset(name.lower() for name in allowed)
         self._is_checked = (is_local or bool(allowed)) and ANY_HOST not in self._names
         self._is_local_only = not allowed
-        self._is_own = functools.lru_cache(_KNOWN)(self._check_name)
+        self._is_fine = functools.lru_cache(_KNOWN)(self._check_host)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass a request on, or refuse it."""
@@ -59,10 +60,13 @@ class HostCheck:
             if not hosts and scope.get("http_version") == "1.0":
                 return None
             return ProblemError(400, f"Host: must be given once, got {len(hosts)}")
-        match = _HOST.fullmatch(hosts[0])
-        if match is None:
+        host = hosts[0]
+        is_fine = self._is_fine if len(host) <= _KNOWN_BYTES else self._check_host
+        if is_fine(host):
+            return None
+        if _HOST.fullmatch(host) is None:
             return ProblemError(400, "Host: must be a host name or an IP address")
-        if not self._is_checked or self._is_own(match[1]) or not self._concerns(scope):
+        if not self._concerns(scope):
             return None
         return ProblemError(
             421,
@@ -77,8 +81,12 @@ class HostCheck:
         server = scope.get("server")  # another ASGI server may listen elsewhere than we were told
         return not self._is_local_only or (server is not None and is_loopback(server[0]))
 
-    def _check_name(self, name: bytes) -> bool:
-        text = name.decode().lower().removesuffix(".")
+    def _check_host(self, host: bytes) -> bool:
+        """Return whether a Host header is well-formed and fine on every address."""
+        match = _HOST.fullmatch(host)
+        if match is None or not self._is_checked:
+            return match is not None
+        text = match[1].decode().lower().removesuffix(".")
         if text in self._names or text == "localhost" or text.endswith(".localhost"):
             return True
         try:

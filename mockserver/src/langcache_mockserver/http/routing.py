@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from starlette.requests import Request
@@ -12,6 +13,9 @@ from langcache_mockserver.http.problems import ProblemError, not_found, problem_
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
+
+_REMEMBERED = 256  # paths whose endpoints are remembered, as most requests are for a few of them
+_REMEMBERED_CHARACTERS = 256  # longest of them
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 """Responds to a request, or raises a `ProblemError` or one of the errors that `Routing` is told."""
@@ -55,6 +59,7 @@ class Routing:
             for segment in path.split("/"):
                 node = node.child(segment)
             node.endpoints = endpoints
+        self._recall = lru_cache(_REMEMBERED)(self._find)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to a request."""
@@ -77,9 +82,20 @@ class Routing:
         Raises:
             ProblemError: 404, if no route has the path; 405, if it has other methods only.
         """
+        path: str = scope["path"]
+        find = self._recall if len(path) <= _REMEMBERED_CHARACTERS else self._find
+        endpoints, scope["path_params"] = find(path)
+        endpoint = endpoints.get(scope["method"])
+        if endpoint is None:
+            allowed = ", ".join(sorted(endpoints))
+            raise ProblemError(405, f"method: must be one of {allowed}", headers={"Allow": allowed})
+        return endpoint
+
+    def _find(self, path: str) -> tuple[Mapping[str, Endpoint], dict[str, str]]:
+        """Return the endpoints of a path, by method, and the values of its parameters."""
         node = self._root
         parameters: dict[str, str] = {}
-        for segment in scope["path"].split("/"):
+        for segment in path.split("/"):
             child = node.children.get(segment)
             if child is None:
                 child = node.parameter
@@ -89,12 +105,7 @@ class Routing:
             node = child
         if not node.endpoints:
             raise not_found()
-        scope["path_params"] = parameters
-        endpoint = node.endpoints.get(scope["method"])
-        if endpoint is None:
-            allowed = ", ".join(sorted(node.endpoints))
-            raise ProblemError(405, f"method: must be one of {allowed}", headers={"Allow": allowed})
-        return endpoint
+        return node.endpoints, parameters
 
 
 class _Node:

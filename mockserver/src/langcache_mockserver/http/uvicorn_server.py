@@ -5,18 +5,21 @@ Some of what this module uses is not public, so `pyproject.toml` bounds the vers
 `app_state`, `cycle`, `pipeline`, `tasks`, `transport`, `url`, the methods of `asyncio.Protocol` and
 of the parser, `on_response_complete`, `send_400_response`, `timeout_keep_alive_handler` and
 `_unsupported_upgrade_warning`; of a request's cycle, whose methods `receive` and `send` are,
-`keep_alive`, `more_body`, `response_complete`, `response_started` and `transport`; of
-`Multiprocess` `init_processes`, `processes` and `should_exit`.
+`default_headers`, `disconnected`, `flow`, `keep_alive`, `message_event`, `more_body`,
+`on_response`, `response_complete`, `response_started`, `scope`, `transport` and
+`waiting_for_100_continue`; of `Multiprocess` `init_processes`, `processes` and `should_exit`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import struct
 import sys
 from functools import partial
 from http import HTTPStatus
+from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
@@ -30,7 +33,7 @@ from langcache_mockserver.http.problems import ProblemError, problem_response
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 START_FAILED = STARTUP_FAILURE
 """The exit status of a server process that cannot start; the others end then, too."""
@@ -41,6 +44,14 @@ MAX_HEAD_BYTES = 64 << 10
 _START_SECONDS = 60.0  # for each worker process
 _LEAST_TAKEN = 64 << 10  # bytes, as many as are kept for a client without any limit
 _HEADER_PUNCTUATION = 4  # bytes between the names and values of headers
+_SPECIAL = frozenset(
+    {b"connection", b"transfer-encoding"}
+)  # headers that change how a body is sent
+_HEAD = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [^\x00-\x08\x0a-\x1f\x7f]*\r\n)+")
+_STATUS_LINE = {
+    status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode())
+    for status in HTTPStatus
+}
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"  # what a client waits for before it sends the body
 
 
@@ -172,13 +183,14 @@ def _adapted(app: ASGIApp) -> ASGIApp:
             return
         extensions: dict[str, object] = scope.setdefault("extensions", {})
         extensions[HANG_UP] = partial(_hang_up, send)
-        if not _cycle(receive).more_body:
+        cycle = _cycle(receive)
+        if not cycle.more_body:
             extensions[BODY_IS_HERE] = {}
         try:
-            await app(scope, receive, send)
+            await app(scope, receive, send if _protocol == "h11" else _sender(cycle, send))
         except asyncio.CancelledError:
             # The end of the grace period on shutdown, and of the task, so it may be swallowed.
-            if not _cycle(send).response_started:
+            if not cycle.response_started:
                 await _refusal(_shutting_down())(scope, receive, send)
         finally:
             # `send` leads back to the scope: kept, it would leave every request to the garbage
@@ -186,6 +198,54 @@ def _adapted(app: ASGIApp) -> ASGIApp:
             del extensions[HANG_UP]
 
     return adapted
+
+
+def _sender(cycle: Any, send: Send) -> Send:
+    """Return a `send` that writes a whole response at once, in half the time.
+
+    The head of a response that has a length waits for its body. Everything else goes the usual way.
+
+    Args:
+        cycle: uvicorn's own object of the request.
+        send: Its method.
+    """
+    kept: Message | None = None
+
+    async def send_whole(message: Message) -> None:
+        nonlocal kept
+        if kept is None and message["type"] == "http.response.start":
+            kept = message
+            return
+        if kept is not None:
+            start, kept = kept, None
+            if _writes_whole(cycle, start, message):
+                return
+            await send(start)
+        await send(message)
+
+    return send_whole
+
+
+def _writes_whole(cycle: Any, start: Message, body: Message) -> bool:
+    """Write a response if it is complete and plain; return whether it was written."""
+    if body.get("more_body", False) or cycle.response_started or cycle.disconnected:
+        return False  # `send` knows what to do
+    if cycle.flow.write_paused or not cycle.keep_alive or cycle.scope["method"] == "HEAD":
+        return False
+    content: bytes = body.get("body", b"")
+    headers: list[tuple[bytes, bytes]] = start.get("headers", [])
+    line = _STATUS_LINE.get(start["status"])
+    if line is None or (b"content-length", b"%d" % len(content)) not in headers:
+        return False
+    head = b"".join([b"%b: %b\r\n" % header for header in cycle.default_headers + headers])
+    if not _SPECIAL.isdisjoint(dict(headers)) or _HEAD.fullmatch(head) is None:
+        return False
+    cycle.transport.write_whole(b"%b%b\r\n%b" % (line, head, content))
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    cycle.message_event.set()
+    cycle.on_response()
+    return True
 
 
 def _cycle(method: Receive | Send) -> Any:
@@ -230,6 +290,10 @@ class _OneWriteTransport(asyncio.Transport):
             self._transport.write(self._head + data)
         else:
             self._head = bytes(data)
+
+    def write_whole(self, data: bytes) -> None:
+        """Write a whole response."""
+        self._transport.write(data)
 
     def end_response(self) -> None:
         """Write what is kept; the next write is the head of another response."""
@@ -328,7 +392,6 @@ else:
             self._unsent = 0  # bytes of a response, when that timer was started
             self._in_head = False
             self._in_body = False
-            self._head_bytes = 0
             self._steps = 0  # of the parser, beyond heads and trailers
             self._idle_bytes = 0  # since the last of these steps
             self._refused = False
@@ -364,23 +427,29 @@ else:
         @override
         def on_message_begin(self) -> None:
             self._in_head = True
-            self._head_bytes = 0
             super().on_message_begin()
 
         @override
         def on_header(self, name: bytes, value: bytes) -> None:
             if self._in_head:  # else a trailer, which must not pass for a header
-                self._head_bytes += len(name) + len(value) + _HEADER_PUNCTUATION
-                super().on_header(name, value)
+                name = name.lower()
+                if name == b"expect":
+                    super().on_header(name, value)
+                else:  # what `super` does with it, in half the time
+                    self.headers.append((name, value))
 
         @override
         def on_headers_complete(self) -> None:
             self._steps += 1
             self._in_head, self._in_body = False, True
             self._stop_timer()
+            head_bytes = len(self.url) + _HEADER_PUNCTUATION * len(self.headers)
+            head_bytes += sum(map(len, chain.from_iterable(self.headers)))
+            if head_bytes <= MAX_HEAD_BYTES:
+                super().on_headers_complete()
+                return
             app = self.app
-            if self._head_bytes + len(self.url) > MAX_HEAD_BYTES:
-                self.app = _refusal(_head_too_large())
+            self.app = _refusal(_head_too_large())
             super().on_headers_complete()
             self.app = app
 

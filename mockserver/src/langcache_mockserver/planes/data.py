@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from langcache_mockserver.controls.server_controls import Controls
     from langcache_mockserver.domain.caches import LookupResult
     from langcache_mockserver.http.routing import Endpoint
+    from langcache_mockserver.planes.service import Service
 
 # What is larger takes longer to write as JSON than to hand to a thread.
 _LOOP_HITS = 100
@@ -36,8 +37,9 @@ _NO_MEMBERS: Mapping[str, object] = {}
 
 
 async def _set(request: Request) -> Response:
-    body = await _body(request, Access.WRITE, "SetRequest")
-    entry_id = await service_of(request).caches.set(
+    service = service_of(request)
+    body = await _body(service, request, Access.WRITE, "SetRequest")
+    entry_id = await service.caches.set(
         exchange_of(request).cache_id,
         body["prompt"],
         body["response"],
@@ -48,30 +50,29 @@ async def _set(request: Request) -> Response:
 
 
 async def _search(request: Request) -> Response:
-    exchange = exchange_of(request)
-    body = await _body(request, Access.READ, "SearchRequest")
+    service, exchange = service_of(request), exchange_of(request)
+    body = await _body(service, request, Access.READ, "SearchRequest")
+    lookup = _lookup(service, exchange.cache_id, body)
     alone = is_alone(request.scope)
-    caches = service_of(request).caches
-    result = await caches.search(exchange.cache_id, _lookup(request, body), alone=alone)
+    result = await service.caches.search(exchange.cache_id, lookup, alone=alone)
     exchange.outcome = result.outcome
-    return await _found(request, result)
+    return await _found(service, result)
 
 
 async def _conversational_search(request: Request) -> Response:
-    exchange = exchange_of(request)
-    body = await _body(request, Access.READ, "ConversationalSearchBody")
-    caches = service_of(request).caches
+    service, exchange = service_of(request), exchange_of(request)
+    body = await _body(service, request, Access.READ, "ConversationalSearchBody")
+    lookup = _lookup(service, exchange.cache_id, body)
     context = body.get("context", [])
-    actual_prompt, result = await caches.converse(
-        exchange.cache_id, _lookup(request, body), context
-    )
+    actual_prompt, result = await service.caches.converse(exchange.cache_id, lookup, context)
     exchange.outcome = result.outcome
-    return await _found(request, result, {"actualPrompt": actual_prompt})
+    return await _found(service, result, {"actualPrompt": actual_prompt})
 
 
 async def _delete_query(request: Request) -> Response:
-    body = await _body(request, Access.WRITE, "DeleteQueryRequest")
-    count = await service_of(request).caches.delete_by_attributes(
+    service = service_of(request)
+    body = await _body(service, request, Access.WRITE, "DeleteQueryRequest")
+    count = await service.caches.delete_by_attributes(
         exchange_of(request).cache_id, body["attributes"]
     )
     return JSONResponse({"deletedEntriesCount": count})
@@ -104,12 +105,11 @@ async def _contract(_request: Request) -> Response:
     return Response(CONTRACT, media_type="application/json")
 
 
-async def _body(request: Request, needed: Access, schema: str) -> dict[str, Any]:
+async def _body(service: Service, request: Request, needed: Access, schema: str) -> dict[str, Any]:
     """Return the body of a request, checked by its schema and by the rules of its cache.
 
     The caller of an operation that takes a body is let in first, as by `Gate.open_cache`.
     """
-    service = service_of(request)
     cache = await service.gate.open_cache(request, needed)
     body = await service.bodies.read(request, schema)
     if cache is None:
@@ -122,32 +122,33 @@ async def _body(request: Request, needed: Access, schema: str) -> dict[str, Any]
         ) from None
 
 
-def _lookup(request: Request, body: dict[str, Any]) -> Lookup:
+def _lookup(service: Service, cache_id: str, body: dict[str, Any]) -> Lookup:
     return Lookup(
         prompt=body["prompt"],
         threshold=body.get("similarityThreshold"),
         strategies=body.get("searchStrategies", ["semantic"]),
         attributes=body.get("attributes"),
         max_results=int(body.get("maxResults", 1)),
-        verify=service_of(request).gate.registry.verifier(exchange_of(request).cache_id),
+        verify=service.gate.registry.verifier(cache_id),
     )
 
 
 async def _found(
-    request: Request, result: LookupResult, members: Mapping[str, object] = _NO_MEMBERS
+    service: Service, result: LookupResult, members: Mapping[str, object] = _NO_MEMBERS
 ) -> Response:
     """Return the response to a search; a large one is made in a thread."""
-
-    def make() -> Response:
-        return JSONResponse({**members, "data": _entries(result)})
-
     hits = result.hits
-    if (
-        len(hits) <= _LOOP_HITS
-        and sum(characters_of(hit.entry) for hit in hits) <= _LOOP_CHARACTERS
-    ):
-        return make()
-    return await service_of(request).workers.run(make)
+    if len(hits) <= _LOOP_HITS:
+        characters = 0
+        for hit in hits:
+            characters += characters_of(hit.entry)
+        if characters <= _LOOP_CHARACTERS:
+            return _response(result, members)
+    return await service.workers.run(_response, result, members)
+
+
+def _response(result: LookupResult, members: Mapping[str, object]) -> Response:
+    return JSONResponse({**members, "data": _entries(result)})
 
 
 def _entries(result: LookupResult) -> list[dict[str, object]]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from starlette.applications import Starlette
     from starlette.requests import Request
 
     from langcache.engine.embedders import Embedder
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from langcache_mockserver.domain.caches import Caches
     from langcache_mockserver.domain.lookups import Lookups
     from langcache_mockserver.domain.worker_threads import WorkerThreads
+    from langcache_mockserver.http.application import Application
     from langcache_mockserver.http.bodies import Bodies
     from langcache_mockserver.planes.auth import Gate
     from langcache_mockserver.planes.proxy import Proxy
@@ -79,11 +79,11 @@ class Service:
     proxy: Proxy | None
 
 
-def service_in(app: Starlette) -> Service:
+def service_in(app: Application) -> Service:
     """Return the service of an application."""
-    return cast("Service", app.state.service)
+    return cast("Service", app.service)
 
 
 def service_of(request: Request) -> Service:
     """Return the service of the application that a request is for."""
-    return service_in(request.scope["app"])
+    return cast("Service", request.scope["app"].service)

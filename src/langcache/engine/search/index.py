@@ -174,15 +174,15 @@ class VectorIndex:
             wanted: For each vector, what to find.
         """
         rows: Snapshot = self._blocks
-        least = 2
-        if self.is_small:
-            # A few searches take less time one by one, of packed codes.
-            least = self.tuning.few_together
-            if len(vectors) < least:
-                self._blocks.pack()
-        else:
+        is_small = self.is_small
+        # In a small index, a few searches take less time one by one, of packed codes.
+        least = self.tuning.few_together if is_small else 2
+        # Searches for nearly all rows gain nothing by a shared scan.
+        shares_scan = len(vectors) >= least and any(each.least > 0 for each in wanted)
+        if not is_small:
             rows = self._blocks.snapshot()
-        shares_scan = len(vectors) >= least
+        elif not shares_scan:
+            self._blocks.pack()
         return Search(vectors, wanted, rows, self._lists, self._version, shares_scan)
 
     def catch_up(self, search: Search) -> bool:

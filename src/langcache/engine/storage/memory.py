@@ -245,6 +245,8 @@ class InMemoryStorage(StorageBackend):
         Raises:
             ValueError: As `search_top` does, for any of them.
         """
+        if len(searches) == 1:
+            return [_matches(each) for each in self._nearest(searches)]
         groups: dict[tuple[Scope, tuple[int, ...]], list[int]] = {}
         for number, search in enumerate(searches):
             key = search.scope, getattr(search.embedding, "shape", ())
