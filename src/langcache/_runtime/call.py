@@ -51,7 +51,7 @@ H = TypeVar("H")
 _REDIRECTS = 300  # the first status that is not a success
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Send:
     """Send a request and read the whole response.
 
@@ -66,7 +66,7 @@ class Send:
     max_bytes: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Exchange:
     """Send a request with the client's method `exchange`.
 
@@ -87,7 +87,7 @@ class Exchange:
     max_bytes: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Sleep:
     """Sleep.
 
@@ -98,7 +98,7 @@ class Sleep:
     seconds: float
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Await:
     """Await an awaitable that a callable of the user returned.
 
@@ -116,7 +116,7 @@ class Await:
 Command: TypeAlias = Send | Exchange | Sleep | Await
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Call(Generic[T]):
     """The checked arguments and settings of a call.
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Argument:
     """One member of a request body.
 
@@ -31,7 +31,7 @@ class Argument:
     required: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Operation(Generic[T]):
     """One operation of the contract.
 
