@@ -2,10 +2,10 @@
 
     uv run benchmarks/import_rows.py [ROWS] [ROUNDS]
 
-The floor embeds the prompts in one process, in as many threads as the server has, 500 in a call, with
-the server's embedder. Both in turn; the ratios are the median of those within a round. Wall time has
-the start of the command in it, and CPU time is that of the command and of the server together. The
-server has started before.
+The floor embeds the prompts in one process, in as many threads as the server has, 500 in a call,
+with the server's embedder. Both in turn; the ratios are the median of those within a round. Wall
+time has the start of the command in it. CPU time is that of the command and of the server, which
+has started before.
 """
 
 import csv
@@ -26,14 +26,14 @@ from langcache.engine import MiniLMEmbedder
 
 TOGETHER = 500
 LANGCACHE = [sys.executable, "-c", "from langcache.cli import main; main()"]
-WORDS = (
-    "account answer app balance battery button cache card change charge code contract day delete "
-    "device email error export file find help invoice key language limit login message model name "
-    "number open order page password pay phone plan price profile question refund report reset "
-    "screen send server setting ship size start status store team time token update upload user "
-    "version week word work"
+WORDS = (  # noqa: SIM905 - a list of words is longer
+    "account answer app balance battery button cache card change charge code contract day "
+    "delete device email error export file find help invoice key language limit login message "
+    "model name number open order page password pay phone plan price profile question refund "
+    "report reset screen send server setting ship size start status store team time token "
+    "update upload user version week word work"
 ).split()
-STARTS = ("How do I", "Why does the", "What is the", "Can I", "Where do I find the", "When will my")
+STARTS = ("How do I", "Why does the", "What is the", "Can I", "Where do I find", "When will")
 
 
 def prompts_of(count: int) -> list[str]:
@@ -71,7 +71,7 @@ def cpu_of(pid: int) -> float:
 
 
 def importing(file: Path) -> tuple[float, float, float]:
-    """Import a file into a new server; return wall seconds, and CPU seconds of server and client."""
+    """Import a file into a new server; return wall seconds, and CPU seconds of both."""
     command = [sys.executable, "-m", "langcache_mockserver", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:

@@ -154,6 +154,45 @@ def test_the_saved_tokens_are_counted_by_model(ask, proxied):
         assert counted()[name] - before.get(name, 0) == saved > 0
 
 
+def test_the_console_shows_the_lookups_of_the_proxy(proxied):
+    def ask(question, **changes):
+        path, body = chat(question, **changes)
+        return proxied.post(path, json=body)
+
+    def savings():
+        caches = proxied.get("/console/v1/savings").json()["caches"]
+        return next((each for each in caches if each["cacheId"] == "proxy"), {})
+
+    lookups = "/console/v1/caches/proxy/lookups"
+    cursor = proxied.get(lookups, params={"latest": "true", "limit": 1}).json()["cursor"]
+    before = savings().get("promptTokens", 0)
+    responses = [
+        ask("How do I enable dark mode?"),
+        ask("how do I enable the dark mode?"),
+        ask("How do I disable dark mode?"),
+        ask("How do I enable dark mode?", tools=[TOOL]),
+    ]
+    assert list(map(outcome, responses)) == ["miss", "hit", "rejected", "miss"]
+    found = proxied.get(lookups, params={"cursor": cursor}).json()["lookups"]
+    assert [each["outcome"] for each in found] == [
+        "miss",
+        "hit",
+        "rejected",
+    ]  # the last has no text
+    miss, hit, rejected = found
+    assert (miss["prompt"], miss["similarity"]) == ("How do I enable dark mode?", None)
+    assert hit["cachedPrompt"] == "How do I enable dark mode?"
+    assert hit["entryId"] == responses[1].headers["x-langcache-entry-id"]
+    assert "opposite" in rejected["reason"]
+    saved = int(responses[1].headers["x-langcache-saved-input-tokens"])
+    assert savings()["promptTokens"] - before == saved
+    entries = proxied.get("/console/v1/caches/proxy/entries", params={"limit": 500}).json()[
+        "entries"
+    ]
+    (entry,) = [each for each in entries if each["id"] == hit["entryId"]]
+    assert entry["hits"] == 1
+
+
 @pytest.mark.parametrize(
     "question",
     ["What is the capital of Italy?", "What is not the capital of France?"],

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from langcache.answers.question import Question
     from langcache.engine import Embedder
     from langcache.engine._steps import Steps
-    from langcache.engine.verify import Verifier
+    from langcache.engine.verify import Verdict, Verifier
 
 __all__ = ["EngineStore", "Finding", "ServiceStore", "Store", "StoredAnswer", "has_limits"]
 
@@ -65,11 +65,11 @@ class Finding(NamedTuple):
 
     Attributes:
         answer: The answer, or None.
-        rejected: Whether there were similar questions, and all of them were turned down.
+        rejected: The nearest of the similar questions and its verdict, if all were turned down.
     """
 
     answer: StoredAnswer | None
-    rejected: bool = False
+    rejected: tuple[Match, Verdict] | None = None
 
 
 def has_limits(backend: object) -> bool:
@@ -134,7 +134,7 @@ class Store(ABC):
         search = partial(self._search, question, threshold)
         run(choose(search, partial(self._judge.judge, question.text or ""), choice))
         if not choice.accepted:
-            return Finding(None, rejected=bool(choice.judged))
+            return Finding(None, rejected=choice.judged[0] if choice.judged else None)
         [match] = choice.accepted
         entry = match.entry
         exact = entry.prompt == question.text

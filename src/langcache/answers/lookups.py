@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from langcache.answers._stores import Store
     from langcache.answers.answer import Source
     from langcache.answers.request import Request, Turn
-    from langcache.engine import Embedder, Verifier
+    from langcache.engine import Embedder, Match, Verifier
+    from langcache.engine.verify import Verdict
 
 __all__ = ["CallExplanation", "Lookup", "Lookups", "Resolve"]
 
@@ -75,6 +76,8 @@ class Lookup(Generic[_T]):
         value: What the door made of the answer; None without a hit.
         hit: How it was found; None without a hit.
         question: What was asked; None if the cache does not handle the call.
+        turned_down: The nearest of the similar questions and why it was turned down; None unless
+            the outcome is "rejected".
     """
 
     outcome: Literal["hit", "miss", "rejected", "bypass", "skipped"]
@@ -82,6 +85,7 @@ class Lookup(Generic[_T]):
     value: _T | None = None
     hit: Hit | None = None
     question: Question | None = field(default=None, repr=False)
+    turned_down: tuple[Match, Verdict] | None = field(default=None, repr=False)
     call_id: str = field(default="", repr=False)
     seconds_left: float = field(default=0.0, repr=False)
     unread: Answer | None = field(default=None, repr=False)
@@ -298,7 +302,7 @@ class Lookups:
                 # The other call has no answer to share. All that waited go on at once.
                 found.call_id = ""
         stored = self._store.find_at_once(question)
-        rejected = False
+        rejected = None
         if stored is None:
             finding = yield from self._work(
                 found, partial(self._store.find, question, self._threshold)
@@ -312,6 +316,7 @@ class Lookups:
                 found.unread = Answer.from_json(stored.text)
             self._counters.add("rejected" if rejected else "misses")
             found.outcome = "rejected" if rejected else "miss"
+            found.turned_down = rejected
             return
         self._store.mark_used(stored)
         self._counters.add("exact_hits" if stored.exact else "semantic_hits")

@@ -297,6 +297,10 @@ class Caches:
         """Return the number of entries in a cache."""
         return await self._in_worker("size", self._storage.namespace_size, cache_id)
 
+    def count_hit(self, cache_id: str, entry_id: str) -> None:
+        """Count a hit of an entry that was found in another way than by `search`."""
+        self._hit_counts.add(cache_id, [entry_id], self._clock())
+
     def hit_count(self, cache_id: str, entry_id: str) -> HitCount | None:
         """Return how often an entry was a hit; None if that is not known."""
         return self._hit_counts.of(cache_id, entry_id)

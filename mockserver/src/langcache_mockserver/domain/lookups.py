@@ -42,6 +42,8 @@ class LookupRecord(NamedTuple):
         check: What decided.
         probability: How sure a verifier is that one answer serves both prompts, if it says so.
         seconds: How long the lookup took.
+        saved_tokens: The tokens of the request and of the response that a hit saved, as a provider
+            counted them; None if that is not known.
     """
 
     number: int
@@ -61,6 +63,7 @@ class LookupRecord(NamedTuple):
     check: str
     probability: float | None
     seconds: float
+    saved_tokens: tuple[int, int] | None = None
 
     @property
     def characters(self) -> int:

@@ -1,4 +1,4 @@
-"""What hits saved, estimated from the lookups that are kept."""
+"""What hits saved: counted by a provider or estimated, from the lookups that are kept."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ class Savings(NamedTuple):
         cache_id: The cache.
         lookups: How many lookups are counted.
         hits: How many of them were hits.
-        prompt_tokens: The estimated tokens of the prompts that no model had to read.
-        response_tokens: The estimated tokens of the responses that no model had to write.
+        prompt_tokens: The tokens of the prompts that no model had to read: as the provider counted
+            them, or estimated.
+        response_tokens: The tokens of the responses that no model had to write, likewise.
         hit_durations: How long the hits took; None if there was none.
         miss_durations: How long the other lookups took; None if there was none.
         answer_seconds: The median time from a lookup that was no hit until its response was stored;
@@ -70,16 +71,21 @@ def savings_of(
 
 def _of_cache(cache_id: str, lookups: Sequence[LookupRecord], answers: Sequence[float]) -> Savings:
     hits = [each for each in lookups if each.outcome == "hit"]
+    saved = [each.saved_tokens or _estimated(each) for each in hits]
     return Savings(
         cache_id,
         len(lookups),
         len(hits),
-        sum(_tokens(len(each.prompt)) for each in hits),
-        sum(_tokens(each.response_characters) for each in hits),
+        sum(read for read, _ in saved),
+        sum(written for _, written in saved),
         _durations([each.seconds for each in hits]),
         _durations([each.seconds for each in lookups if each.outcome != "hit"]),
         statistics.median(answers) if answers else None,
     )
+
+
+def _estimated(hit: LookupRecord) -> tuple[int, int]:
+    return _tokens(len(hit.prompt)), _tokens(hit.response_characters)
 
 
 def _tokens(characters: int) -> int:

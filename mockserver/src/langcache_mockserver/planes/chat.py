@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -26,6 +27,7 @@ from langcache_mockserver.http.request import bearer_token, header_values
 from langcache_mockserver.http.response import JSONResponse
 from langcache_mockserver.http.routing import routes_of
 from langcache_mockserver.http.streaming import StreamedResponse
+from langcache_mockserver.planes.proxy_lookups import note_answer, note_lookup
 from langcache_mockserver.planes.service import service_of
 
 if TYPE_CHECKING:
@@ -109,14 +111,20 @@ async def _respond(request: Request, operation: _Operation, proxy: Proxy) -> Res
     call = await _read(request, operation, proxy)
     exchange = exchange_of(request)
     exchange.cache_id = proxy.settings.cache_id
+    kept = service_of(request).lookups
+    removals = 0 if kept is None else kept.removals
+    started = time.perf_counter()
     lookup = await proxy.lookups.alook_up(
         call.question, partial(_replayed, operation.api), call.controls
     )
+    seconds = time.perf_counter() - started
     outcome = "bypass" if lookup.outcome == "skipped" else lookup.outcome
     exchange.outcome = outcome
     if lookup.value is not None:
         saved = _saved(operation.api, lookup)
         exchange.saved = Saved(call.model, saved.get("input", 0), saved.get("output", 0))
+    note_lookup(service_of(request), proxy, lookup, seconds, removals, exchange.saved)
+    if lookup.value is not None:
         for name, value in _hit_headers(operation.api, lookup):
             lookup.value.headers[name] = value
         return lookup.value
@@ -310,7 +318,7 @@ async def _passed_on(
 ) -> Response:
     """Return the response of an upstream, which is stored as it passes."""
     if response.status == 200 and response.media_type == EVENT_STREAM:
-        parts = _recorded(response, api, lookup, proxy)
+        parts = _recorded(request, response, api, lookup, proxy)
         return StreamedResponse(parts, response.status, response.headers)
     most = proxy.settings.max_response_bytes
     body = bytearray()
@@ -330,7 +338,7 @@ async def _passed_on(
     if answer is None:
         proxy.lookups.release(lookup)
     else:
-        await proxy.lookups.akeep(lookup, answer)
+        await _keep(request, lookup, answer, proxy)
     return Response(bytes(body), response.status, response.headers)
 
 
@@ -347,8 +355,17 @@ async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncGenerator[b
         yield part
 
 
+async def _keep(request: Request, lookup: Lookup[Response], answer: Answer, proxy: Proxy) -> None:
+    await proxy.lookups.akeep(lookup, answer)
+    note_answer(service_of(request), proxy, lookup)
+
+
 async def _recorded(
-    response: ForwardedResponse, api: Api, lookup: Lookup[Response], proxy: Proxy
+    request: Request,
+    response: ForwardedResponse,
+    api: Api,
+    lookup: Lookup[Response],
+    proxy: Proxy,
 ) -> AsyncGenerator[bytes]:
     """Yield the parts of a stream, and store it when it is complete."""
     recorder = _Recorder(api, proxy.settings.max_response_bytes)
@@ -357,7 +374,7 @@ async def _recorded(
             recorder.feed(part)
             yield part
         if recorder.chunks is not None:
-            await proxy.lookups.akeep(lookup, api.streamed_answer_of(recorder.chunks))
+            await _keep(request, lookup, api.streamed_answer_of(recorder.chunks), proxy)
     finally:
         proxy.lookups.release(lookup)
         await response.aclose()

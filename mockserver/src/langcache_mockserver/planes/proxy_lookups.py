@@ -1,0 +1,100 @@
+"""The lookups of the caching proxy, kept for the console beside those of the data plane."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from langcache_mockserver.domain.lookups import LookupRecord
+
+if TYPE_CHECKING:
+    from langcache.answers.lookups import Lookup
+    from langcache_mockserver.http.exchange import Saved
+    from langcache_mockserver.planes.proxy import Proxy
+    from langcache_mockserver.planes.service import Service
+
+
+def note_lookup(
+    service: Service,
+    proxy: Proxy,
+    lookup: Lookup[Any],
+    seconds: float,
+    removals: int,
+    saved: Saved | None,
+) -> None:
+    """Count the hit of a lookup, and keep the lookup if the server keeps any.
+
+    A lookup of what has no text to compare by meaning, such as a request with tools, is not kept.
+
+    Args:
+        service: The parts of the server.
+        proxy: The parts of the proxy.
+        lookup: The lookup.
+        seconds: How long it took.
+        removals: What `Lookups.removals` was before it.
+        saved: What a hit saved.
+    """
+    cache_id, hit = proxy.settings.cache_id, lookup.hit
+    if hit is not None:
+        service.caches.count_hit(cache_id, hit.entry_id)
+    question = lookup.question
+    if (
+        service.lookups is None
+        or question is None
+        or question.text is None
+        or lookup.outcome not in {"hit", "miss", "rejected"}
+    ):
+        return
+    record = LookupRecord(
+        number=0,
+        cache_id=cache_id,
+        at=service.clock(),
+        prompt=question.text,
+        outcome="miss",
+        strategy="semantic",
+        threshold=proxy.lookups.threshold,
+        similarity=None,
+        entry_id="",
+        cached_prompt="",
+        attributes={},
+        response_characters=0,
+        accepted=None,
+        reason="",
+        check="",
+        probability=None,
+        seconds=seconds,
+    )
+    if hit is not None:
+        is_counted = saved is not None and (saved.input_tokens or saved.output_tokens)
+        record = record._replace(
+            outcome="hit",
+            similarity=hit.similarity,
+            entry_id=hit.entry_id,
+            cached_prompt=hit.cached_question,
+            attributes=question.labels,
+            accepted=True,
+            saved_tokens=(saved.input_tokens, saved.output_tokens)
+            if saved and is_counted
+            else None,
+        )
+    elif lookup.turned_down is not None:
+        match, verdict = lookup.turned_down
+        record = record._replace(
+            outcome="rejected",
+            similarity=match.similarity,
+            entry_id=match.entry.id,
+            cached_prompt=match.entry.prompt,
+            attributes=match.entry.attributes,
+            response_characters=len(match.entry.response),
+            accepted=verdict.accepted,
+            reason=verdict.reason,
+            check=verdict.check,
+            probability=verdict.probability,
+        )
+    service.lookups.add(record, removals)
+
+
+def note_answer(service: Service, proxy: Proxy, lookup: Lookup[Any]) -> None:
+    """Note that the answer to a lookup was stored."""
+    question = lookup.question
+    if service.lookups is not None and question is not None and question.text is not None:
+        service.lookups.answered(proxy.settings.cache_id, question.text)
