@@ -1,4 +1,4 @@
-"""The dashboard and the alert rules use the metrics that the server has."""
+"""The files for monitoring and hosting fit the server: its metrics, options, paths and ports."""
 
 import json
 import re
@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from langcache_mockserver import MockServer, SimilarityTable
+from langcache_mockserver.cli import read_settings
 from langcache_mockserver.watch.metrics import Metrics
 
 from langcache.engine import InMemoryStorage
@@ -55,3 +57,38 @@ def test_compose_mounts_what_there_is():
     assert all((ROOT / path).is_dir() for path in mounted)
     ports = [port for service in services.values() for port in service.get("ports", ())]
     assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_the_manifests_start_the_server_that_there_is():
+    folder = ROOT / "deploy/kubernetes"
+    kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    kinds = {
+        (each["kind"], each["metadata"]["name"]): each
+        for name in kustomization["resources"]
+        for each in yaml.safe_load_all((folder / name).read_text())
+    }
+    pod = kinds["Deployment", "langcache"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["image"] == kustomization["images"][0]["name"]
+    secrets = {each["name"]: each["valueFrom"]["secretKeyRef"]["key"] for each in container["env"]}
+    values = {"storage": "redis://langcache-redis:6379", "admin-token": "token"}
+    settings = read_settings(
+        container["args"], {name: values[key] for name, key in secrets.items()}
+    )
+    assert (settings.strict, settings.admin_token) == (True, "token")
+    assert settings.storage == values["storage"]
+    assert settings.shutdown_seconds < pod["terminationGracePeriodSeconds"]
+    # The processes share a folder for their metrics, and the root cannot be written to.
+    assert "/tmp" in {each["mountPath"] for each in container["volumeMounts"]}
+    probes = [container[f"{kind}Probe"]["httpGet"] for kind in ("liveness", "readiness", "startup")]
+    with (
+        MockServer(embedder=SimilarityTable({}), listen=False) as server,
+        server.client() as client,
+    ):
+        assert [client.get(probe["path"]).status_code for probe in probes] == [200, 200, 200]
+    (port,) = {probe["port"] for probe in probes}
+    assert port == container["ports"][0]["containerPort"]
+    assert f"LANGCACHE_MOCKSERVER_PORT={port}" in (ROOT / "Dockerfile").read_text()
+    (service,) = kinds["Service", "langcache"]["spec"]["ports"]
+    assert service["targetPort"] == port
+    assert kinds["Service", "langcache-redis"]["spec"]["ports"][0]["port"] == 6379
