@@ -214,8 +214,10 @@ class ModelDoorTests:
     ):
         released = threading.Event()
         door.cache = make_cache(Broken(released), budget=0.1)
-        door.ask()
+        try:
+            door.ask()
+        finally:
+            released.set()
         assert upstream.count == 1
         # The store does not wait again: the lookup has used up the budget.
         assert door.cache.statistics.timeouts == 1
-        released.set()

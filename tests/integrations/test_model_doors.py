@@ -1,0 +1,117 @@
+"""The doors that wrap the models of a framework.
+
+The frameworks bring many packages, so they are installed into environments of their own, from the
+package registry. Here, two of them in their newest releases are tried. `.ci/all` runs all tests of
+all three, with the newest releases and the oldest ones that are supported.
+"""
+
+import gc
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from langcache.answers import Answer, AnswerCache, Request
+from langcache.integrations._endings import ending_of
+from langcache.integrations._streams import recorded
+
+ROOT = Path(__file__).parents[2]
+TESTS = Path(__file__).parent / "with_agent_frameworks"
+REQUIREMENTS = [
+    *("pydantic-ai-slim[openai]==2.68.0", "openai-agents==0.24.0", "pytest", f"{ROOT}[openai]"),
+    *(str(ROOT / folder) for folder in ("models/minilm", "models/minilm_pair")),
+]
+FILES = ["test_pydantic_ai_model.py", "test_openai_agents_model.py"]
+
+
+@pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not on the PATH")
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="needs Python 3.11")
+def test_agents_of_the_newest_releases_are_answered_from_the_cache(tmp_path):
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    command = [
+        *("uv", "run", "--quiet", "--isolated", "--no-project", "--python", sys.executable),
+        # Otherwise uv uses its earlier build of this tree until pyproject.toml changes.
+        *("--refresh-package", "langcache"),
+        *(part for requirement in REQUIREMENTS for part in ("--with", requirement)),
+        *("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib"),
+        *("-W", "error:::langcache", "-c", str(tmp_path / "pytest.ini")),
+        *("--rootdir", str(tmp_path), "--confcutdir", str(TESTS), "-k", "answered_from_the_cache"),
+        *("-o", f"pythonpath={ROOT / 'tests' / 'support'}", *(str(TESTS / name) for name in FILES)),
+    ]
+    tests = subprocess.run(
+        command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=900
+    )
+    assert tests.returncode == 0, tests.stdout + tests.stderr
+    assert "5 passed" in tests.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "library"),
+    [
+        ("llama-index", "llama_index"),
+        ("pydantic-ai", "pydantic_ai"),
+        ("openai-agents", "agents"),
+    ],
+)
+def test_without_its_library_the_import_names_the_extra(name, library):
+    if find_spec(library) is not None:
+        pytest.skip(f"{library} is installed here")
+    with pytest.raises(ImportError, match=f'needs the extra {name}; see\\s"Install"'):
+        __import__(f"langcache.integrations.{name.replace('-', '_')}")
+
+
+def look_up(cache):
+    """A lookup that finds nothing, and for whose answer other calls wait."""
+    return cache.look_up(Request(door="test", text="How do I reset my password?"), lambda _: None)
+
+
+class Recording:
+    def __init__(self):
+        self.events = []
+
+    def add(self, event):
+        self.events.append(event)
+
+    def answer(self):
+        return Answer(None, self.events)
+
+
+@pytest.fixture
+def cache():
+    with AnswerCache(verifier=None, budget=30, single_flight=600) as cache:
+        yield cache
+
+
+@pytest.mark.parametrize("read", [0, 1])
+def test_a_stream_that_is_not_read_to_its_end_keeps_no_other_call_waiting(cache, read):
+    stream = recorded(cache, look_up(cache), Recording(), iter("abc"))
+    for _ in range(read):
+        next(stream)
+    del stream
+    gc.collect()
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(look_up, cache).result(60).outcome == "miss"
+    assert cache.statistics.stores == 0
+
+
+def test_a_stream_that_is_read_to_its_end_is_stored(cache):
+    assert list(recorded(cache, look_up(cache), Recording(), iter("abc"))) == list("abc")
+    assert cache.statistics.stores == 1
+
+
+@pytest.mark.parametrize(
+    ("reasons", "ending"),
+    [
+        ([], "complete"),
+        (["stop"], "complete"),
+        (["MAX_TOKENS"], "truncated"),
+        (["length", "content_filter"], "filtered"),
+        (["completed", "failed"], "failed"),
+    ],
+)
+def test_how_an_answer_ended(reasons, ending):
+    assert ending_of(reasons) == ending
