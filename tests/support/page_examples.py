@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from langcache import LangCache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -42,6 +42,7 @@ def run_examples(
     page: Path,
     replaced: Mapping[str, str] | None = None,
     prepare: Callable[[], object] | None = None,
+    skipped: Collection[str] = (),
 ) -> int:
     """Run the examples of a page one after the other, as one program.
 
@@ -51,6 +52,7 @@ def run_examples(
         page: The page.
         replaced: Texts of the code and what stands in for them.
         prepare: Called before each example.
+        skipped: Texts; an example that contains one of them is not run.
 
     Returns:
         How many there are.
@@ -63,6 +65,8 @@ def run_examples(
     names: dict[str, object] = {"__name__": "page"}
     ran = 0
     for example, output, line in examples(page):
+        if any(text in example for text in skipped):
+            continue
         ran += 1
         if prepare is not None:
             prepare()
@@ -87,5 +91,7 @@ def run_examples(
                 value.__exit__(None, None, None)  # it may have been used after its `with` block
     for value in names.values():
         if not isinstance(value, type) and callable(close := getattr(value, "close", None)):
-            close()
+            closed = close()
+            if inspect.iscoroutine(closed):
+                asyncio.run(closed)
     return ran

@@ -47,7 +47,7 @@ class Stored:
     def __init__(self, response: ModelResponse, events: list[Any]) -> None:
         self.saved = _saved(response.usage)
         self.response: Any = replace(response, usage=RequestUsage())  # pyright: ignore[reportArgumentType]
-        self.events = events
+        self.events: list[Any] = events
 
 
 def answer_of(response: ModelResponse) -> Answer | None:
