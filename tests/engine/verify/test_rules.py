@@ -41,6 +41,17 @@ REJECTED = {
         ("what is the default of max_size", "what is the default of min_size"),
         ("mail ada@example.com", "mail bob@example.com"),
     ],
+    "enumerations": [
+        ("the alpha build", "the beta build"),
+        ("how far is Mars from the sun", "how far is Jupiter from the sun"),
+        ("explain lambda in terms of rho and nu", "explain nu in terms of lambda and tau"),
+        ("where is the nearest red kite shop", "where is the nearest blue kite shop"),
+    ],
+    "labels": [
+        ("Is there a cure for hepatitis B?", "How can hepatitis c be cured?"),
+        ("is plan A better", "is plan B better"),
+        ("the KLM office", "the SAS office"),
+    ],
     "negation": [
         ("can I cancel my order", "can I not cancel my order"),
         ("I can cancel", "I can not cancel"),
@@ -96,6 +107,17 @@ ACCEPTED = {
         ("is the iphone13 waterproof", "is the iPhone 13 waterproof"),
         ("budget laptops site:reddit.com", "budget laptops on reddit.com"),
         ("what is mp3", "explain MP3"),
+    ],
+    "enumerations": [
+        ("why is my hair turning grey", "why is my hair going gray"),
+        ("alpha and beta", "beta and alpha"),
+        ("a golden ring", "a gold ring"),
+    ],
+    "labels": [
+        ("A cure for hepatitis B", "is there a cure for hepatitis b"),
+        ("moving to the US", "moving to the USA"),
+        ("Which films did Gerwig make?", "Which films did Greta Gerwig make?"),
+        ("WHERE IS MY PARCEL", "WHERE IS MY PACKAGE"),
     ],
     "negation": [
         ("I don't know where my PIN is", "where is my PIN"),

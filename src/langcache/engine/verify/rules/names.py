@@ -11,7 +11,7 @@ from langcache.engine.verify.words import word_set
 if TYPE_CHECKING:
     from langcache.engine.verify.rules.reading import Reading
 
-__all__ = ["NAMES"]
+__all__ = ["NAMES", "alike"]
 
 _AFTER_END = re.compile(r"(?:^|[.?!:\n\"'(]\s*)([A-Z])")
 _NAME = re.compile(r"[A-Z][\w+#&]*(?:[-'][A-Z]\w*)*")
@@ -24,7 +24,7 @@ def _names(asked: Reading, cached: Reading) -> str | None:
     right = [name for name in theirs if not _known(name, asked)]
     if not left or not right:
         return None
-    if any(_alike(one, two) for one in left for two in right):
+    if any(alike(one, two) for one in left for two in right):
         return None
     return f"{left[0]} / {right[0]}"
 
@@ -46,7 +46,7 @@ def _known(name: str, other: Reading) -> bool:
     return lower in other.vocabulary or lower in other.text.lower()
 
 
-def _alike(one: str, two: str) -> bool:
+def alike(one: str, two: str) -> bool:
     """Return whether one name may be short for the other, or the other wrongly spelled."""
     one, two = sorted((one.lower(), two.lower()), key=len)
     if one[0] == two[0] and (len(one) <= 3 or one[:3] == two[:3]):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from langcache.engine.verify.base import Verdict
 from langcache.engine.verify.rules.antonyms import ANTONYMS
 from langcache.engine.verify.rules.identifiers import IDENTIFIERS
+from langcache.engine.verify.rules.labels import ENUMERATIONS, LABELS
 from langcache.engine.verify.rules.names import NAMES
 from langcache.engine.verify.rules.negation import NEGATION
 from langcache.engine.verify.rules.numbers import DATES, NUMBERS, UNITS
@@ -25,7 +26,8 @@ RULES: Mapping[str, Rule] = MappingProxyType(
     {
         rule.name: rule
         for rule in (
-            NUMBERS, UNITS, DATES, IDENTIFIERS, NEGATION, ANTONYMS, WORD_ORDER, DIRECTION, NAMES,
+            NUMBERS, UNITS, DATES, IDENTIFIERS, ENUMERATIONS, LABELS, NEGATION, ANTONYMS,
+            WORD_ORDER, DIRECTION, NAMES,
         )
     }
 )  # fmt: skip
