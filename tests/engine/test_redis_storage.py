@@ -634,6 +634,9 @@ def test_metadata_that_is_not_json_is_refused(storage, metadata):
         ({"url": "redis://h", "search": "fast"}, ValueError),
         ({"url": "redis://h", "timeout": 0}, ValueError),
         ({"url": "redis://h", "timeout": float("nan")}, ValueError),
+        ({"url": "redis://h", "timeout": 1e300}, ValueError),
+        ({"url": f"redis://:hunter2@{'a' * 64}.example"}, ValueError),
+        ({"url": f"redis+cluster://:hunter2@h:1,{'a' * 64}:2"}, ValueError),
     ],
 )
 def test_bad_arguments_are_refused_without_repeating_a_password(arguments, error):

@@ -39,7 +39,7 @@ def test_without_limits_nothing_is_counted(make):
 
 
 def test_the_entry_that_was_not_used_for_the_longest_time_goes(make):
-    storage = make(max_entries=3)
+    storage = make(max_entries=np.int64(3))
     for id in "abc":
         storage.store(make_entry(id))
     storage.mark_used("ns", ["a", "unknown"])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, cast
+from operator import index
+from typing import TYPE_CHECKING, Any, SupportsIndex, cast
 
 from langcache.engine.storage.entry import StorageUsage
 from langcache.engine.storage.errors import StorageFullError
@@ -121,11 +122,12 @@ class Usage:
 def _checked(name: str, limit: object) -> int | None:
     if limit is None:
         return None
-    if isinstance(limit, bool) or not isinstance(limit, int):
+    if isinstance(limit, bool) or not isinstance(limit, SupportsIndex):
         raise TypeError(f"{name}: must be an int or None, got {type(limit).__name__}")
-    if limit < 1:
-        raise ValueError(f"{name}: must be at least 1, got {limit}")
-    return limit
+    number = index(limit)
+    if number < 1:
+        raise ValueError(f"{name}: must be at least 1, got {number}")
+    return number
 
 
 def _cost(record: Record, dimensions: int) -> int:

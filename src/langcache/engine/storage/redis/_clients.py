@@ -51,11 +51,13 @@ def check_url(url: object) -> str:
     try:
         scheme = urlsplit(url).scheme
         if scheme in _GROUPS:
-            _group(url)
+            hosts = [host for host, _ in _group(url).hosts]
         elif scheme in _PLAIN:
-            _redis.ConnectionPool.from_url(url)
+            hosts = [_redis.ConnectionPool.from_url(url).connection_kwargs.get("host", "")]
         else:
             raise ValueError
+        for host in hosts:
+            host.encode("idna")  # as the socket does; raises a ValueError if a part is too long
     except ValueError:
         schemes = ", ".join(f"{scheme}://" for scheme in (*_PLAIN, *_GROUPS))
         raise ValueError(

@@ -95,6 +95,7 @@ _MOST_TRIES = 5
 _LARGE = 10_000
 _MIRRORS_BYTES = 1 << 30
 _LONGEST_TTL_MILLIS = 10**14
+_LONGEST_TIMEOUT = 86_400
 _NO_EXPECTATION = b""
 _NONE_EXPECTED = b"none"
 _CURSOR_NAME = "redis"
@@ -191,8 +192,10 @@ class RedisStorage(StorageBackend):
             raise ValueError("search: must be 'auto', 'query-engine' or 'plain'")
         if index_algorithm not in ("hnsw", "flat"):
             raise ValueError("index_algorithm: must be 'hnsw' or 'flat'")
-        if not timeout > 0 or math.isinf(timeout):
-            raise ValueError(f"timeout: must be a number of seconds above 0, got {timeout}")
+        if not 0 < timeout <= _LONGEST_TIMEOUT:
+            raise ValueError(
+                f"timeout: must be above 0 and at most {_LONGEST_TIMEOUT:,} seconds, got {timeout}"
+            )
         self._keys = Keys(prefix)
         self._former = Keys(FORMER_PREFIX) if prefix == DEFAULT_PREFIX else None
         # Keys under the former prefix that do not exist.
