@@ -52,6 +52,7 @@ class Connections:
     def __init__(self):
         self.scopes = []
         self.respond = asyncio.Event()
+        self.headers = []
         self.seconds = 30
         self.config = uvicorn_server._config(uvicorn_server._adapted(self.app), 3, self.seconds)
         self.call_later = None
@@ -62,7 +63,7 @@ class Connections:
         extensions = {**scope["extensions"]}
         self.scopes.append((scope, extensions))
         await self.respond.wait()
-        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.start", "status": 200, "headers": self.headers})
         await send({"type": "http.response.body", "body": b"response"})
 
     def connect(self):
@@ -108,6 +109,39 @@ async def test_head_and_body_of_a_response_are_one_write(connections):
     for write in transport.writes:
         assert write.startswith(b"HTTP/1.1 200 OK\r\n")
         assert write.endswith(b"response\r\n0\r\n\r\n")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("head", "ends", "closes"),
+    [
+        (HEAD, b"\r\ncontent-length: 8\r\n\r\nresponse", False),
+        (HEAD.replace(b"POST", b"HEAD"), b"\r\ncontent-length: 8\r\n\r\n", False),
+        (HEAD.replace(b"/1.1", b"/1.0"), b"\r\nconnection: close\r\n\r\nresponse", True),
+    ],
+)
+async def test_a_response_that_has_a_length_is_one_write(connections, head, ends, closes):
+    protocol, transport = connections.connect()
+    connections.headers = [(b"content-length", b"8")]
+    connections.respond.set()
+    protocol.data_received(head + BODY)
+    await turns()
+    (write,) = transport.writes
+    assert write.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert write.endswith(ends)
+    assert transport.closed == closes
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("header", [(b"x", b"a\r\nb: c"), (b"a b", b"c"), (b"x", b"\n")])
+async def test_a_response_with_a_wrong_head_is_not_sent(connections, header):
+    protocol, transport = connections.connect()
+    connections.headers = [(b"content-length", b"8"), header]
+    connections.respond.set()
+    protocol.data_received(HEAD + BODY)
+    await turns()
+    assert b"".join(transport.writes).count(b"response") == 0
+    assert transport.closed
 
 
 @pytest.mark.anyio

@@ -234,11 +234,15 @@ def _writes_whole(cycle: Any, start: Message, body: Message) -> bool:
         return False
     content: bytes = body.get("body", b"")
     headers: list[tuple[bytes, bytes]] = start.get("headers", [])
+    by_name = dict(headers)
     line = _STATUS_LINE.get(start["status"])
-    if line is None or (b"content-length", b"%d" % len(content)) not in headers:
+    if line is None or by_name.get(b"content-length") != b"%d" % len(content):
         return False
-    head = b"".join([b"%b: %b\r\n" % header for header in cycle.default_headers + headers])
-    if not _SPECIAL.isdisjoint(dict(headers)) or _HEAD.fullmatch(head) is None:
+    if len(by_name) < len(headers) or not _SPECIAL.isdisjoint(by_name):
+        return False
+    lines = [b"%b: %b\r\n" % header for header in cycle.default_headers + headers]
+    head = b"".join(lines)
+    if head.count(b"\n") > len(lines) or _HEAD.fullmatch(head) is None:
         return False
     cycle.transport.write_whole(b"%b%b\r\n%b" % (line, head, content))
     cycle.response_started = cycle.response_complete = True

@@ -90,7 +90,7 @@ def note_lookup(
             check=verdict.check,
             probability=verdict.probability,
         )
-    service.lookups.add(record, removals)
+    service.lookups.add(lambda number: record._replace(number=number), removals)
 
 
 def note_answer(service: Service, proxy: Proxy, lookup: Lookup[Any]) -> None:
