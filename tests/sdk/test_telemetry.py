@@ -1,3 +1,4 @@
+import asyncio
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from langcache import LangCache, errors
+from langcache import DefaultAioHttpClient, LangCache, errors
 
 URL = "http://langcache.test:8080/v1/caches/c/entries/e%2F1"
 
@@ -69,6 +70,19 @@ def test_a_failed_call_marks_its_span(cache, spans):
         cache.delete_by_id(entry_id="e/1", retries=None)
     assert [span.attributes["error.type"] for span in spans()] == ["404", "ConnectError"]
     assert all(not span.status.is_ok for span in spans())
+
+
+def test_a_call_without_httpx_has_its_span_too(spans, scripted_server, answer):
+    server = scripted_server(answer(b"", "204 No Content"))
+
+    async def main():
+        async with DefaultAioHttpClient() as http:
+            await LangCache(server.url, "k", "c", async_client=http).flush_async()
+
+    asyncio.run(main())
+    (span,) = spans()
+    assert span.attributes["http.response.status_code"] == 204
+    assert f"{span.context.trace_id:032x}".encode() in server.requests[0]
 
 
 def test_without_opentelemetry_nothing_of_it_is_imported():
