@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ PAGES = [
     page
     for pattern in ("*.md", "docs/*.md", "docs/sdks/**/*.md", "*/README.md", "models/*/README.md")
     for page in sorted(ROOT.glob(pattern))
-    if any(examples(page))
+    if any(examples(page)) and page.name != "migrating-from-gptcache.md"  # below
 ] + [page for page in sorted(INTEGRATIONS.glob("*.md")) if page.name not in NOT_RUN_HERE]
 ADDRESSES = (
     '"http://127.0.0.1:8080"',
@@ -38,6 +39,30 @@ ADDRESSES = (
 
 ENTRY_ID = "5a9f1f1bd5d0d6c1d3f1d2f0c7b7a4a3"
 """The id of an entry in the examples of the contract."""
+
+
+def write_gptcache_file(folder):
+    """Write what GPTCache 0.1.44 keeps of two questions, one of them deleted."""
+    folder.mkdir()
+    connection = sqlite3.connect(folder / "sqlite.db")
+    connection.executescript("""
+        CREATE TABLE gptcache_question (id INTEGER PRIMARY KEY, question VARCHAR(3000) NOT NULL,
+            create_on DATETIME, last_access DATETIME, embedding_data BLOB, deleted INTEGER);
+        CREATE TABLE gptcache_answer (id INTEGER PRIMARY KEY, question_id INTEGER NOT NULL,
+            answer VARCHAR(3000) NOT NULL, answer_type INTEGER NOT NULL);
+        INSERT INTO gptcache_question VALUES (1, 'What is Redis?', NULL, NULL, x'00', 0);
+        INSERT INTO gptcache_question VALUES (2, 'Gone?', NULL, NULL, x'00', -1);
+        INSERT INTO gptcache_answer VALUES (1, 1, 'A database.', 0), (2, 2, 'Yes.', 0);
+    """)
+    connection.close()
+
+
+def test_entries_of_gptcache_are_exported_as_the_page_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_gptcache_file(tmp_path / "api_cache")
+    assert run_examples(ROOT / "docs/migrating-from-gptcache.md") == 1
+    expected = '{"prompt": "What is Redis?", "response": "A database."}\n'
+    assert (tmp_path / "gptcache.jsonl").read_text() == expected
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
