@@ -45,7 +45,7 @@ class Stored:
     """
 
     def __init__(self, response: ModelResponse, events: list[Any]) -> None:
-        self.saved = _saved(response.usage)
+        self.saved: dict[str, Any] = _saved(response.usage)
         self.response: Any = replace(response, usage=RequestUsage())  # pyright: ignore[reportArgumentType]
         self.events: list[Any] = events
 
