@@ -71,7 +71,10 @@ def anonymous(mock_server):
 def http(mock_server):
     """An HTTP client of the server, with a key."""
     with httpx.Client(
-        base_url=mock_server.url, headers={"authorization": "Bearer key"}, trust_env=False
+        base_url=mock_server.url,
+        headers={"authorization": "Bearer key"},
+        timeout=30,  # a busy machine can take more than httpx's 5 seconds for the largest bodies
+        trust_env=False,
     ) as client:
         yield client
 
