@@ -52,7 +52,7 @@ from langcache_mockserver.planes import (
     mock_controls,
 )
 from langcache_mockserver.planes.auth import Gate
-from langcache_mockserver.planes.failures import ERROR_HANDLERS
+from langcache_mockserver.planes.error_handlers import ERROR_HANDLERS
 from langcache_mockserver.planes.service import Description, Service
 from langcache_mockserver.settings import Settings, has_test_controls, kept_lookups
 from langcache_mockserver.watch.access_log import AccessLog

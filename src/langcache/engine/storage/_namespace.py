@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from langcache.engine.storage._scope import Record, ScopeTable, Traits
+from langcache.engine.storage._scope_table import Record, ScopeTable, Traits
 from langcache.engine.storage.base import check_embedding
 
 if TYPE_CHECKING:

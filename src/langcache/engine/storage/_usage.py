@@ -13,7 +13,7 @@ from langcache.engine.storage.errors import StorageFullError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from langcache.engine.storage._scope import Record
+    from langcache.engine.storage._scope_table import Record
 
 # Measured: the record, its places in the tables and in the order of use, and what the allocator
 # adds.

@@ -16,7 +16,7 @@ from langcache.engine.search.builder import IndexBuilder
 from langcache.engine.search.index import VectorIndex
 from langcache.engine.search.index_tuning import IndexTuning
 from langcache.engine.storage._namespace import Namespace
-from langcache.engine.storage._scope import Nearest, Record, ScopeTable, Traits, traits_of
+from langcache.engine.storage._scope_table import Nearest, Record, ScopeTable, Traits, traits_of
 from langcache.engine.storage._usage import Usage
 from langcache.engine.storage.base import (
     StorageBackend,

@@ -20,7 +20,7 @@ from typing_extensions import override
 from langcache.engine._locks import fork_safe_lock
 from langcache.engine.search.index_tuning import IndexTuning
 from langcache.engine.storage._metadata import metadata_json
-from langcache.engine.storage._scope import Record
+from langcache.engine.storage._scope_table import Record
 from langcache.engine.storage._sqlite_log import lost_changes
 from langcache.engine.storage._sqlite_reserve import DiskReserve
 from langcache.engine.storage.base import check_embedding, check_entry
