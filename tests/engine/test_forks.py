@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import numpy as np
@@ -83,13 +84,15 @@ def test_a_child_can_use_what_other_threads_used_at_the_fork(make):
 
 def test_a_child_does_not_wait_for_a_lock_that_a_thread_had_for_long():
     in_lock, done = threading.Event(), threading.Event()
+    here = threading.current_thread()
 
     def clock():
-        if threading.current_thread() is thread:
+        if os.getpid() == parent and threading.current_thread() is not here:
             in_lock.set()
             done.wait(SECONDS)
         return 0.0
 
+    parent = os.getpid()
     storage = InMemoryStorage(clock=clock)
     cache = SemanticCache(vectorizer=embedder(), storage=storage, clock=lambda: 0.0)
     thread = threading.Thread(target=storage.namespace_size, args=("other",))
