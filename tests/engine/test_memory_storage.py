@@ -28,7 +28,7 @@ from stored_entries import SCOPE, make_entry, random_vectors, unit
 from langcache.engine.search.codes import CodedQueries
 from langcache.engine.search.index import VectorIndex
 from langcache.engine.search.index_tuning import IndexTuning
-from langcache.engine.storage import InMemoryStorage, TopSearch, _scope, memory
+from langcache.engine.storage import InMemoryStorage, TopSearch, _scope_table, memory
 from langcache.engine.storage.base import entry_bytes
 from langcache.engine.storage.ranking import EXCLUDED, best_rows
 
@@ -149,7 +149,7 @@ def test_expired_entries_give_their_memory_back_when_others_are_searched():
 )
 def test_removed_entries_are_freed_without_the_garbage_collector(remove):
     def kept():
-        return sum(isinstance(each, _scope.Record) for each in gc.get_objects())
+        return sum(isinstance(each, _scope_table.Record) for each in gc.get_objects())
 
     gc.collect()
     gc.disable()
