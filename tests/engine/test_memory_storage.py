@@ -50,7 +50,7 @@ def small_batches(monkeypatch):
     """Batches of three, so that small tests cross their borders."""
     monkeypatch.setattr(memory, "_RECLAIM_BATCH", 3)
     monkeypatch.setattr(memory, "_ROWS_PER_CALL", 4)
-    monkeypatch.setattr(_scope, "_MOST_KEYS", 3)
+    monkeypatch.setattr(_scope_table, "_MOST_KEYS", 3)
 
 
 @pytest.fixture(params=["scans", "lists"])
@@ -170,7 +170,7 @@ def test_removed_entries_are_freed_without_the_garbage_collector(remove):
 def test_an_entry_takes_its_vector_its_texts_and_less_than_a_kilobyte(
     monkeypatch, count, attributes
 ):
-    monkeypatch.setattr(_scope, "_MOST_KEYS", 16)
+    monkeypatch.setattr(_scope_table, "_MOST_KEYS", 16)
     dimensions = 384
     vectors = random_vectors(count, dimensions)
 
@@ -202,7 +202,7 @@ def test_an_entry_takes_its_vector_its_texts_and_less_than_a_kilobyte(
 
 
 def test_attributes_are_told_apart_even_if_their_keys_are_equal(monkeypatch):
-    monkeypatch.setattr(_scope, "_key", lambda value: 2)
+    monkeypatch.setattr(_scope_table, "_key", lambda value: 2)
     storage = InMemoryStorage(tuning=TUNING)
     for number in range(30):
         attributes = {"number": str(number % 10)}
