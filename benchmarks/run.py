@@ -112,9 +112,9 @@ BENCHMARKS = [
         arguments="--prism {work}/prism/node_modules/.bin/prism --moto {work}/moto/bin/moto_server "
         "--rounds 5",
         prepare=(
-            "npm install --silent --prefix {work}/prism @stoplight/prism-cli",
+            "npm install --silent --prefix {work}/prism @stoplight/prism-cli@5.14.2",
             "uv venv --quiet {work}/moto",
-            "uv pip install --quiet --python {work}/moto moto[server]",
+            "uv pip install --quiet --python {work}/moto moto[server]==5.2.5",
         ),
     ),
     Benchmark("server_start"),
@@ -329,6 +329,7 @@ def run(benchmark: Benchmark, arguments: Sequence[str] | None) -> dict[str, Any]
         output = output_of(filled(command, work))
     return {
         "name": benchmark.name,
+        "prepare": benchmark.prepare,
         "command": " ".join(command),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - started, 1),
