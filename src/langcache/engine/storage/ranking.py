@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from numpy.typing import NDArray
 
-__all__ = ["EXCLUDED", "TIE", "best_rows"]
+__all__ = ["EXCLUDED", "TIE", "best_of_few", "best_rows"]
 
 EXCLUDED = float("-inf")
 """The score of a row that is not a candidate."""
@@ -48,6 +50,28 @@ def best_rows(
         rows[start:end] = tied[(-updated_at[tied]).argsort(kind="stable")]
         start = end
     return _numbers(rows[:limit])
+
+
+def best_of_few(
+    scores: Sequence[float],
+    updated_at: Sequence[float],
+    rows: Iterable[int],
+    limit: int,
+    least: float,
+) -> list[int]:
+    """Return what `best_rows` does for some rows. For a few, it is several times as fast."""
+    found = [row for row in rows if scores[row] >= least]
+    order = sorted(found, key=scores.__getitem__, reverse=True)
+    start = 0
+    while start < min(limit, len(order)):
+        worst = scores[order[start]] - TIE
+        end = start + 1
+        while end < len(order) and scores[order[end]] >= worst:
+            end += 1
+        if end > start + 1:
+            order[start:end] = sorted(order[start:end], key=updated_at.__getitem__, reverse=True)
+        start = end
+    return order[:limit]
 
 
 def _numbers(rows: NDArray[np.integer[Any]]) -> list[int]:

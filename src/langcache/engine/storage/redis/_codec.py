@@ -19,7 +19,7 @@ import hashlib
 import json
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 import numpy as np
 
@@ -39,6 +39,8 @@ from langcache.engine.storage.redis._keys import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
 Fields: TypeAlias = "dict[bytes, bytes]"
 
 FORMAT = b"2"
@@ -48,6 +50,7 @@ The first format had no `created`, `words` and numbers of the attributes.
 """
 
 _SUMMED = (b"prompt", b"response", b"model", b"context", b"attributes", b"metadata", b"times")
+_OF_AN_ENTRY = tuple(name for name in _SUMMED if name not in (b"model", b"context"))
 
 
 class DamagedError(Exception):
@@ -124,36 +127,83 @@ def stored_of(namespace: str, entry_id: str, fields: Mapping[bytes, bytes]) -> S
         DamagedError: They are not what `fields_of` returned for an entry of this namespace and id.
     """
     try:
-        dimensions = _dimensions(fields)
-        if fields[b"sum"] != _digest(entry_id, fields, dimensions):
+        scope = Scope(namespace, decoded(fields[b"model"]), decoded(fields[b"context"]))
+        if fields[b"scope"] != scope_token(scope):
             raise DamagedError
-        created_at, updated_at, expires_at = fields[b"times"].split()
-        metadata = fields.get(b"metadata")
-        model_id, context_hash = decoded(fields[b"model"]), decoded(fields[b"context"])
-        if fields[b"scope"] != scope_token(Scope(namespace, model_id, context_hash)):
-            raise DamagedError
-        entry = CacheEntry(
-            id=entry_id,
-            prompt=decoded(fields[b"prompt"]),
-            response=decoded(fields[b"response"]),
-            embedding=_vector(fields[vector_field(dimensions)]),
-            namespace=namespace,
-            embedding_model_id=model_id,
-            context_hash=context_hash,
-            attributes=json.loads(fields[b"attributes"]),
-            metadata=None if metadata is None else json.loads(metadata),
-            created_at=float(created_at),
-            updated_at=float(updated_at),
-            expires_at=None if expires_at == b"None" else float(expires_at),
-        )
+        entry = entry_of(scope, entry_id, _dimensions(fields), fields)
         return Stored(entry, int(fields[b"seq"]), int(fields[b"first"]))
     except (KeyError, ValueError, TypeError) as error:
         raise DamagedError from error
 
 
-def needed_fields(dimensions: int) -> tuple[bytes, ...]:
-    """Return the fields that `stored_of` needs of an entry with so many dimensions."""
-    return (*_SUMMED, b"sum", b"scope", b"seq", b"first", vector_field(dimensions))
+def entry_of(
+    scope: Scope, entry_id: str, dimensions: int, fields: Mapping[bytes, bytes]
+) -> CacheEntry:
+    """Return the entry of the fields that were found under its key, when its scope is known.
+
+    Raises:
+        DamagedError: They are not what `fields_of` returned for an entry of this scope and id.
+    """
+    try:
+        texts = {
+            b"model": encoded(scope.embedding_model_id),
+            b"context": encoded(scope.context_hash),
+        }
+        if fields[b"sum"] != _digest(entry_id, {**fields, **texts}, dimensions):
+            raise DamagedError
+        created_at, updated_at, expires_at = _times(fields[b"times"])
+        metadata = fields.get(b"metadata")
+        return CacheEntry(
+            id=entry_id,
+            prompt=decoded(fields[b"prompt"]),
+            response=decoded(fields[b"response"]),
+            embedding=_vector(fields[vector_field(dimensions)]).astype(np.float32),
+            namespace=scope.namespace,
+            embedding_model_id=scope.embedding_model_id,
+            context_hash=scope.context_hash,
+            attributes=json.loads(fields[b"attributes"].decode()),
+            metadata=None if metadata is None else json.loads(metadata),
+            created_at=created_at,
+            updated_at=updated_at,
+            expires_at=expires_at,
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise DamagedError from error
+
+
+class Glance(NamedTuple):
+    """What ranks an entry that was found; its `sum` has not been checked.
+
+    Attributes:
+        embedding: The prompt's vector; it must not be changed.
+        updated_at: When the entry was last stored or changed.
+        expires_at: When it expires; None for never.
+    """
+
+    embedding: NDArray[np.float32]
+    updated_at: float
+    expires_at: float | None
+
+
+def glance_at(fields: Mapping[bytes, bytes], dimensions: int) -> Glance:
+    """Return what ranks the entry of some fields.
+
+    Raises:
+        DamagedError: A field is missing or malformed.
+    """
+    try:
+        embedding = _vector(fields[vector_field(dimensions)])
+        _, updated_at, expires_at = _times(fields[b"times"])
+    except (KeyError, ValueError) as error:
+        raise DamagedError from error
+    if len(embedding) != dimensions:
+        raise DamagedError
+    return Glance(embedding, updated_at, expires_at)
+
+
+def entry_fields(dimensions: int) -> tuple[bytes, ...]:
+    """Return the fields that `entry_of` needs of an entry with so many dimensions."""
+    return (*_OF_AN_ENTRY, b"sum", vector_field(dimensions))
 
 
 OUTLINE = (b"seq", b"scope", b"model", b"context", b"exact", b"times", b"attributes")
@@ -171,8 +221,8 @@ def outline_of(namespace: str, entry_id: str, values: list[bytes | None]) -> Cac
     """
     try:
         seq, _, model_id, context_hash, exact, times, attributes, vector = map(_present, values)
-        created_at, updated_at, expires_at = times.split()
-        embedding = _vector(vector)
+        created_at, updated_at, expires_at = _times(times)
+        embedding = _vector(vector).astype(np.float32)
         check_embedding(embedding)
         return CacheEntry(
             id=entry_id,
@@ -183,9 +233,9 @@ def outline_of(namespace: str, entry_id: str, values: list[bytes | None]) -> Cac
             embedding_model_id=decoded(model_id),
             context_hash=decoded(context_hash),
             attributes=json.loads(attributes),
-            created_at=float(created_at),
-            updated_at=float(updated_at),
-            expires_at=None if expires_at == b"None" else float(expires_at),
+            created_at=created_at,
+            updated_at=updated_at,
+            expires_at=expires_at,
         )
     except (KeyError, ValueError, TypeError) as error:
         raise DamagedError from error
@@ -202,8 +252,14 @@ def _present(value: bytes | None) -> bytes:
     return value
 
 
-def _vector(data: bytes) -> np.ndarray[Any, np.dtype[np.float32]]:
-    return np.frombuffer(data, "<f4").astype(np.float32)
+def _vector(data: bytes) -> NDArray[np.float32]:
+    return np.frombuffer(data, "<f4")
+
+
+def _times(text: bytes) -> tuple[float, float, float | None]:
+    created_at, updated_at, expires_at = text.split()
+    expiry = None if expires_at == b"None" else float(expires_at)
+    return float(created_at), float(updated_at), expiry
 
 
 def _dimensions(fields: Mapping[bytes, bytes]) -> int:

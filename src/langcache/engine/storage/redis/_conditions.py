@@ -46,14 +46,16 @@ class Condition(NamedTuple):
         wide: Finds all entries that match, and perhaps others.
         narrow: Finds only entries that match, and perhaps not all.
         depth: How deep they are nested.
+        is_loose: Whether `wide` may find many others.
     """
 
     wide: bytes
     narrow: bytes
     depth: int = 0
+    is_loose: bool = False
 
 
-_UNKNOWN = Condition(EVERYTHING, _NOTHING)
+_UNKNOWN = Condition(EVERYTHING, _NOTHING, is_loose=True)
 
 
 def condition_of(expression: FilterExpression, *, is_indexed: bool = True) -> Condition:
@@ -126,19 +128,15 @@ def _word_token(name: str, word: str) -> bytes:
 class _Conditions(Translator[Condition]):
     @override
     def both(self, left: Condition, right: Condition) -> Condition:
-        return _bounded(
-            _and(left.wide, right.wide), _and(left.narrow, right.narrow), left.depth, right.depth
-        )
+        return _bounded(_and(left.wide, right.wide), _and(left.narrow, right.narrow), left, right)
 
     @override
     def either(self, left: Condition, right: Condition) -> Condition:
-        return _bounded(
-            _or(left.wide, right.wide), _or(left.narrow, right.narrow), left.depth, right.depth
-        )
+        return _bounded(_or(left.wide, right.wide), _or(left.narrow, right.narrow), left, right)
 
     @override
     def opposite(self, negated: Condition) -> Condition:
-        return _bounded(_not(negated.narrow), _not(negated.wide), negated.depth)
+        return _bounded(_not(negated.narrow), _not(negated.wide), negated)
 
     @override
     def tag_is_one_of(self, name: str, values: Collection[str]) -> Condition:
@@ -171,7 +169,8 @@ class _Conditions(Translator[Condition]):
         wide = b" ".join(b"@words:{%b|%b}" % (each, _ANY_WORD) for each in tokens)
         # The words of a phrase may be apart.
         narrow = b"@words:{%b}" % tokens[0] if len(phrase) == 1 else _NOTHING
-        return _bounded(b"(%b)" % wide, narrow, 1)
+        words = Condition(wide, narrow, 1, is_loose=len(phrase) > 1)
+        return _bounded(b"(%b)" % wide, narrow, words)
 
     @override
     def pattern(self, name: str) -> Condition:
@@ -219,11 +218,12 @@ def _not(query: bytes) -> bytes:
     return b"(-%b)" % query
 
 
-def _bounded(wide: bytes, narrow: bytes, *depths: int) -> Condition:
-    """Return a condition, unless it is too large or nested too deep for a query."""
-    depth = 1 + max(depths, default=0)
-    too_large = len(wide) + len(narrow) > _MOST_BYTES
-    return _UNKNOWN if too_large or depth > _DEEPEST else Condition(wide, narrow, depth)
+def _bounded(wide: bytes, narrow: bytes, *parts: Condition) -> Condition:
+    """Return a condition made of parts, unless it is too large or nested too deep for a query."""
+    depth = 1 + max((part.depth for part in parts), default=0)
+    if len(wide) + len(narrow) > _MOST_BYTES or depth > _DEEPEST:
+        return _UNKNOWN
+    return Condition(wide, narrow, depth, any(part.is_loose for part in parts))
 
 
 PROBE = condition_of(((Tag("a") == "b") & ~(Num("a") == 0)) | (Text("a") == "b")).wide

@@ -363,6 +363,8 @@ def storage_error(error: BaseException) -> StorageError:
 def pairs(reply: Any) -> dict[bytes, Any]:
     """Return a reply of names and values as a dict, in either protocol."""
     if isinstance(reply, dict):
+        if str not in map(type, cast("dict[Any, Any]", reply)):
+            return cast("dict[bytes, Any]", reply)
         items = cast("dict[bytes | str, Any]", reply).items()
     else:
         flat = cast("list[Any]", reply or [])

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
@@ -77,16 +78,11 @@ class Keys:
 
     def of(self, namespace: str) -> NamespaceKeys:
         """Return the keys of a namespace."""
-        # Redis ignores an empty hash tag. No quoted text is a lone "%".
-        return self.of_tag(quote_from_bytes(encoded(namespace), safe="").encode() or b"%")
+        return _namespace_keys(self._prefix, namespace)
 
     def of_tag(self, hash_tag: bytes) -> NamespaceKeys:
         """Return the keys of the namespace with a hash tag."""
-        tag = b":{" + hash_tag + b"}"
-        state, members, removed, expiries, entry = (
-            self._prefix + b":" + kind + tag for kind in (b"n", b"o", b"t", b"x", b"e")
-        )
-        return NamespaceKeys(state, members, removed, expiries, entry + b":")
+        return _tagged_keys(self._prefix, hash_tag)
 
     def namespace_of(self, hash_tag: bytes) -> str:
         """Return the namespace whose keys have a hash tag."""
@@ -124,6 +120,21 @@ class Keys:
 
     def _pattern(self, kind: bytes) -> bytes:
         return literal(self._prefix) + b":" + kind + b":{*"
+
+
+@lru_cache(maxsize=1024)
+def _namespace_keys(prefix: bytes, namespace: str) -> NamespaceKeys:
+    # Redis ignores an empty hash tag. No quoted text is a lone "%".
+    quoted = quote_from_bytes(encoded(namespace), safe="").encode()
+    return _tagged_keys(prefix, quoted or b"%")
+
+
+def _tagged_keys(prefix: bytes, hash_tag: bytes) -> NamespaceKeys:
+    tag = b":{" + hash_tag + b"}"
+    state, members, removed, expiries, entry = (
+        prefix + b":" + kind + tag for kind in (b"n", b"o", b"t", b"x", b"e")
+    )
+    return NamespaceKeys(state, members, removed, expiries, entry + b":")
 
 
 def literal(text: bytes) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
@@ -22,14 +21,9 @@ from langcache.engine._locks import fork_safe_lock
 from langcache.engine.storage.base import has_attributes, meets
 from langcache.engine.storage.entry import Scope
 from langcache.engine.storage.errors import StorageError, StorageFullError
-from langcache.engine.storage.ranking import EXCLUDED, TIE, best_rows
-from langcache.engine.storage.redis._codec import (
-    DamagedError,
-    needed_fields,
-    prompt_token,
-    scope_token,
-    stored_of,
-)
+from langcache.engine.storage.ranking import TIE
+from langcache.engine.storage.redis._candidates import Candidates, Document, entry_in
+from langcache.engine.storage.redis._codec import entry_fields, prompt_token, scope_token
 from langcache.engine.storage.redis._conditions import (
     EVERYTHING,
     NUMBER_FIELDS,
@@ -40,10 +34,9 @@ from langcache.engine.storage.redis._connection import as_bytes, pairs, storage_
 from langcache.engine.storage.redis._keys import (
     TOKEN_LENGTH,
     attribute_tokens,
-    decoded,
     vector_field,
 )
-from langcache.engine.storage.redis._local_copy import pause, warn_of_damage
+from langcache.engine.storage.redis._local_copy import pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -78,6 +71,8 @@ _TRANSIENT_BEGINNINGS = (
 # that does not suffice, because entries have expired or do not meet a filter.
 _MORE_NEIGHBOURS = 1
 _FILTERED_NEIGHBOURS = 16
+# If a query may find others, but seldom does.
+_DOUBTED_NEIGHBOURS = 5
 _GROWTH = 8
 _MOST_NEIGHBOURS = 2048
 _SAMPLE_RESULTS = 8
@@ -114,13 +109,19 @@ class Filter(NamedTuple):
     expression: FilterExpression | None = None
     is_indexed: bool = True
 
-    def queries(self) -> tuple[bytes, bytes]:
-        """Return a query that finds all such entries, and one that finds no others."""
+    def query(self) -> tuple[bytes, int]:
+        """Return a query that finds all such entries, and how many results to ask for at least."""
         tags = b" ".join(b"@tags:{%b}" % each for each in attribute_tokens(self.attributes))
         if self.expression is None:
-            return tags, tags
-        wide, narrow, _ = condition_of(self.expression, is_indexed=self.is_indexed)
-        return b"%b %b" % (tags, b"" if wide == EVERYTHING else wide), b"%b %b" % (tags, narrow)
+            return tags, 1
+        condition = condition_of(self.expression, is_indexed=self.is_indexed)
+        wide = b"" if condition.wide == EVERYTHING else condition.wide
+        neighbours = 1
+        if condition.is_loose:
+            neighbours = _FILTERED_NEIGHBOURS
+        elif condition.wide != condition.narrow:
+            neighbours = _DOUBTED_NEIGHBOURS
+        return b"%b %b" % (tags, wide), neighbours
 
     def accepts(self, entry: CacheEntry) -> bool:
         """Return whether an entry is one."""
@@ -186,6 +187,8 @@ class QueryEngine:
         self._made: set[int] = set()
         # The tokens of scopes that the index is known to have entries of.
         self._covered: set[bytes] = set()
+        # By token: the width of a scope's vectors, and until when that is taken for granted.
+        self._widths: dict[bytes, tuple[int, float]] = {}
         # By token: how many entries a scope has, and until when that is taken for granted.
         self._sizes: dict[bytes, tuple[int, float]] = {}
         # The indexes that this process has found or made as it wants them.
@@ -345,10 +348,8 @@ class QueryEngine:
         `_MOST_NEIGHBOURS` nearest.
         """
         dimensions = len(embedding)
-        query, narrow = wanted.queries()
-        neighbours = limit + _MORE_NEIGHBOURS
-        if query != narrow:
-            neighbours = max(neighbours, _FILTERED_NEIGHBOURS)
+        query, least_neighbours = wanted.query()
+        neighbours = max(limit + _MORE_NEIGHBOURS, least_neighbours)
         neighbours = min(neighbours, _MOST_RESULTS)
         batches = not query.strip() and (yield from self._is_large(dimensions, scope))
 
@@ -359,27 +360,33 @@ class QueryEngine:
             options = self._options(algorithm, entries, batches=batches)
             return self._nearest_query(scope, embedding, neighbours, query, options)
 
+        prefix = self._keys.of(scope.namespace).entry_prefix
         while True:
             found = yield from self._search(dimensions, scope, ask, partial)
             if found is None:
                 return None
-            entries = self._entries(found, scope)
-            cosines = [float(each.embedding.dot(embedding)) for each in entries]
-            farthest = min(cosines, default=math.inf)
-            for row, entry in enumerate(entries):
-                if not wanted.accepts(entry):
-                    cosines[row] = EXCLUDED
-            scores = np.array(cosines, np.float32)
-            updated_at = np.array([each.updated_at for each in entries])
-            best = best_rows(scores, updated_at, limit, least)
+            candidates = Candidates(found, prefix, scope, embedding, self._clock())
+            best = candidates.best(limit, least, wanted.accepts)
             if len(found) < neighbours or neighbours >= _MOST_NEIGHBOURS:
-                break
+                return best
             # The most recently updated among equals may be behind those that were asked for.
-            last = cosines[best[-1]] if len(best) == limit else least
-            if farthest < last - TIE:
-                break
+            last = best[-1][1] if len(best) == limit else least
+            if candidates.least_cosine < last - TIE:
+                return best
             neighbours = min(neighbours * _GROWTH, _MOST_NEIGHBOURS)
-        return [(entries[row], cosines[row]) for row in best]
+
+    def note_width(self, scope: Scope, dimensions: int) -> None:
+        """Remember for a while that a scope has vectors of so many dimensions."""
+        with self._lock:
+            if len(self._widths) >= _MOST_SCOPES:
+                self._widths.clear()
+            until = time.monotonic() + _TRUSTED_SECONDS
+            self._widths[scope_token(scope)] = (dimensions, until)
+
+    def has_width(self, scope: Scope, dimensions: int) -> bool:
+        """Return whether a scope is known to have vectors of so many dimensions."""
+        width, until = self._widths.get(scope_token(scope), (0, 0.0))
+        return width == dimensions and time.monotonic() < until
 
     def _is_large(self, dimensions: int, scope: Scope) -> Steps[bool]:
         """Return whether a scope is a large part of a large index."""
@@ -413,7 +420,8 @@ class QueryEngine:
         entries are those that an index has so far which is being built.
         """
         wanted = Filter(attributes)
-        condition, _ = wanted.queries()
+        condition, _ = wanted.query()
+        prefix = self._keys.of(scope.namespace).entry_prefix
         folded = prompt.casefold()
         count = limit + _MORE_NEIGHBOURS
 
@@ -425,10 +433,15 @@ class QueryEngine:
             found = yield from self._search(dimensions, scope, ask, partial)
             if found is None:
                 return None
+            now = self._clock()
             entries = [
                 entry
-                for entry in self._entries(found, scope)
-                if entry.prompt.casefold() == folded and wanted.accepts(entry)
+                for document in found
+                if document[1]
+                and (entry := entry_in(document, prefix, scope, dimensions)) is not None
+                and (entry.expires_at is None or entry.expires_at > now)
+                and entry.prompt.casefold() == folded
+                and wanted.accepts(entry)
             ]
             # Some of those that were found may have expired.
             if len(entries) >= limit or len(found) < count or count >= _MOST_NEIGHBOURS:
@@ -474,7 +487,7 @@ class QueryEngine:
 
     def _search(
         self, dimensions: int, scope: Scope, ask: Callable[[], tuple[bytes, ...]], partial: bool
-    ) -> Steps[list[tuple[bytes, dict[bytes, bytes]]] | None]:
+    ) -> Steps[list[Document] | None]:
         """Return keys and fields of what a query finds; None if the index is not complete.
 
         That it is not may be known, by `partial`.
@@ -564,7 +577,7 @@ class QueryEngine:
                 self._covered.clear()
             self._covered.add(scope_token(scope))
 
-    def _documents(self, reply: Any) -> list[tuple[bytes, dict[bytes, bytes]]] | None:
+    def _documents(self, reply: Any) -> list[Document] | None:
         """Return the keys and fields in a reply of FT.SEARCH, by either protocol.
 
         Raises:
@@ -582,28 +595,6 @@ class QueryEngine:
             self._warn(f"the query engine of Redis may find less than there is: {warning}")
         results = [pairs(result) for result in facts.get(b"results", [])]
         return [(result[b"id"], pairs(result.get(b"extra_attributes"))) for result in results]
-
-    def _entries(
-        self, found: list[tuple[bytes, dict[bytes, bytes]]], scope: Scope
-    ) -> list[CacheEntry]:
-        """Return the entries of a scope that have not expired among those that were found."""
-        prefix = self._keys.of(scope.namespace).entry_prefix
-        now = self._clock()
-        entries: list[CacheEntry] = []
-        for key, fields in found:
-            if not fields:
-                continue  # it has expired since it was found
-            try:
-                if not key.startswith(prefix):
-                    raise DamagedError
-                stored = stored_of(scope.namespace, decoded(key[len(prefix) :]), fields)
-            except (DamagedError, UnicodeDecodeError):
-                warn_of_damage(scope.namespace)
-                continue
-            entry = stored.entry
-            if entry.scope == scope and (entry.expires_at is None or entry.expires_at > now):
-                entries.append(entry)
-        return entries
 
     def _create(self, name: bytes, dimensions: int) -> Steps[Any]:
         """Make an index, unless another process has just done so, and return what FT.INFO says."""
@@ -721,7 +712,7 @@ class QueryEngine:
 
 def _returned(dimensions: int) -> tuple[bytes, ...]:
     """Return what a query says of the fields that it returns."""
-    fields = (*needed_fields(dimensions), b"distance")
+    fields = entry_fields(dimensions)
     return b"RETURN", b"%d" % len(fields), *fields
 
 

@@ -578,7 +578,7 @@ class RedisStorage(StorageBackend):
         if by_engine:
             nearest = yield from self._engine.nearest(scope, embedding, limit, least, wanted)
             if nearest is not None:
-                if not nearest:
+                if not nearest and not self._engine.has_width(scope, dimensions):
                     yield from self._has_entries(scope, embedding)
                 return [(entry, similarity_of(cosine)) for entry, cosine in nearest]
         if (yield from self._is_building(scope.namespace)):
@@ -751,6 +751,8 @@ class RedisStorage(StorageBackend):
         """Return whether a scope has entries; check that they have a vector's dimensions."""
         dimensions = yield from self._dimensions(scope)
         check_embedding(embedding, dimensions)
+        if dimensions is not None:
+            self._engine.note_width(scope, dimensions)
         return dimensions is not None
 
     def _is_building(self, namespace: str) -> Steps[bool]:

@@ -1,0 +1,116 @@
+"""What the query engine has found for a vector: ranked here, and decoded only if it is returned."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeAlias
+
+from langcache.engine.storage.ranking import best_of_few
+from langcache.engine.storage.redis._codec import DamagedError, Glance, entry_of, glance_at
+from langcache.engine.storage.redis._keys import decoded
+from langcache.engine.storage.redis._local_copy import warn_of_damage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from langcache.engine.storage.entry import CacheEntry, Scope
+
+Document: TypeAlias = tuple[bytes, Mapping[bytes, bytes]]
+"""A key and the fields that were found under it; none if the key has expired since."""
+
+
+class Candidates:
+    """The entries in a scope that the engine has found for a vector.
+
+    Args:
+        found: The documents.
+        prefix: What the keys of entries in the scope's namespace begin with.
+        scope: The scope.
+        embedding: The vector.
+        now: The present moment, in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        found: Iterable[Document],
+        prefix: bytes,
+        scope: Scope,
+        embedding: NDArray[np.float32],
+        now: float,
+    ) -> None:
+        self._scope = scope
+        self._prefix = prefix
+        self._dimensions = len(embedding)
+        self._documents: list[Document] = []
+        self._cosines: list[float] = []
+        self._updated_at: list[float] = []
+        for document in found:
+            glance = self._glance_at(document[1])
+            if glance is None or (glance.expires_at is not None and glance.expires_at <= now):
+                continue
+            self._documents.append(document)
+            self._cosines.append(float(glance.embedding.dot(embedding)))
+            self._updated_at.append(glance.updated_at)
+        self.least_cosine: float = min(self._cosines, default=math.inf)
+        """The cosine of the farthest that has not expired."""
+
+    def _glance_at(self, fields: Mapping[bytes, bytes]) -> Glance | None:
+        if not fields:
+            return None
+        try:
+            return glance_at(fields, self._dimensions)
+        except DamagedError:
+            warn_of_damage(self._scope.namespace)
+            return None
+
+    def best(
+        self, limit: int, least: float, accepts: Callable[[CacheEntry], bool]
+    ) -> list[tuple[CacheEntry, float]]:
+        """Return the best entries and their cosines, in the order of `search_top`.
+
+        Args:
+            limit: How many to return at most.
+            least: The least cosine.
+            accepts: Says whether an entry is wanted.
+        """
+        entries: dict[int, CacheEntry | None] = {}
+
+        def is_good(row: int) -> bool:
+            if row not in entries:
+                entries[row] = self._entry(row)
+            entry = entries[row]
+            return entry is not None and accepts(entry)
+
+        rows: Iterable[int] = range(len(self._documents))
+        best = best_of_few(self._cosines, self._updated_at, rows, limit, least)
+        if not all(map(is_good, best)):
+            # The query cannot tell all of them.
+            rows = filter(is_good, rows)
+            best = best_of_few(self._cosines, self._updated_at, rows, limit, least)
+        return [(entry, self._cosines[row]) for row in best if (entry := entries[row]) is not None]
+
+    def _entry(self, row: int) -> CacheEntry | None:
+        return entry_in(self._documents[row], self._prefix, self._scope, self._dimensions)
+
+
+def entry_in(document: Document, prefix: bytes, scope: Scope, dimensions: int) -> CacheEntry | None:
+    """Return the entry in a document of a scope; None, after a warning, if it is no entry.
+
+    Args:
+        document: The key and the fields.
+        prefix: What the keys of entries in the scope's namespace begin with.
+        scope: The scope.
+        dimensions: The width of its vectors.
+    """
+    key, fields = document
+    try:
+        if not key.startswith(prefix):
+            raise DamagedError
+        return entry_of(scope, decoded(key[len(prefix) :]), dimensions, fields)
+    except (DamagedError, UnicodeDecodeError):
+        warn_of_damage(scope.namespace)
+        return None
