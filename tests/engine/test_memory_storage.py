@@ -30,7 +30,7 @@ from langcache.engine.search.index import VectorIndex
 from langcache.engine.search.index_tuning import IndexTuning
 from langcache.engine.storage import InMemoryStorage, TopSearch, _scope_table, memory
 from langcache.engine.storage.base import entry_bytes
-from langcache.engine.storage.ranking import EXCLUDED, best_rows
+from langcache.engine.storage.ranking import EXCLUDED, best_of_few, best_rows
 
 # The index
 
@@ -84,6 +84,7 @@ def test_best_rows_orders_by_score_and_then_by_time(scores, limit, least, data):
     )
     found = best_rows(np.array(scores, np.float32), np.array(times, float), limit, least)
     assert found == expected[:limit]
+    assert best_of_few(scores, times, range(len(scores)), limit, least) == expected[:limit]
 
 
 # Bookkeeping

@@ -57,6 +57,8 @@ class Candidates:
             self._updated_at.append(glance.updated_at)
         self.least_cosine: float = min(self._cosines, default=math.inf)
         """The cosine of the farthest that has not expired."""
+        self.has_others = False
+        """Whether some are known not to be wanted."""
 
     def _glance_at(self, fields: Mapping[bytes, bytes]) -> Glance | None:
         if not fields:
@@ -88,7 +90,7 @@ class Candidates:
         rows: Iterable[int] = range(len(self._documents))
         best = best_of_few(self._cosines, self._updated_at, rows, limit, least)
         if not all(map(is_good, best)):
-            # The query cannot tell all of them.
+            self.has_others = True
             rows = filter(is_good, rows)
             best = best_of_few(self._cosines, self._updated_at, rows, limit, least)
         return [(entry, self._cosines[row]) for row in best if (entry := entries[row]) is not None]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from typing_extensions import override
 
 from langcache.engine.filters import Num, NumberRange, Tag, Text, Translator, words_of
-from langcache.engine.storage.redis._keys import LATEST, token
+from langcache.engine.storage.redis._keys import LATEST, repeated_token
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -36,7 +36,7 @@ _DEEPEST = 40
 EVERYTHING = b"*"
 _NOTHING = b"@words:{h}"
 _NO_FIELD = b""
-_ANY_WORD = token("any word")[:_TOKEN_LENGTH]
+_ANY_WORD = repeated_token("any word")[:_TOKEN_LENGTH]
 
 
 class Condition(NamedTuple):
@@ -110,7 +110,8 @@ def _number(text: str) -> float | None:
 
 def _number_fields(name: str) -> tuple[bytes, bytes]:
     """Return the fields that may have the number of a name, the preferred one first."""
-    first, step = int(token(name)[1:9], 16), int(token(name)[9:17], 16)
+    found = repeated_token(name)
+    first, step = int(found[1:9], 16), int(found[9:17], 16)
     count = len(NUMBER_FIELDS)
     other = first + 1 + step % (count - 1)
     return NUMBER_FIELDS[first % count], NUMBER_FIELDS[other % count]
@@ -118,11 +119,11 @@ def _number_fields(name: str) -> tuple[bytes, bytes]:
 
 def _number_token(name: str, field: bytes) -> bytes:
     """Return the token of entries that have the number of a name in a field."""
-    return token("number", name, field.decode())[:_TOKEN_LENGTH]
+    return repeated_token("number", name, field.decode())[:_TOKEN_LENGTH]
 
 
 def _word_token(name: str, word: str) -> bytes:
-    return token("word", name, word)[:_TOKEN_LENGTH]
+    return repeated_token("word", name, word)[:_TOKEN_LENGTH]
 
 
 class _Conditions(Translator[Condition]):
@@ -142,7 +143,7 @@ class _Conditions(Translator[Condition]):
     def tag_is_one_of(self, name: str, values: Collection[str]) -> Condition:
         if not values:
             return Condition(_NOTHING, _NOTHING)
-        tags = b"@tags:{%b}" % b"|".join(sorted(token(name, value) for value in values))
+        tags = b"@tags:{%b}" % b"|".join(sorted(repeated_token(name, value) for value in values))
         return _bounded(tags, tags)
 
     @override

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TOKEN_LENGTH = 32
+_LONGEST_KEPT = 100
 
 DEFAULT_PREFIX = "_langcache"
 """What keys begin with by default.
@@ -168,9 +169,17 @@ def token(*texts: str) -> bytes:
     return b"h" + hashed.hexdigest()[: TOKEN_LENGTH - 1].encode()
 
 
+def repeated_token(*texts: str) -> bytes:
+    """Return the token of some texts that come again and again: that of short ones is kept."""
+    return (_kept_token if sum(map(len, texts)) <= _LONGEST_KEPT else token)(*texts)
+
+
+_kept_token = lru_cache(maxsize=4096)(token)
+
+
 def attribute_tokens(attributes: Mapping[str, str] | None) -> list[bytes]:
     """Return a token for each attribute's name and value."""
-    return [token(name, value) for name, value in (attributes or {}).items()]
+    return [repeated_token(name, value) for name, value in (attributes or {}).items()]
 
 
 def encoded(text: str) -> bytes:

@@ -71,8 +71,6 @@ _TRANSIENT_BEGINNINGS = (
 # that does not suffice, because entries have expired or do not meet a filter.
 _MORE_NEIGHBOURS = 1
 _FILTERED_NEIGHBOURS = 16
-# If a query may find others, but seldom does.
-_DOUBTED_NEIGHBOURS = 5
 _GROWTH = 8
 _MOST_NEIGHBOURS = 2048
 _SAMPLE_RESULTS = 8
@@ -109,19 +107,14 @@ class Filter(NamedTuple):
     expression: FilterExpression | None = None
     is_indexed: bool = True
 
-    def query(self) -> tuple[bytes, int]:
-        """Return a query that finds all such entries, and how many results to ask for at least."""
+    def query(self) -> tuple[bytes, bool]:
+        """Return a query that finds all such entries, and whether it may find many others."""
         tags = b" ".join(b"@tags:{%b}" % each for each in attribute_tokens(self.attributes))
         if self.expression is None:
-            return tags, 1
+            return tags, False
         condition = condition_of(self.expression, is_indexed=self.is_indexed)
         wide = b"" if condition.wide == EVERYTHING else condition.wide
-        neighbours = 1
-        if condition.is_loose:
-            neighbours = _FILTERED_NEIGHBOURS
-        elif condition.wide != condition.narrow:
-            neighbours = _DOUBTED_NEIGHBOURS
-        return b"%b %b" % (tags, wide), neighbours
+        return b"%b %b" % (tags, wide), condition.is_loose
 
     def accepts(self, entry: CacheEntry) -> bool:
         """Return whether an entry is one."""
@@ -187,6 +180,8 @@ class QueryEngine:
         self._made: set[int] = set()
         # The tokens of scopes that the index is known to have entries of.
         self._covered: set[bytes] = set()
+        # Those of scopes in which a filter's query has found other entries.
+        self._doubted: set[bytes] = set()
         # By token: the width of a scope's vectors, and until when that is taken for granted.
         self._widths: dict[bytes, tuple[int, float]] = {}
         # By token: how many entries a scope has, and until when that is taken for granted.
@@ -348,8 +343,10 @@ class QueryEngine:
         `_MOST_NEIGHBOURS` nearest.
         """
         dimensions = len(embedding)
-        query, least_neighbours = wanted.query()
-        neighbours = max(limit + _MORE_NEIGHBOURS, least_neighbours)
+        query, is_loose = wanted.query()
+        neighbours = limit + _MORE_NEIGHBOURS
+        if is_loose or (wanted.expression is not None and scope_token(scope) in self._doubted):
+            neighbours = max(neighbours, _FILTERED_NEIGHBOURS)
         neighbours = min(neighbours, _MOST_RESULTS)
         batches = not query.strip() and (yield from self._is_large(dimensions, scope))
 
@@ -367,6 +364,8 @@ class QueryEngine:
                 return None
             candidates = Candidates(found, prefix, scope, embedding, self._clock())
             best = candidates.best(limit, least, wanted.accepts)
+            if candidates.has_others:
+                self._note(self._doubted, scope)
             if len(found) < neighbours or neighbours >= _MOST_NEIGHBOURS:
                 return best
             # The most recently updated among equals may be behind those that were asked for.
@@ -498,7 +497,7 @@ class QueryEngine:
             return self._documents(reply)
         found = self._documents((yield from self._reply(dimensions, ask)))
         if any(fields for _, fields in found or ()):
-            self._note_covered(scope)
+            self._note(self._covered, scope)
         if found is None or scope_token(scope) in self._covered:
             return found
         # No entry, and none has ever been found in this scope.
@@ -507,7 +506,7 @@ class QueryEngine:
             return found
         if covers:
             # The index may have come to know the entries since.
-            self._note_covered(scope)
+            self._note(self._covered, scope)
             return self._documents((yield from self._reply(dimensions, ask)))
         # The server may have been started again, and index all entries anew.
         self._seen.pop(dimensions, None)
@@ -571,11 +570,12 @@ class QueryEngine:
         wanted = scope_token(scope)
         return {each for each, token in zip(own, tokens, strict=True) if token == wanted}
 
-    def _note_covered(self, scope: Scope) -> None:
+    def _note(self, scopes: set[bytes], scope: Scope) -> None:
+        """Add a scope to some."""
         with self._lock:
-            if len(self._covered) >= _MOST_SCOPES:
-                self._covered.clear()
-            self._covered.add(scope_token(scope))
+            if len(scopes) >= _MOST_SCOPES:
+                scopes.clear()
+            scopes.add(scope_token(scope))
 
     def _documents(self, reply: Any) -> list[Document] | None:
         """Return the keys and fields in a reply of FT.SEARCH, by either protocol.
