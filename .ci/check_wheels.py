@@ -34,7 +34,6 @@ def problem(place: tuple[str, str]) -> str | None:
             *(f"--no-binary={name}" for name in OURS),  # these are in this tree
             f"--python-platform={platform}",
             f"--python-version={python}",
-            "--output-file=-",
             "pyproject.toml",
             "mockserver/pyproject.toml",
         ],
