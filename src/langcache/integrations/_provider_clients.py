@@ -8,7 +8,6 @@ So every method that sends such a request is cached, helpers included.
 
 from __future__ import annotations
 
-import weakref
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -16,9 +15,10 @@ from langcache.answers import Answer, AnswerCache, Lookup, NotCacheableError
 from langcache.answers._checks import check_number
 from langcache.answers.explaining import intercept
 from langcache.integrations._provider_objects import is_async, object_of, stream_of
+from langcache.integrations._streams import arecorded, recorded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from langcache.answers import Request
     from langcache.answers.apis import Api
@@ -110,8 +110,8 @@ def _cached_post(
             cache.release(lookup)
             raise
         if call.is_stream:
-            result._iterator = _recorded(cache, lookup, operation.api, result._iterator)
-            _release_at_end(result, cache, lookup)
+            recording = _Recording(operation.api)
+            result._iterator = recorded(cache, lookup, recording, result._iterator)
         else:
             cache.keep(lookup, call.answer(result))
         return result
@@ -138,8 +138,8 @@ def _cached_async_post(
             cache.release(lookup)
             raise
         if call.is_stream:
-            result._iterator = _arecorded(cache, lookup, operation.api, result._iterator)
-            _release_at_end(result, cache, lookup)
+            recording = _Recording(operation.api)
+            result._iterator = arecorded(cache, lookup, recording, result._iterator)
         else:
             await cache.akeep(lookup, call.answer(result))
         return result
@@ -305,33 +305,17 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else type(value).__name__
 
 
-def _recorded(
-    cache: AnswerCache, lookup: Lookup[Any], api: Api, events: Iterator[Any]
-) -> Iterator[Any]:
-    """Yield the events of a stream, and store them when it has ended well."""
-    chunks: list[Any] = []
-    try:
-        for event in events:
-            chunks.append(event.to_dict(mode="json"))
-            yield event
-        cache.keep(lookup, api.streamed_answer_of(chunks))
-    finally:
-        cache.release(lookup)
+class _Recording:
+    """The events of a stream, as JSON."""
 
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._chunks: list[Any] = []
 
-async def _arecorded(
-    cache: AnswerCache, lookup: Lookup[Any], api: Api, events: AsyncIterator[Any]
-) -> AsyncIterator[Any]:
-    chunks: list[Any] = []
-    try:
-        async for event in events:
-            chunks.append(event.to_dict(mode="json"))
-            yield event
-        await cache.akeep(lookup, api.streamed_answer_of(chunks))
-    finally:
-        cache.release(lookup)
+    def add(self, event: Any) -> None:
+        """Take the next event."""
+        self._chunks.append(event.to_dict(mode="json"))
 
-
-def _release_at_end(stream: Any, cache: AnswerCache, lookup: Lookup[Any]) -> None:
-    """Let other calls wait no longer for a stream that nobody reads to its end."""
-    weakref.finalize(stream, cache.release, lookup).atexit = False
+    def answer(self) -> Answer:
+        """Return the answer in the events."""
+        return self._api.streamed_answer_of(self._chunks)
