@@ -629,11 +629,7 @@ class Caches:
         """Return what a semantic search finds, and what of it may be served."""
         threshold = self._threshold(lookup)
         prompt = lookup.prompt
-        embedding = (
-            self._embedder.embed_one(prompt)
-            if self._embedder.knows(prompt)
-            else await self._embeddings.submit("", prompt, alone=alone)
-        )
+        embedding = await self._embed(prompt, alone=alone)
         verifier = self._verifier(lookup)
         judge = (
             self._judge_of(scope.namespace, verifier)
@@ -684,10 +680,10 @@ class Caches:
     def _feedback(self, cache_id: str) -> Feedback:
         return Feedback(self._storage, cache_id, self._clock)
 
-    async def _embed(self, prompt: str) -> NDArray[np.float32]:
+    async def _embed(self, prompt: str, *, alone: bool = False) -> NDArray[np.float32]:
         if self._embedder.knows(prompt):
             return self._embedder.embed_one(prompt)
-        return await self._embeddings.submit("", prompt)
+        return await self._embeddings.submit("", prompt, alone=alone)
 
     async def _quickly(
         self,

@@ -44,9 +44,8 @@ MAX_HEAD_BYTES = 64 << 10
 _START_SECONDS = 60.0  # for each worker process
 _LEAST_TAKEN = 64 << 10  # bytes, as many as are kept for a client without any limit
 _HEADER_PUNCTUATION = 4  # bytes between the names and values of headers
-_SPECIAL = frozenset(
-    {b"connection", b"transfer-encoding"}
-)  # headers that change how a body is sent
+# Headers that change how a body is sent.
+_SPECIAL = frozenset({b"connection", b"transfer-encoding"})
 _HEAD = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [^\x00-\x08\x0a-\x1f\x7f]*\r\n)+")
 _STATUS_LINE = {
     status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode())
