@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 _REMEMBERED = 256  # paths whose endpoints are remembered, as most requests are for a few of them
-_REMEMBERED_CHARACTERS = 256  # longest of them
+_REMEMBERED_CHARACTERS = 256  # of the longest one
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 """Responds to a request, or raises a `ProblemError` or one of the errors that `Routing` is told."""

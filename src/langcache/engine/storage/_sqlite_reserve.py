@@ -41,7 +41,7 @@ class DiskReserve:
         except OSError as error:
             raise ValueError(str(error)) from error
         if not _MARK.startswith(start):
-            raise ValueError("of another program")
+            raise ValueError("it belongs to another program")
 
     def ensure(self, needed: int) -> bool:
         """Take up so many bytes, and return whether that was possible."""
