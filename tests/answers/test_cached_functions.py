@@ -1,14 +1,19 @@
 """`AnswerCache.cached`: functions of all four kinds."""
 
 import asyncio
+import concurrent.futures
 import dataclasses
 import functools
+import gc
 import inspect
+import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
+
+from langcache.answers import _pending_calls
 
 ASKED = "How do I reset my password?"
 PARAPHRASE = "How can I reset my password?"
@@ -152,6 +157,44 @@ def test_a_stream_that_breaks_or_is_left_is_not_stored(answers, calls):
     assert list(words(ASKED)) == ["one", "two"]
     assert list(words(ASKED)) == ["one", "two"]
     assert len(calls) == 3
+
+
+def test_a_stream_that_the_garbage_collector_finds_during_a_lookup_stops_nothing(
+    answers, calls, monkeypatch
+):
+    @answers.cached(prompt="question")
+    def stream(question: str) -> Iterator[str]:
+        calls.append(question)
+        yield "a "
+        yield "b"
+
+    class Reader:
+        """Has a stream that it does not read to the end, and is part of a cycle."""
+
+        def __init__(self):
+            self.me = self
+            self.stream = stream(ASKED)
+            next(self.stream)
+
+    class Future(concurrent.futures.Future):
+        def __init__(self):
+            gc.collect()
+            super().__init__()
+
+    gc.collect()
+    gc.disable()
+    try:
+        Reader()
+        monkeypatch.setattr(_pending_calls, "Future", Future)
+        lookup = threading.Thread(target=lambda: list(stream(OTHER)), daemon=True)
+        lookup.start()
+        lookup.join(30)
+    finally:
+        gc.enable()
+    assert not lookup.is_alive()
+    # The call for the first question has ended, too: nobody waits for it.
+    assert list(stream(ASKED)) == ["a ", "b"]
+    assert calls == [ASKED, OTHER, ASKED]
 
 
 def test_the_block_in_which_a_stream_is_asked_for_counts(answers):

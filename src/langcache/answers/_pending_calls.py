@@ -7,6 +7,7 @@ import contextlib
 import os
 import threading
 import time
+from collections import deque
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from langcache.engine._locks import fork_safe_lock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from langcache.answers._stores import StoredAnswer
 
 _SWEEP_AT = 1024
@@ -68,6 +71,10 @@ class PendingCalls:
     The end of a call may not be reported: of one that is cancelled, or of a stream that nobody
     reads on. So waiters give up after `seconds`.
 
+    The garbage collector may end a call, when it finds a stream that nobody has read to the end,
+    and it runs in any thread, even in the one that has the lock here. So `finish` and `release`
+    never wait for the lock. If it is taken, the thread that has it does their work.
+
     Args:
         seconds: The longest time to wait for another call's answer.
     """
@@ -78,28 +85,36 @@ class PendingCalls:
         self._process = os.getpid()
         self._by_question: dict[str, PendingCall] = {}
         self._question_ids: dict[str, str] = {}
+        self._ends: deque[tuple[Callable[[str], None], str]] = deque()
 
     def join(self, question_id: str, call_id: str) -> PendingCall | None:
         """Return the call to wait for, or None: then the caller has become the leader."""
+        try:
+            with self._lock:
+                self._do_ends()  # one of them may be of the caller's earlier call
+                return self._join(question_id, call_id)
+        finally:
+            self._end()
+
+    def _join(self, question_id: str, call_id: str) -> PendingCall | None:
         me = _current_task() or threading.get_ident()
-        with self._lock:
-            if self._process != os.getpid():  # the calls of the parent do not end in this process
-                self._process = os.getpid()
-                self._by_question.clear()
-                self._question_ids.clear()
-            pending = self._by_question.get(question_id)
-            # A leader that asks again has given up its earlier call.
-            if pending and pending.leader != me and not self._is_over(pending):
-                return pending
-            if pending:
-                self._drop(question_id, pending)
-            if len(self._by_question) >= _SWEEP_AT:
-                for each, old in list(self._by_question.items()):
-                    if self._is_over(old):
-                        self._drop(each, old)
-            self._by_question[question_id] = PendingCall(call_id, me)
-            self._question_ids[call_id] = question_id
-            return None
+        if self._process != os.getpid():  # the calls of the parent do not end in this process
+            self._process = os.getpid()
+            self._by_question.clear()
+            self._question_ids.clear()
+        pending = self._by_question.get(question_id)
+        # A leader that asks again has given up its earlier call.
+        if pending and pending.leader != me and not self._is_over(pending):
+            return pending
+        if pending:
+            self._drop(question_id, pending)
+        if len(self._by_question) >= _SWEEP_AT:
+            for each, old in list(self._by_question.items()):
+                if self._is_over(old):
+                    self._drop(each, old)
+        self._by_question[question_id] = PendingCall(call_id, me)
+        self._question_ids[call_id] = question_id
+        return None
 
     def resolve(self, question_id: str, answer: StoredAnswer) -> None:
         """Give an answer to all waiters, and to those that join before `finish`."""
@@ -107,22 +122,42 @@ class PendingCalls:
             pending = self._by_question.get(question_id)
             if pending:
                 pending.resolve(answer)
+        self._end()
 
     def finish(self, question_id: str) -> None:
         """Forget the call for a question; its answer is in the storage now."""
-        with self._lock:
-            pending = self._by_question.get(question_id)
-            if pending:
-                self._drop(question_id, pending)
+        self._ends.append((self._finish, question_id))
+        self._end()
 
     def release(self, call_id: str) -> None:
         """Stop the wait for a call that has ended."""
-        with self._lock:
-            question_id = self._question_ids.get(call_id)
-            pending = self._by_question.get(question_id) if question_id else None
-            # A call that has an answer is forgotten by `finish`, when the answer is stored.
-            if question_id and pending and not pending.answer.done():
-                self._drop(question_id, pending)
+        self._ends.append((self._release, call_id))
+        self._end()
+
+    def _end(self) -> None:
+        """Do what `finish` and `release` have asked for, unless another one has the lock."""
+        while self._ends and self._lock.acquire(blocking=False):
+            try:
+                self._do_ends()
+            finally:
+                self._lock.release()
+
+    def _do_ends(self) -> None:
+        while self._ends:
+            end, name = self._ends.popleft()
+            end(name)
+
+    def _finish(self, question_id: str) -> None:
+        pending = self._by_question.get(question_id)
+        if pending:
+            self._drop(question_id, pending)
+
+    def _release(self, call_id: str) -> None:
+        question_id = self._question_ids.get(call_id)
+        pending = self._by_question.get(question_id) if question_id else None
+        # A call that has an answer is forgotten by `finish`, when the answer is stored.
+        if question_id and pending and not pending.answer.done():
+            self._drop(question_id, pending)
 
     def _is_over(self, pending: PendingCall) -> bool:
         if time.monotonic() - pending.started_at > self.seconds:
