@@ -1,11 +1,15 @@
 """`langcache import` into a server, beside embedding the same prompts and nothing else.
 
     uv run benchmarks/import_rows.py [ROWS] [ROUNDS]
+    uv run benchmarks/import_rows.py --searches [ROWS]
 
 The floor embeds the prompts in one process, in as many threads as the server has, 500 in a call,
 with the server's embedder. Both in turn; the ratios are the median of those within a round. Wall
 time has the start of the command in it. CPU time is that of the command and of the server, which
 has started before.
+
+With `--searches`, one client searches meanwhile, in turn for a prompt that the server remembers and
+for one that it must embed.
 """
 
 import csv
@@ -16,10 +20,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 
+import httpx
 from langcache_mockserver.domain.worker_threads import WORKERS
 
 from langcache.engine import MiniLMEmbedder
@@ -70,27 +77,72 @@ def cpu_of(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def importing(file: Path) -> tuple[float, float, float]:
-    """Import a file into a new server; return wall seconds, and CPU seconds of both."""
+@contextmanager
+def serving() -> Iterator[tuple[int, str]]:
+    """Run a server; gives its process id and URL."""
     command = [sys.executable, "-m", "langcache_mockserver", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
-            url = server.stdout.readline().split()[-1]
-            cpu, client = cpu_of(server.pid), resource.getrusage(resource.RUSAGE_CHILDREN)
-            started = time.perf_counter()
-            where = ["--server-url", url, "--cache-id", "c", "--restart"]
-            run([*LANGCACHE, "import", str(file), *where])
-            wall = time.perf_counter() - started
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            used = after.ru_utime + after.ru_stime - client.ru_utime - client.ru_stime
-            return wall, cpu_of(server.pid) - cpu, used
+            yield server.pid, server.stdout.readline().split()[-1]
         finally:
             server.kill()
 
 
+def run_import(file: Path, url: str) -> None:
+    run([*LANGCACHE, "import", str(file), "--server-url", url, "--cache-id", "c", "--restart"])
+
+
+def importing(file: Path) -> tuple[float, float, float]:
+    """Import a file into a new server; return wall seconds, and CPU seconds of both."""
+    with serving() as (pid, url):
+        cpu, client = cpu_of(pid), resource.getrusage(resource.RUSAGE_CHILDREN)
+        started = time.perf_counter()
+        run_import(file, url)
+        wall = time.perf_counter() - started
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used = after.ru_utime + after.ru_stime - client.ru_utime - client.ru_stime
+        return wall, cpu_of(pid) - cpu, used
+
+
+def searching(client: httpx.Client, enough: Callable[[int], bool]) -> list[list[float]]:
+    """Search until it is enough; return milliseconds, of remembered and of new prompts."""
+    taken: list[list[float]] = [[], []]
+    count = 0
+    while not enough(count):
+        week = count if count % 2 else 0
+        body = {"prompt": f"How do I reset the password of my account in week {week}?"}
+        started = time.perf_counter()
+        client.post("/v1/caches/c/entries/search", json=body).raise_for_status()
+        taken[count % 2].append((time.perf_counter() - started) * 1000)
+        count += 1
+        time.sleep(0.01)
+    return taken
+
+
+def search_during_import(file: Path) -> None:
+    with (
+        serving() as (_, url),
+        httpx.Client(base_url=url, headers={"authorization": "Bearer k"}) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        found = {"before": searching(client, lambda count: count == 200)}
+        import_ = pool.submit(run_import, file, url)
+        found["meanwhile"] = searching(client, lambda _: import_.done())
+        import_.result()
+    print("a search, ms, p50 / p95 / p99: prompt remembered; prompt embedded")
+    for name, taken in found.items():
+        cells = (
+            " / ".join(f"{quantiles(each, n=100)[part - 1]:.1f}" for part in (50, 95, 99))
+            for each in taken
+        )
+        print(f"{name:<10} {'; '.join(cells)} ({sum(map(len, taken))} searches)")
+
+
 def main() -> None:
-    rows = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+    searches = "--searches" in sys.argv
+    numbers = [int(argument) for argument in sys.argv[1:] if argument != "--searches"]
+    rows = numbers[0] if numbers else 10_000
+    rounds = numbers[1] if len(numbers) > 1 else 3
     prompts = prompts_of(rows)
     walls, cpus = [], []
     run([*LANGCACHE, "import", "--help"])
@@ -99,6 +151,9 @@ def main() -> None:
         with file.open("w", newline="") as output:
             rows_of = ([prompt, f"The response to: {prompt}"] for prompt in prompts)
             csv.writer(output).writerows([["prompt", "response"], *rows_of])
+        if searches:
+            search_during_import(file)
+            return
         print(f"{rows:,} rows, {WORKERS} threads; seconds")
         for _ in range(rounds):
             floor_wall, floor_cpu = embedding(prompts)

@@ -245,7 +245,7 @@ class Caches:
         for start in range(0, len(new), _EMBEDDED_TOGETHER):
             places = by_length[start : start + _EMBEDDED_TOGETHER]
             prompts = [new[place].prompt for place in places]
-            embedded = await self._workers.run(self._embedder.embed, prompts)
+            embedded = await self._workers.run_bulk(self._embedder.embed, prompts)
             vectors.update(zip(places, embedded, strict=True))
         entries = [self._entry(cache_id, each, vectors[place]) for place, each in enumerate(new)]
         await self._in_worker("store_many", self._storage.store_many, entries)

@@ -30,13 +30,14 @@ T = TypeVar("T")
 class WorkerThreads:
     """The threads of one server, of which `WORKERS` are at work at once.
 
+    As many more may do bulk work, which would keep the others waiting: it has turns of its own.
+
     Args:
         max_wait: How many seconds work may wait for a thread; infinity for no limit.
     """
 
     def __init__(self, max_wait: float = math.inf) -> None:
         self.max_wait = max_wait
-        self._backlog = Backlog(max_wait, WORKERS)
         self._places: _Places | None = None
 
     async def start(self) -> None:
@@ -49,48 +50,76 @@ class WorkerThreads:
         Raises:
             OverloadedError: It would wait for a thread for too long, or has.
         """
-        # They belong to the kind of event loop that they are made in. That must be the one that
-        # serves, which may differ from the one that made the server.
-        places = self._places = self._places or _Places()
-        try:
-            places.turns.acquire_nowait()
-        except WouldBlock:
-            await self._wait(places.turns)
-        try:
-            with self._backlog.doing(1):
-                return await to_thread.run_sync(
-                    partial(function, *args, **kwargs), limiter=places.threads
-                )
-        finally:
-            places.turns.release()
+        return await self._of_this_loop().requests.run(partial(function, *args, **kwargs))
+
+    async def run_bulk(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function that is part of bulk work; nothing but such work waits for it.
+
+        Raises:
+            OverloadedError: It would wait for a thread for too long, or has.
+        """
+        return await self._of_this_loop().bulk.run(partial(function, *args, **kwargs))
 
     async def run_probe(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function for a probe, in a thread that no request waits for or keeps waiting."""
-        places = self._places = self._places or _Places()
         return await to_thread.run_sync(
-            partial(function, *args, **kwargs), abandon_on_cancel=True, limiter=places.probes
+            partial(function, *args, **kwargs),
+            abandon_on_cancel=True,
+            limiter=self._of_this_loop().probes,
         )
 
-    async def _wait(self, turns: Semaphore) -> None:
-        self._backlog.join()
-        try:
-            with move_on_after(self.max_wait) as scope:
-                await turns.acquire()
-        finally:
-            self._backlog.leave()
-        if scope.cancelled_caught:
-            raise self._backlog.refusal()
+    def _of_this_loop(self) -> _Places:
+        # They belong to the kind of event loop that they are made in. That must be the one that
+        # serves, which may differ from the one that made the server.
+        places = self._places
+        if places is None:
+            places = self._places = _Places(self.max_wait)
+        return places
 
 
 class _Places:
     """What limits the threads, for one event loop."""
 
-    __slots__ = ("probes", "threads", "turns")
+    __slots__ = ("bulk", "probes", "requests")
 
-    def __init__(self) -> None:
-        self.turns = Semaphore(WORKERS, fast_acquire=True)
-        self.threads = CapacityLimiter(WORKERS)
+    def __init__(self, max_wait: float) -> None:
+        self.requests = _Turns(max_wait)
+        self.bulk = _Turns(max_wait)
         self.probes = CapacityLimiter(_PROBES)
+
+
+class _Turns:
+    """Threads for work of one kind, of which `WORKERS` are at work at once."""
+
+    __slots__ = ("_backlog", "_max_wait", "_threads", "_turns")
+
+    def __init__(self, max_wait: float) -> None:
+        self._max_wait = max_wait
+        self._backlog = Backlog(max_wait, WORKERS)
+        self._turns = Semaphore(WORKERS, fast_acquire=True)
+        self._threads = CapacityLimiter(WORKERS)
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """Call a function in one of the threads, when its turn has come."""
+        try:
+            self._turns.acquire_nowait()
+        except WouldBlock:
+            await self._wait()
+        try:
+            with self._backlog.doing(1):
+                return await to_thread.run_sync(function, limiter=self._threads)
+        finally:
+            self._turns.release()
+
+    async def _wait(self) -> None:
+        self._backlog.join()
+        try:
+            with move_on_after(self._max_wait) as scope:
+                await self._turns.acquire()
+        finally:
+            self._backlog.leave()
+        if scope.cancelled_caught:
+            raise self._backlog.refusal()
 
 
 class SharedCall:
