@@ -26,43 +26,63 @@ class PendingCall:
     """A model call in progress.
 
     Attributes:
-        answer: The answer, from the model or the cache; None when the call ended without one.
         call_id: The id of the call.
         leader: The thread or asyncio task that makes the call.
         started_at: When it started, on the monotonic clock.
+        is_done: Whether it has ended.
+        answer: The answer, from the model or the cache; None as long as there is none.
     """
 
+    __slots__ = ("_ended", "_lock", "answer", "call_id", "is_done", "leader", "started_at")
+
     def __init__(self, call_id: str, leader: asyncio.Task[Any] | int) -> None:
-        self.answer: Future[StoredAnswer | None] = Future()
-        self.answer.set_running_or_notify_cancel()  # so that no waiter can cancel it
         self.call_id: str = call_id
         self.leader: asyncio.Task[Any] | int = leader
         self.started_at: float = time.monotonic()
+        self.is_done: bool = False
+        self.answer: StoredAnswer | None = None
+        self._lock = threading.RLock()  # the garbage collector may end the call inside of it
+        # What others wait for. Most calls have an answer before another one asks for it.
+        self._ended: Future[None] | None = None
 
     def resolve(self, answer: StoredAnswer | None) -> None:
         """Give the answer to all waiters, unless they have one already."""
-        with contextlib.suppress(InvalidStateError):
-            self.answer.set_result(answer)
+        with self._lock:
+            if self.is_done:
+                return
+            self.answer = answer
+            self.is_done = True
+            ended = self._ended
+        if ended is not None:
+            _finish(ended)
+
+    def _end(self) -> Future[None]:
+        with self._lock:
+            if self._ended is None:
+                self._ended = Future()
+                self._ended.set_running_or_notify_cancel()  # so that no waiter can cancel it
+                if self.is_done:
+                    _finish(self._ended)
+            return self._ended
 
     def wait(self, seconds: float) -> StoredAnswer | None:
         """Return the answer, or None when there is none within a number of seconds."""
         if _is_in_loop():
             return None  # blocking here would stop the loop that may have to make the call
-        try:
-            return self.answer.result(max(seconds, 0))
-        except FutureTimeoutError:
-            return None
+        with contextlib.suppress(FutureTimeoutError):
+            self._end().result(max(seconds, 0))
+        return self.answer
 
     async def await_(self, seconds: float) -> StoredAnswer | None:
         """Asynchronous twin of `wait`; it also ends when the leader's task ends."""
         leader = self.leader
-        ends: set[asyncio.Future[Any]] = {asyncio.wrap_future(self.answer)}
+        ends: set[asyncio.Future[Any]] = {asyncio.wrap_future(self._end())}
         if isinstance(leader, asyncio.Task) and leader.get_loop() is asyncio.get_running_loop():
             ends.add(leader)
         await asyncio.wait(ends, timeout=max(seconds, 0), return_when=asyncio.FIRST_COMPLETED)
         if isinstance(leader, asyncio.Task) and leader.done():
             self.resolve(None)
-        return self.answer.result() if self.answer.done() else None
+        return self.answer
 
 
 class PendingCalls:
@@ -156,14 +176,14 @@ class PendingCalls:
         question_id = self._question_ids.get(call_id)
         pending = self._by_question.get(question_id) if question_id else None
         # A call that has an answer is forgotten by `finish`, when the answer is stored.
-        if question_id and pending and not pending.answer.done():
+        if question_id and pending and not pending.is_done:
             self._drop(question_id, pending)
 
     def _is_over(self, pending: PendingCall) -> bool:
         if time.monotonic() - pending.started_at > self.seconds:
             return True
-        if pending.answer.done():
-            return pending.answer.result() is None
+        if pending.is_done:
+            return pending.answer is None
         # It may belong to an event loop that has ended.
         return isinstance(pending.leader, asyncio.Task) and pending.leader.done()
 
@@ -171,6 +191,11 @@ class PendingCalls:
         del self._by_question[question_id]
         self._question_ids.pop(pending.call_id, None)
         pending.resolve(None)
+
+
+def _finish(ended: Future[None]) -> None:
+    with contextlib.suppress(InvalidStateError):
+        ended.set_result(None)
 
 
 def _current_task() -> asyncio.Task[Any] | None:

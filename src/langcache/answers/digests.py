@@ -10,7 +10,14 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-__all__ = ["NotCacheableError", "digest", "digest_of_texts", "plain", "text_of_value"]
+__all__ = [
+    "NotCacheableError",
+    "digest",
+    "digest_of_texts",
+    "list_of_texts",
+    "plain",
+    "text_of_value",
+]
 
 
 class NotCacheableError(Exception):
@@ -28,7 +35,12 @@ def digest(value: Any) -> str:
 
 def digest_of_texts(*texts: str) -> str:
     """Return the digest of a list, of whose items `text_of_value` has made these texts."""
-    return _digest_of(f"[{','.join(texts)}]")
+    return _digest_of(list_of_texts(*texts))
+
+
+def list_of_texts(*texts: str) -> str:
+    """Return what `text_of_value` makes of a list, of whose items it has made these texts."""
+    return f"[{','.join(texts)}]"
 
 
 def text_of_value(value: Any) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import sys
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, cast
 
@@ -16,7 +16,7 @@ from langcache.answers._stores import EngineStore, ServiceStore, StoredAnswer, h
 from langcache.answers._worker_pool import WorkerPool
 from langcache.answers.answer import Answer, Hit
 from langcache.answers.controls import Controls, controls_of, use_controls
-from langcache.answers.digests import NotCacheableError
+from langcache.answers.digests import NotCacheableError, list_of_texts, text_of_value
 from langcache.answers.question import Question, QuestionRules
 from langcache.answers.standalone import stands_alone
 from langcache.answers.statistics import Counters, Statistics
@@ -339,14 +339,14 @@ class Lookups:
                 resolved = None
             if resolved is not None:
                 turns, text = request.instructions, resolved
+        labels = {each: str(value) for each, value in names.items() if _is_label(value)}
+        labels = {**labels, **request.labels, "door": request.door}
         try:
-            question = self._rules.question(
-                key, "call", [turns, request.last, text], text, [turns, request.last]
-            )
+            context = [text_of_value(turns), text_of_value(request.last)]
+            content = list_of_texts(*context, text_of_value(text))
+            return self._rules.question(key, "call", content, text, list_of_texts(*context), labels)
         except NotCacheableError:
             return None
-        labels = {each: str(value) for each, value in names.items() if _is_label(value)}
-        return replace(question, labels={**labels, **request.labels, "door": request.door})
 
     # Stores
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["Question", "QuestionRules", "text_of"]
 
 
+_NUMBERS = re.compile(r"\d+")
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """What a call asks, as far as its answer depends on it.
@@ -54,25 +57,33 @@ class QuestionRules:
         self._latin_only = latin_only
 
     def question(
-        self, key: Any, kind: str, content: Any, text: str | None, context: Any
+        self,
+        key: Any,
+        kind: str,
+        content: str,
+        text: str | None,
+        context: str,
+        labels: Mapping[str, str] | None = None,
     ) -> Question:
         """Return a question.
 
         Args:
             key: What the answer depends on besides the content, in JSON's types.
             kind: What the content is.
-            content: Everything that is asked.
+            content: Everything that is asked, as `text_of_value` writes it.
             text: The text to compare by meaning, or None when there is none.
-            context: The content without the text.
+            context: The content without the text, as `text_of_value` writes it.
+            labels: The labels of the question; None for none.
         """
+        labels = labels or {}
         # The two digests have these parts in common.
         common = [text_of_value(each) for each in (self._namespace, key, kind)]
-        whole = digest_of_texts('"whole"', *common, text_of_value(content))
+        whole = digest_of_texts('"whole"', *common, content)
         if text is None or not self._is_comparable(text):
-            return Question(whole, whole, None)
+            return Question(whole, whole, None, labels)
         # Embeddings hardly tell numbers apart, so the numbers have to be equal.
-        differing = [text_of_value(each) for each in (context, re.findall(r"\d+", text))]
-        return Question(whole, digest_of_texts('"scope"', *common, *differing), text)
+        numbers = text_of_value(_NUMBERS.findall(text))
+        return Question(whole, digest_of_texts('"scope"', *common, context, numbers), text, labels)
 
     def whole(self, key: Any, kind: str, content: Any) -> Question:
         """Return a question that only an answer to exactly this question will do for."""

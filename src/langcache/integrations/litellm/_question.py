@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from langcache.answers.digests import NotCacheableError, plain
+from langcache.answers.digests import NotCacheableError, list_of_texts, plain, text_of_value
 from langcache.answers.question import Question, QuestionRules, text_of
 
 if TYPE_CHECKING:
@@ -65,9 +65,11 @@ class QuestionReader:
         last = cast("dict[str, Any]", turns[-1])
         text = text_of(last.get("content")) if last.get("role") == "user" else None
         rest = {name: value for name, value in last.items() if name != "content"}
-        context = [*cast("list[Any]", turns[:-1]), rest]
-        return self._rules.question(key, "messages", turns, text, context)
+        earlier = [text_of_value(turn) for turn in cast("list[Any]", turns[:-1])]
+        content = list_of_texts(*earlier, text_of_value(last))
+        context = list_of_texts(*earlier, text_of_value(rest))
+        return self._rules.question(key, "messages", content, text, context)
 
     def _completion(self, key: str, prompt: Any) -> Question:
         text = prompt if isinstance(prompt, str) else None
-        return self._rules.question(key, "prompt", plain(prompt), text, None)
+        return self._rules.question(key, "prompt", text_of_value(prompt), text, "null")

@@ -300,7 +300,7 @@ class LangCacheSemanticCache(BaseCache):
         deadline = time.monotonic() + pending_calls.seconds
         while pending := pending_calls.join(question.id, call_id):
             found = yield from call(pending.wait, pending.await_, deadline - time.monotonic())
-            if found or not pending.answer.done():
+            if found or not pending.is_done:
                 return found
         return None
 
