@@ -1,7 +1,7 @@
 """The doors that are measured, each with a provider that answers at once.
 
 The provider of the clients is a function in place of the network. The proxy has a server of its own
-behind it, and LangChain, LangGraph and LiteLLM have models that are functions.
+behind it, and the frameworks have models that are functions.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -187,8 +188,9 @@ class Opened:
         cached: What is called with it.
         hits: Returns how many calls to similar questions the cache has answered.
         close: Ends what was started.
-        client: Calls of it prepare their request and do nothing else; None if the bare call
-            prepares none.
+        client: What the library itself does on a hit. A client prepares its request and does
+            nothing else, LangChain and LiteLLM have a cache that answers everything at once, and
+            the frameworks for agents a model that does. None if the library does nothing.
     """
 
     bare: Any
@@ -337,11 +339,30 @@ def langchain_model(cache: Any) -> Any:
 
 
 def open_langchain(parts: Parts) -> Opened:
+    from langchain_core.caches import BaseCache
+    from langchain_core.messages import AIMessage
+    from langchain_core.outputs import ChatGeneration
+
     from langcache.integrations.langchain import LangCacheSemanticCache
+
+    class Full(BaseCache):
+        """Has the same answer to everything."""
+
+        def lookup(self, prompt, llm_string):
+            return [ChatGeneration(message=AIMessage(content=TEXT))]
+
+        async def alookup(self, prompt, llm_string):
+            return self.lookup(prompt, llm_string)
+
+        def update(self, prompt, llm_string, return_val):
+            pass
+
+        def clear(self, **kwargs):
+            pass
 
     cache = parts.cache()
     cached = langchain_model(LangCacheSemanticCache(cache))
-    return opened(cache, langchain_model(False), cached)
+    return opened(cache, langchain_model(False), cached, langchain_model(Full()))
 
 
 def prompt(text):
@@ -362,17 +383,101 @@ def open_langgraph(parts: Parts) -> Opened:
     return opened(cache, builder.compile(), builder.compile(cache=LangCacheNodeCache(cache)))
 
 
+# LlamaIndex, Pydantic AI and the OpenAI Agents SDK
+
+
+def open_llama_index(parts: Parts) -> Opened:
+    from llama_index.core.llms import CompletionResponse, CustomLLM, LLMMetadata
+
+    class Model(CustomLLM):
+        @property
+        def metadata(self):
+            return LLMMetadata(model_name="small")
+
+        def complete(self, prompt, formatted=False, **kwargs):
+            return CompletionResponse(text=TEXT)
+
+        def stream_complete(self, prompt, formatted=False, **kwargs):
+            text = ""
+            for word in TEXT.split():
+                text += f"{word} "
+                yield CompletionResponse(text=text, delta=f"{word} ")
+
+    cache = parts.cache()
+    bare = Model(system_prompt="You are brief.")
+    return opened(cache, bare, langcache.wrap(bare, cache=cache))
+
+
+def open_pydantic_ai(parts: Parts) -> Opened:
+    from pydantic_ai import Agent
+    from pydantic_ai.messages import ModelResponse, TextPart
+    from pydantic_ai.models.function import FunctionModel
+
+    def answer(messages, info):
+        return ModelResponse(parts=[TextPart(TEXT)])
+
+    cache = parts.cache()
+    bare = FunctionModel(answer)
+    agents = [
+        Agent(model, instructions="You are brief.")
+        for model in (bare, langcache.wrap(bare, cache=cache))
+    ]
+    return opened(cache, *agents, agents[0])
+
+
+def open_openai_agents(parts: Parts) -> Opened:
+    from agents import Agent, Model, ModelResponse, Usage, set_tracing_disabled
+    from openai.types.responses import ResponseOutputMessage
+
+    class Function(Model):
+        async def get_response(self, *args, **kwargs):
+            item = ResponseOutputMessage.model_validate(RESPONSE["output"][0])
+            return ModelResponse([item], Usage(), "resp_1")
+
+        def stream_response(self, *args, **kwargs):
+            raise NotImplementedError
+
+    set_tracing_disabled(True)
+    cache = parts.cache()
+    agents = [
+        Agent(name="support", instructions="You are brief.", model=model)
+        for model in (Function(), langcache.wrap(Function(), cache=cache))
+    ]
+    return opened(cache, *agents, agents[0])
+
+
+def run_agent(agent, text):
+    from agents import Runner
+
+    return Runner.run(agent, text)
+
+
 # LiteLLM
 
 
 def open_litellm(parts: Parts) -> Opened:
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
     import litellm
+    from litellm.caching.base_cache import BaseCache
+
+    class Full(BaseCache):
+        """Has the same answer to everything."""
+
+        def get_cache(self, key, **kwargs):
+            return {"timestamp": time.time(), "response": json.dumps(CHAT)}
+
+        def set_cache(self, key, value, **kwargs):
+            pass
+
+        async def async_set_cache_pipeline(self, cache_list, **kwargs):
+            pass
 
     from langcache.integrations.litellm import disable, enable
 
     backend = enable(verifier=parts.verifier, embedding_model=parts.embedder, budget_seconds=30)
     cache = litellm.cache
+    full = litellm.Cache()
+    full.cache = Full()
 
     def asking(with_cache):
         def ask(text):
@@ -388,7 +493,13 @@ def open_litellm(parts: Parts) -> Opened:
 
         return ask
 
-    return Opened(asking(None), asking(cache), lambda: backend.statistics.semantic_hits, disable)
+    return Opened(
+        asking(None),
+        asking(cache),
+        lambda: backend.statistics.semantic_hits,
+        disable,
+        asking(full),
+    )
 
 
 # The proxy
@@ -490,6 +601,32 @@ def doors() -> list[Door]:
             lambda graph, text: graph.invoke({"question": text}),
             is_exact=True,
             library="langgraph.graph",
+        ),
+        Door(
+            "LlamaIndex",
+            open_llama_index,
+            lambda model, text: model.complete(text),
+            library="llama_index.core",
+        ),
+        Door(
+            "LlamaIndex, stream",
+            open_llama_index,
+            lambda model, text: list(model.stream_complete(text)),
+            library="llama_index.core",
+        ),
+        Door(
+            "Pydantic AI",
+            open_pydantic_ai,
+            lambda agent, text: agent.run(text),
+            is_async=True,
+            library="pydantic_ai",
+        ),
+        Door(
+            "OpenAI Agents SDK",
+            open_openai_agents,
+            run_agent,
+            is_async=True,
+            library="agents",
         ),
         Door("LiteLLM", open_litellm, call, library="litellm"),
         Door("Proxy, chat", open_proxy, posted),

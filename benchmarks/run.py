@@ -74,7 +74,8 @@ class Benchmark(NamedTuple):
 BENCHMARKS = [
     Benchmark(
         "doors_overhead",
-        uv="--isolated --extra langchain --extra langgraph --extra litellm --with langgraph",
+        uv="--isolated --extra langchain --extra langgraph --extra litellm --extra llama-index "
+        "--extra pydantic-ai --extra openai-agents --with langgraph",
     ),
     Benchmark(
         "embedding_forms",
@@ -125,6 +126,7 @@ BENCHMARKS = [
 LIBRARIES = (
     *("httpx", "httpcore", "aiohttp", "pydantic", "numpy", "numkong", "onnxruntime", "tokenizers"),
     *("uvicorn", "starlette", "redis", "openai", "anthropic", "langchain-core", "langgraph"),
+    *("llama-index-core", "pydantic-ai-slim", "openai-agents"),
     *("litellm", "recallm", "usearch", "redisvl", "semanticmemo", "waggle-cache", "recalq-guard"),
 )
 PRINT_VERSIONS = """
