@@ -189,8 +189,9 @@ class Opened:
         hits: Returns how many calls to similar questions the cache has answered.
         close: Ends what was started.
         client: What the library itself does on a hit. A client prepares its request and does
-            nothing else, LangChain and LiteLLM have a cache that answers everything at once, and
-            the frameworks for agents a model that does. None if the library does nothing.
+            nothing else, LangChain and LiteLLM have a cache that answers everything at once, the
+            frameworks for agents have a model that does, and the proxy's client has a server that
+            does. None if the library does nothing.
     """
 
     bare: Any
@@ -548,7 +549,7 @@ def open_proxy(parts: Parts) -> Opened:
         for each in (*clients, proxy, provider):
             (each.close if isinstance(each, httpx.Client) else each.stop)()
 
-    return Opened(*clients, lambda: lookups.statistics.semantic_hits, close)
+    return Opened(*clients, lambda: lookups.statistics.semantic_hits, close, clients[0])
 
 
 def posted(target, text, **more):

@@ -11,9 +11,9 @@ alternate between the bare client and the cache, in one run. Each column is the 
 - rest: all but that;
 - client: what of the rest the library itself does on a hit. A client prepares the request, as it
   does without a cache. LangChain and LiteLLM are measured with a cache that answers everything at
-  once, and agents with a model that does. Before each of these calls a text is embedded, because
-  the models drive everything else out of the processor's caches, and the code after them takes
-  longer for that.
+  once, agents with a model that does, and the proxy's client with a server that does. Before each
+  of these calls a text is embedded, because the models drive everything else out of the processor's
+  caches, and the code after them takes longer for that.
 
 Times are those of the processor, of all threads of this process, because other work on the machine
 hardly changes them. The wait for another thread, 0.05 to 0.1 ms on a quiet machine, is not in them.
