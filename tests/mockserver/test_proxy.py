@@ -115,6 +115,14 @@ def _without_usage(value):
     return value
 
 
+def _without_ids(value):
+    """Return the body of an answer without what differs from one call to the next."""
+    if isinstance(value, dict):
+        left_out = {"id", "created", "created_at", "usage", "annotations"}
+        return {name: _without_ids(each) for name, each in value.items() if name not in left_out}
+    return [_without_ids(each) for each in value] if isinstance(value, list) else value
+
+
 # Hits
 
 
@@ -290,6 +298,71 @@ def test_the_stream_of_a_hit_equals_that_of_a_miss(ask, upstream):
     assert events(second) == events(first)
     assert events(third) == events(first)
     assert upstream.count == 1
+
+
+def test_a_whole_answer_serves_a_stream_event_by_event(proxied, upstream):
+    path, body = chat(QUESTION)
+    whole = proxied.post(path, json=body).json()
+    stream = proxied.post(path, json=chat(PARAPHRASE, stream=True)[1])
+    assert outcome(stream) == "hit"
+    *chunks, done = [data for _, data in events(stream)]
+    assert done == "[DONE]"
+    same = ("id", "created", "model", "service_tier", "system_fingerprint")
+    for chunk in chunks:
+        assert [chunk[name] for name in same] == [whole[name] for name in same]
+        assert chunk["object"] == "chat.completion.chunk"
+    [choice] = whole["choices"]
+    parts = [(each["delta"], each["finish_reason"]) for [each] in (c["choices"] for c in chunks)]
+    assert parts == [
+        ({"role": "assistant", "content": ""}, None),
+        ({"content": choice["message"]["content"]}, None),
+        ({}, "stop"),
+    ]
+
+    path, body = messages(QUESTION)
+    whole = proxied.post(path, json=body).json()
+    stream = proxied.post(path, json=messages(PARAPHRASE, stream=True)[1])
+    assert outcome(stream) == "hit"
+    assert all(name == [f"event: {data['type']}"] for name, data in events(stream))
+    start, block, text, stop, delta, end = [data for _, data in events(stream)]
+    assert start["message"]["id"] == whole["id"]
+    assert (start["message"]["content"], start["message"]["stop_reason"]) == ([], None)
+    assert block["content_block"] == {"type": "text", "text": ""}
+    assert text["delta"] == {"type": "text_delta", "text": whole["content"][0]["text"]}
+    assert delta["delta"] == {"stop_reason": "end_turn", "stop_sequence": None}
+    assert [each["type"] for each in (start, block, text, stop, delta, end)] == [
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+    ]
+    assert upstream.count == 2
+
+
+def test_a_stream_serves_a_whole_answer(ask, upstream):
+    stream = ask(stream=True)
+    whole = ask(PARAPHRASE)
+    assert outcome(whole) == "hit"
+    assert whole.headers["content-type"] == "application/json"
+    assert not any(each for each in whole.json()["usage"].values() if isinstance(each, int))
+    again = ask(stream=True)
+    assert outcome(again) == "hit"
+    assert events(again) == events(stream)
+    assert upstream.count == 1
+    upstream.reset()  # what the upstream answers to the same request without a stream
+    direct = ask(headers={"x-langcache-bypass": "true"})
+    assert _without_ids(whole.json()) == _without_ids(direct.json())
+
+
+def test_a_response_as_a_whole_serves_no_stream_whose_events_say_more(proxied, upstream):
+    path, body = responses(QUESTION)
+    assert outcome(proxied.post(path, json=body)) == "miss"
+    assert outcome(proxied.post(path, json={**body, "stream": True})) == "miss"
+    for stream in (False, True):  # now the entry has both
+        assert outcome(proxied.post(path, json={**body, "stream": stream})) == "hit"
+    assert upstream.count == 2
 
 
 def test_a_stream_with_usage_is_replayed_without_it(proxied):

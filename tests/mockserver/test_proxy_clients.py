@@ -9,6 +9,8 @@ from langcache_mockserver import Settings
 
 QUESTION = "What is the capital of France?"
 PARAPHRASE = "what is the capital city of France?"
+OTHER = "How do I enable dark mode?"
+OTHER_PARAPHRASE = "How can I enable dark mode?"
 
 
 @pytest.fixture
@@ -81,8 +83,39 @@ def test_anthropics_client_gets_hits_and_the_same_streams(anthropic_client, upst
     first, second = ask(QUESTION), ask(PARAPHRASE)
     assert second.content == first.content
     assert second.usage.output_tokens == 0
-    assert stream(QUESTION) == stream(PARAPHRASE)
+    assert stream(OTHER) == stream(OTHER_PARAPHRASE)
     assert upstream.count == 2
+
+
+@pytest.mark.parametrize("stream_first", [False, True])
+def test_the_clients_read_a_stream_and_a_whole_answer_of_one_entry(
+    openai_client, anthropic_client, upstream, stream_first
+):
+    def chat(text):
+        return openai_client.chat.completions.create(model="m", messages=user(text)).choices
+
+    def chat_stream(text):
+        with openai_client.chat.completions.stream(model="m", messages=user(text)) as stream:
+            return stream.get_final_completion().choices
+
+    def messages(text):
+        return anthropic_client.messages.create(model="m", max_tokens=9, messages=user(text))
+
+    def message_stream(text):
+        with anthropic_client.messages.stream(
+            model="m", max_tokens=9, messages=user(text)
+        ) as stream:
+            return stream.get_final_message()
+
+    for whole, streamed in ((chat, chat_stream), (messages, message_stream)):
+        asks = [streamed, whole] if stream_first else [whole, streamed]
+        first, other = (ask(text) for ask, text in zip(asks, (QUESTION, PARAPHRASE), strict=True))
+        assert _text_of(first) == _text_of(other)
+    assert upstream.count == 2
+
+
+def _text_of(answer):
+    return answer[0].message.content if isinstance(answer, list) else answer.content[0].text
 
 
 def test_asynchronous_clients_share_one_call(url, upstream):

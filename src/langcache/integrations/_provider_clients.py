@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from langcache.answers import Answer, AnswerCache, Lookup, NotCacheableError
 from langcache.answers._checks import check_number
+from langcache.answers.apis import in_form
 from langcache.answers.explaining import intercept
 from langcache.integrations._provider_objects import is_async, object_of, stream_of
 from langcache.integrations._streams import arecorded, recorded
@@ -199,7 +200,7 @@ class _Call:
 
     def served(self, answer: Answer) -> Any:
         """Return a stored answer as the client returns it, or None if its form is another one."""
-        unbilled = self._api.unbilled(self._in_form(answer))
+        unbilled = self._api.unbilled(in_form(self._api, answer, stream=self.is_stream))
         if self.is_stream:
             if unbilled.chunks is None:
                 return None
@@ -209,16 +210,6 @@ class _Call:
             return None
         result = object_of(self._cast_to, cast("dict[str, Any]", value))
         return self._parser(result) if self._parser else result
-
-    def _in_form(self, answer: Answer) -> Answer:
-        """Return a stored answer in the form that the call asks for, if it can be had."""
-        if self.is_stream:
-            chunks = answer.chunks
-            return Answer(chunks=self._api.events_of(answer.value) if chunks is None else chunks)
-        value = answer.value
-        if value is None and answer.chunks is not None:
-            value = self._api.value_of(answer.chunks)
-        return Answer(value)
 
     def returned(self, lookup: Lookup[Any]) -> Any:
         """Return a hit, which carries how it was found."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from jsonschema_rs import Draft202012Validator
 from starlette.responses import Response
 
-from langcache.answers.apis import ChatCompletions, Embeddings, Messages, Responses
+from langcache.answers.apis import ChatCompletions, Embeddings, Messages, Responses, in_form
 from langcache.answers.controls import Controls
 from langcache.answers.digests import NotCacheableError, digest
 from langcache.engine.storage import StorageError
@@ -94,6 +94,7 @@ class _Call:
         model: The model.
         upstream: The upstream that answers for it.
         body: The body as it came.
+        is_stream: Whether it asks for a stream.
         question: What it asks; None if its answer cannot be cached.
         controls: Its scope, and whether it bypasses the cache.
     """
@@ -102,6 +103,7 @@ class _Call:
     model: str
     upstream: Upstream
     body: bytes
+    is_stream: bool
     question: Question | None
     controls: Controls
 
@@ -114,9 +116,8 @@ async def _respond(request: Request, operation: _Operation, proxy: Proxy) -> Res
     kept = service_of(request).lookups
     removals = 0 if kept is None else kept.removals
     started = time.perf_counter()
-    lookup = await proxy.lookups.alook_up(
-        call.question, partial(_replayed, operation.api), call.controls
-    )
+    read = partial(_replayed, operation.api, call.is_stream)
+    lookup = await proxy.lookups.alook_up(call.question, read, call.controls)
     seconds = time.perf_counter() - started
     outcome = "bypass" if lookup.outcome == "skipped" else lookup.outcome
     exchange.outcome = outcome
@@ -165,6 +166,7 @@ async def _read(request: Request, operation: _Operation, proxy: Proxy) -> _Call:
         model=arguments["model"],
         upstream=upstream,
         body=body,
+        is_stream=bool(arguments.get("stream")),
         question=await _question(request, body, operation.api, arguments, upstream, credentials),
         controls=_controls(request),
     )
@@ -186,8 +188,9 @@ async def _question(
             [name.decode(), value.decode("latin-1")]
             for name, value in shaping_headers(request.scope)
         ],
-        # An answer is kept in the form in which it came.
-        "stream": [arguments.get("stream_options")] if arguments.get("stream") else None,
+        # What a stream has besides the answer. Without it, streams share their answers with
+        # requests for a whole answer.
+        "stream": _stream_options(arguments),
     }
     try:
         shaping["key"] = await _digest(request, credentials)
@@ -198,6 +201,11 @@ async def _question(
         return None
     except StorageError:  # without a digest, keys cannot be told apart
         return None
+
+
+def _stream_options(arguments: Mapping[str, Any]) -> Any:
+    options = arguments.get("stream_options") if arguments.get("stream") else None
+    return None if options is None else [options]
 
 
 def _with_shaping(api: Api, arguments: Mapping[str, Any], shaping: Mapping[str, Any]) -> Question:
@@ -263,11 +271,11 @@ async def _forward(request: Request, call: _Call, forwarder: Forwarder) -> Forwa
 # Hits
 
 
-def _replayed(api: Api, answer: Answer) -> Response:
-    """Return a stored answer in the form in which it came."""
-    served = api.unbilled(answer)
+def _replayed(api: Api, is_stream: bool, answer: Answer) -> Response | None:
+    """Return a stored answer in the form that is asked for, or None if it cannot be had."""
+    served = api.unbilled(in_form(api, answer, stream=is_stream))
     if served.chunks is None:
-        return JSONResponse(served.value)
+        return None if served.value is None else JSONResponse(served.value)
     events = [_event_of(api, chunk) for chunk in served.chunks]
     if isinstance(api, ChatCompletions):
         events.append(ServerSentEvent("", _DONE))

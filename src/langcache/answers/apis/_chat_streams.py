@@ -90,7 +90,8 @@ def _add(choice: dict[str, Any], part: Mapping[str, Any]) -> None:
         known: dict[str, Any] = choice["logprobs"] or {"content": None, "refusal": None}
         for name, each in _known(part["logprobs"], frozenset(known)).items():
             if each is not None:
-                known[name] = [*(known[name] or ()), *each]
+                known[name] = known[name] or []
+                known[name].extend(each)
         choice["logprobs"] = known
     message = choice["message"]
     delta = _known(part.get("delta"), _DELTA)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from langcache.answers.answer import Answer
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from langcache.answers.answer import Answer
     from langcache.answers.request import Request
 
-__all__ = ["Api", "items_of", "mapping", "with_usage", "zeroed"]
+__all__ = ["Api", "in_form", "items_of", "mapping", "with_usage", "zeroed"]
 
 
 class Api(Protocol):
@@ -58,6 +59,20 @@ class Api(Protocol):
     def unbilled(self, answer: Answer) -> Answer:
         """Return an answer as a cache serves it: with a usage of zero where one is reported."""
         ...
+
+
+def in_form(api: Api, answer: Answer, *, stream: bool) -> Answer:
+    """Return a stored answer in one form only: with its chunks, or with its value.
+
+    It is made of the other form if it was not stored in this one. What cannot be had is None.
+    """
+    if stream:
+        chunks = answer.chunks
+        return Answer(chunks=api.events_of(answer.value) if chunks is None else chunks)
+    value = answer.value
+    if value is None and answer.chunks is not None:
+        value = api.value_of(answer.chunks)
+    return Answer(value)
 
 
 def mapping(value: Any) -> dict[str, Any]:
