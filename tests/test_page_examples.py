@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from answer_caches import PATIENT
+from langcache_mockserver import Settings, create_app
+from langcache_mockserver.background import Background
+from langcache_mockserver.configuration import configuration_of
+from langcache_mockserver.http.uvicorn_server import listen
 from page_examples import examples, run_examples
 
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parents[1]
 INTEGRATIONS = ROOT / "docs" / "integrations"
-# Why the code on a page of an integration is not run here.
-NOT_RUN_HERE = {
-    "answer-cache.md": "it uses names that stand for the reader's own",
-    "langchain.md": "LangChain is not installed",
-    "langgraph.md": "LangGraph is not installed",
-    "litellm.md": "LiteLLM is not installed",
-    "llama-index.md": "tests/integrations/with_llama_index runs it",
-    "openai-agents.md": "tests/integrations/with_agent_frameworks runs it",
-    "proxy.md": "it names a server with a proxy",
-    "pydantic-ai.md": "tests/integrations/with_agent_frameworks runs it",
+# The pages whose code needs a library that is not installed here, and the tests that run it.
+RUN_ELSEWHERE = {
+    "langchain.md": "with_langchain/test_langchain_example.py",
+    "langgraph.md": "with_langchain/test_langchain_example.py",
+    "litellm.md": "with_litellm/test_litellm_example.py",
+    "llama-index.md": "with_llama_index/test_llama_index_example.py",
+    "openai-agents.md": "with_agent_frameworks/test_agent_examples.py",
+    "pydantic-ai.md": "with_agent_frameworks/test_agent_examples.py",
 }
+RUN_BELOW = {"answer-cache.md", "migrating-from-gptcache.md", "proxy.md"}
 # Needs two frameworks; tests/integrations/with_agent_frameworks has the same.
 SKIPPED = ["OpenAIChatModel("]
 PAGES = [
     page
     for pattern in ("*.md", "docs/*.md", "docs/sdks/**/*.md", "*/README.md", "models/*/README.md")
     for page in sorted(ROOT.glob(pattern))
-    if any(examples(page)) and page.name != "migrating-from-gptcache.md"  # below
-] + [page for page in sorted(INTEGRATIONS.glob("*.md")) if page.name not in NOT_RUN_HERE]
+    if any(examples(page))
+]
+PAGES += sorted(INTEGRATIONS.glob("*.md"))
+PAGES = [page for page in PAGES if page.name not in {*RUN_BELOW, *RUN_ELSEWHERE}]
 ADDRESSES = (
     '"http://127.0.0.1:8080"',
     '"https://api.example.com"',
@@ -65,15 +73,20 @@ def test_entries_of_gptcache_are_exported_as_the_page_says(tmp_path, monkeypatch
     assert (tmp_path / "gptcache.jsonl").read_text() == expected
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_example_runs_and_prints_what_the_page_says(
-    page, tmp_path, monkeypatch, server, upstream
-):
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture
+def providers(upstream, monkeypatch):
+    """Let the clients of OpenAI and Anthropic send their calls to an offline upstream."""
     monkeypatch.setenv("OPENAI_BASE_URL", upstream.openai_url)
     monkeypatch.setenv("OPENAI_API_KEY", "key")
     monkeypatch.setenv("ANTHROPIC_BASE_URL", upstream.anthropic_url)
     monkeypatch.setenv("ANTHROPIC_API_KEY", "key")
+    return upstream
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.usefixtures("providers")
+def test_every_example_runs_and_prints_what_the_page_says(page, tmp_path, monkeypatch, server):
+    monkeypatch.chdir(tmp_path)
     replaced = dict.fromkeys(ADDRESSES, repr(server.url))
     replaced[ENTRY_ID] = hashlib.md5(b"What is Redis?").hexdigest()
 
@@ -83,8 +96,41 @@ def test_every_example_runs_and_prints_what_the_page_says(
     assert run_examples(page, replaced, prepare, SKIPPED) > 0
 
 
-def test_every_page_that_is_not_run_here_exists():
-    assert NOT_RUN_HERE.keys() <= {page.name for page in INTEGRATIONS.glob("*.md")}
+def test_the_examples_of_the_answer_cache_run(tmp_path, monkeypatch, providers):
+    monkeypatch.chdir(tmp_path)
+    asked = []
+
+    async def ask_a_model(question):
+        asked.append(question)
+
+    stand_ins = {
+        "ask_a_model": ask_a_model,
+        "rewrite_with_a_small_model": lambda _turns, text: text,
+    }
+    assert run_examples(INTEGRATIONS / "answer-cache.md", PATIENT, stand_ins=stand_ins) > 1
+    assert asked == ["How do I reset my password?"]
+    assert providers.count == 3  # for a tenant, for nobody, and around the cache
+
+
+def test_the_examples_of_the_proxy_print_what_the_page_says(providers):
+    settings = Settings(proxy_openai=providers.openai_url, proxy_anthropic=providers.anthropic_url)
+    configuration = configuration_of(settings)
+    # The page shows the default time limit of a lookup.
+    patient = replace(configuration.proxy, budget_seconds=30.0)
+    app = create_app(settings, configuration=replace(configuration, proxy=patient))
+    with contextlib.ExitStack() as stack:
+        background = Background(app, listen("127.0.0.1", 0), "127.0.0.1")
+        background.start()
+        stack.callback(background.stop)
+        replaced = {"http://127.0.0.1:8080": background.url}
+        assert run_examples(INTEGRATIONS / "proxy.md", replaced) > 1
+    assert providers.count == 1
+
+
+def test_the_examples_that_are_run_elsewhere_are():
+    for page, name in RUN_ELSEWHERE.items():
+        assert (INTEGRATIONS / page).exists()
+        assert page in (ROOT / "tests" / "integrations" / name).read_text(encoding="utf-8")
 
 
 def test_pages_of_all_parts_have_examples():

@@ -5,6 +5,9 @@ import pytest
 from langcache.answers import AnswerCache
 from langcache.engine import InMemoryStorage, MiniLMEmbedder, create_verifier
 
+# For the code on a page, which shows the default time limit of a lookup.
+PATIENT = {'AnswerCache("sqlite:answers.db")': 'AnswerCache("sqlite:answers.db", budget=30)'}
+
 
 @pytest.fixture(scope="session")
 def minilm():

@@ -43,6 +43,7 @@ def run_examples(
     replaced: Mapping[str, str] | None = None,
     prepare: Callable[[], object] | None = None,
     skipped: Collection[str] = (),
+    stand_ins: Mapping[str, object] | None = None,
 ) -> int:
     """Run the examples of a page one after the other, as one program.
 
@@ -53,6 +54,7 @@ def run_examples(
         replaced: Texts of the code and what stands in for them.
         prepare: Called before each example.
         skipped: Texts; an example that contains one of them is not run.
+        stand_ins: What the page takes from the reader's own program, by name.
 
     Returns:
         How many there are.
@@ -62,7 +64,7 @@ def run_examples(
             shows no output at all, it does not matter what is printed.
     """
     shows_output = any(example.output for example in examples(page))
-    names: dict[str, object] = {"__name__": "page"}
+    names: dict[str, object] = {"__name__": "page", **(stand_ins or {})}
     ran = 0
     for example, output, line in examples(page):
         if any(text in example for text in skipped):
@@ -81,6 +83,7 @@ def run_examples(
                 str(page),
                 "exec",
                 flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
+                dont_inherit=True,
             )
             result = eval(compiled, names)
             if inspect.iscoroutine(result):

@@ -8,6 +8,7 @@ import pytest
 from langcache_mockserver import MockServer
 from litellm.llms.custom_llm import CustomLLMError
 from redis_servers import start_redis  # noqa: F401 - a fixture
+from upstream import upstream  # noqa: F401 - a fixture
 
 import langcache.integrations.litellm as integration
 from langcache import LangCache
