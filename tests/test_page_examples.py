@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import sqlite3
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from answer_caches import PATIENT
-from langcache_mockserver import Settings, create_app
-from langcache_mockserver.background import Background
-from langcache_mockserver.configuration import configuration_of
-from langcache_mockserver.http.uvicorn_server import listen
 from page_examples import examples, run_examples
+from proxies import proxy_of
 
 pytest_plugins = ["pytester"]
 
@@ -113,17 +108,8 @@ def test_the_examples_of_the_answer_cache_run(tmp_path, monkeypatch, providers):
 
 
 def test_the_examples_of_the_proxy_print_what_the_page_says(providers):
-    settings = Settings(proxy_openai=providers.openai_url, proxy_anthropic=providers.anthropic_url)
-    configuration = configuration_of(settings)
-    # The page shows the default time limit of a lookup.
-    patient = replace(configuration.proxy, budget_seconds=30.0)
-    app = create_app(settings, configuration=replace(configuration, proxy=patient))
-    with contextlib.ExitStack() as stack:
-        background = Background(app, listen("127.0.0.1", 0), "127.0.0.1")
-        background.start()
-        stack.callback(background.stop)
-        replaced = {"http://127.0.0.1:8080": background.url}
-        assert run_examples(INTEGRATIONS / "proxy.md", replaced) > 1
+    with proxy_of(providers) as url:
+        assert run_examples(INTEGRATIONS / "proxy.md", {"http://127.0.0.1:8080": url}) > 1
     assert providers.count == 1
 
 
