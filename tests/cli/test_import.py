@@ -112,7 +112,7 @@ def test_json_lines(server, storage, tmp_path):
     assert found == {"rows": 7, "stored": 1, "skipped": 6}
     assert errors == [
         (3, "must be a JSON object"),
-        (4, "must be a JSON object"),
+        (4, "must be a JSON object, got list"),
         (5, "prompt: must be text, got int"),
         (6, "response: is required"),
         (7, "prompt: must be UTF-8"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
+from langcache._json_lines import json_rows
 from langcache.cli.target import USAGE, Row, RowError, TargetError
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def read_rows(path: Path, form: str, columns: Columns) -> Generator[Row | RowErr
             return
         # Bytes that are no UTF-8 become lone surrogates, so that only their rows are left out.
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            found = _json_rows(file) if form == "jsonl" else _cells(file, columns, form == "tsv")
+            found = json_rows(file) if form == "jsonl" else _cells(file, columns, form == "tsv")
             yield from _checked(found, columns)
     except OSError as error:
         raise TargetError(f"FILE: cannot be read ({error.strerror})", USAGE) from None
@@ -148,21 +149,6 @@ def _ttl(row: dict[str, Any], column: str) -> int | None:
     if millis < 1:
         raise ValueError(f"{name}: must be more than 0, got {value}")
     return millis
-
-
-def _json_rows(file: TextIO) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    for line, text in enumerate(file, 1):
-        if not text.strip():
-            continue
-        try:
-            row = json.loads(text)
-        except (ValueError, RecursionError):
-            yield line, "must be a JSON object"
-            continue
-        yield (
-            line,
-            cast("dict[str, Any]", row) if isinstance(row, dict) else "must be a JSON object",
-        )
 
 
 def _cells(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import gzip
-import json
 import re
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from langcache._json_lines import json_rows
 from langcache.engine._checks import checked_text, kind
 from langcache.engine.tuning.lookups import RecordedLookup, parsed_label, shortened
 
@@ -149,7 +149,7 @@ def read_labelled(
     ) as file:
         if suffix in (".csv", ".tsv"):
             return _collected(_table_rows(file, tabs=suffix == ".tsv"), content)
-        return _collected(_json_rows(file), content)
+        return _collected(json_rows(file), content)
 
 
 def _collected(
@@ -285,26 +285,6 @@ def _prompt(name: str, value: object) -> str:
     if not text.strip():
         raise ValueError(f"{name}: must not be empty")
     return text
-
-
-def _json_rows(file: Iterable[str]) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    for line, text in enumerate(file, 1):
-        if not text.strip():
-            continue
-        if _BAD_BYTES.search(text):
-            yield line, "must be UTF-8"
-            continue
-        try:
-            row = json.loads(text)
-        except (ValueError, RecursionError):
-            yield line, "must be a JSON object"
-            continue
-        yield (
-            line,
-            cast("dict[str, Any]", row)
-            if isinstance(row, dict)
-            else (f"must be a JSON object, got {kind(row)}"),
-        )
 
 
 def _table_rows(file: Iterable[str], *, tabs: bool) -> Iterator[tuple[int, dict[str, Any] | str]]:
