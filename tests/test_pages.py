@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,21 @@ def test_a_link_leads_to_a_file_and_a_heading(page):
         target = page.parent / name if name else page
         assert target.exists(), link
         assert not anchor or anchor in set(anchors(target)), link
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("langcache", "."),
+        ("langcache-mockserver", "mockserver"),
+        ("langcache-minilm", "models/minilm"),
+        ("langcache-minilm-pair", "models/minilm_pair"),
+    ],
+)
+def test_a_package_index_shows_the_readme_without_links_to_files(name, folder):
+    description = metadata(name)["Description"] or metadata(name).get_payload()
+    assert re.findall(r"\]\((?!https?:)[^)]*\)", description) == []
+    readme = (ROOT / folder / "README.md").read_text(encoding="utf-8")
+    code = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+    assert code.findall(description) == code.findall(readme)
+    assert re.findall("^#.*", description, re.MULTILINE) == re.findall("^#.*", readme, re.MULTILINE)
