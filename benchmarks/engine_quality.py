@@ -26,17 +26,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from _sdk import print_table
 
 from langcache.engine import MiniLMEmbedder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from langcache.engine import Embedder
 
 PRECISIONS = (0.90, 0.95)
+TITLES = {
+    "banking77-cache1k": "BANKING77",
+    "clinc150-cache1k": "CLINC150",
+    "gptcache-mock": "500 sentences of GPTCache",
+    "qqp-cache1k": "1,000 questions of Quora",
+    "qqp-cache5k": "5,000 questions of Quora",
+}
 THRESHOLDS = (0.80, 0.85, 0.875, 0.90, 0.925, 0.95, 0.975)
 
 
@@ -186,6 +194,20 @@ def report_cache(name: str, lookups: Lookups) -> tuple[str, NDArray, NDArray]:
     return name, found / np.arange(1, len(scores) + 1), found / paraphrases
 
 
+def report_defaults(lookups: Mapping[str, Lookups]) -> None:
+    """Print hits and their precision at two thresholds, as a table."""
+    table: list[list[str]] = []
+    for name, found in lookups.items():
+        row = [TITLES.get(name, name)]
+        for threshold in (0.9, 0.95):
+            hits = found.similarities >= threshold
+            right = (hits & found.correct).sum()
+            row += [f"{right / found.paraphrase.sum():.3f}", f"{right / max(1, hits.sum()):.3f}"]
+        table.append(row)
+    print()
+    print_table(["set", "at 0.9: hits", "precision", "at 0.95: hits", "precision"], table)
+
+
 def plot(curves: list[tuple[str, NDArray, NDArray]], path: Path, title: str) -> None:
     """Draw precision over recall."""
     import matplotlib.pyplot as plt
@@ -216,6 +238,7 @@ def main() -> None:
     lookups = {path.name.split("-dev")[0]: look_up(embedder, rows(path)) for path in caches}
     curves = [report_cache(name, found) for name, found in lookups.items()]
     report_cache("all sets, one threshold", pooled(list(lookups.values())))
+    report_defaults(lookups)
     print(f"\n{time.perf_counter() - started:.0f} s")
     if arguments.plots:
         arguments.plots.mkdir(parents=True, exist_ok=True)

