@@ -57,6 +57,42 @@ def client(redis_url):
 # SemanticCache
 
 
+@pytest.mark.parametrize(
+    "search", ["plain", pytest.param("query-engine", marks=pytest.mark.query_engine)]
+)
+def test_a_prompt_is_stored_in_one_round_trip(redis_url, redis_prefix, search):
+    storage = RedisStorage(url=redis_url, prefix=redis_prefix, search=search)
+    fields = [{"name": "user", "type": "tag"}]
+    cache = SemanticCache(storage=storage, vectorizer=embedder(), filterable_fields=fields)
+    sent = []
+
+    def count_commands(client):
+        send = client.execute_command
+
+        def counted(*args, **options):
+            sent.append(args[0])
+            return send(*args, **options)
+
+        client.execute_command = counted
+
+    async def store():
+        await cache.astore("first", "a")
+        count_commands(storage._connection.async_client())
+        await cache.astore("p", "a")
+        await cache.astore("p", "a", filters={"user": "ann"})
+        await cache.astore("p", "b", filters={"user": "ann"})
+        await storage.aclose()
+
+    cache.store("first", "a")
+    count_commands(storage._connection.sync_client())
+    cache.store("p", "a")
+    cache.store("p", "a", filters={"user": "ann"})
+    cache.store("p", "b", filters={"user": "ann"})
+    assert sent == ["EVALSHA"] * 3
+    asyncio.run(store())
+    assert sent == ["EVALSHA"] * 6
+
+
 def test_a_semantic_cache_by_url_is_shared(url, redis_prefix):
     fields = [{"name": "user", "type": "tag"}]
     arguments = {"vectorizer": embedder(), "redis_url": url, "filterable_fields": fields}

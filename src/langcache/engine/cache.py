@@ -952,15 +952,14 @@ class SemanticCache:
             new = [self._checked_item(place, item) for place, item in enumerate(batch, len(keys))]
             missing = [each.prompt for each in new if each.embedding is None]
             vectors = iter((yield from self._embed_all(missing)) if missing else ())
-            kept: dict[str, CacheEntry] = {}
+            kept: dict[tuple[str, ...], CacheEntry] = {}
             for each in new:
                 embedding = next(vectors) if each.embedding is None else each.embedding
-                entry = yield from self._entry(each, embedding, kept)
-                kept[entry.id] = entry
-                keys.append(self._key(entry.id))
-            entries_kept = list(kept.values())
-            yield from call(self._writes.store_many, self._writes.astore_many, entries_kept)
-            for entry in entries_kept:
+                kept[each.question] = self._entry(each, embedding)
+            ids = yield from self._put(list(kept.values()))
+            id_of = dict(zip(kept, ids, strict=True))
+            keys += [self._key(id_of[each.question]) for each in new]
+            for entry in kept.values():
                 self._complete_shadow(entry)
             if progress is not None:
                 progress(len(keys))
@@ -1009,20 +1008,17 @@ class SemanticCache:
 
     def _keep(self, new: _NewEntry, embedding: NDArray[np.float32]) -> Steps[str]:
         """Store an entry and return its key."""
-        entry = yield from self._entry(new, embedding, {})
-        yield from call(self._writes.store, self._writes.astore, entry)
+        entry = self._entry(new, embedding)
+        (entry_id,) = yield from self._put([entry])
         self._complete_shadow(entry)
-        return self._key(entry.id)
+        return self._key(entry_id)
 
-    def _entry(
-        self, new: _NewEntry, embedding: NDArray[np.float32], waiting: Mapping[str, CacheEntry]
-    ) -> Steps[CacheEntry]:
-        """Return an entry to store; `waiting` are those by id that will be stored with it."""
-        entry_id = yield from self._free_id(new.prompt, new.attributes, waiting)
+    def _entry(self, new: _NewEntry, embedding: NDArray[np.float32]) -> CacheEntry:
+        """Return an entry to store, with RedisVL's id."""
         now = self._clock()
         lifetime = self._ttl if new.ttl is None else new.ttl
         return CacheEntry(
-            id=entry_id,
+            id=_joined_id(new.prompt, new.attributes),
             prompt=new.prompt,
             response=new.response,
             embedding=embedding,
@@ -1040,28 +1036,29 @@ class SemanticCache:
             if shadow_lookup is not None:
                 self._on_shadow(shadow_lookup)
 
-    def _free_id(
-        self, prompt: str, attributes: dict[str, str], waiting: Mapping[str, CacheEntry]
-    ) -> Steps[str]:
-        """Return the id to store a prompt under.
+    def _put(self, entries: Sequence[CacheEntry]) -> Steps[list[str]]:
+        """Store entries and return their ids.
 
-        It is RedisVL's, which joins prompt, names and values, unless an entry has it that has
-        another prompt or other filters: "a" with {"b": "c"} reads like "abc" without filters. (Two
-        such prompts that are stored at the same moment may still replace each other.)
+        An entry keeps RedisVL's id, which joins prompt, names and values, unless an entry has it
+        that has another prompt or other filters: "a" with {"b": "c"} reads like "abc" without
+        filters.
         """
-        first = _joined_id(prompt, attributes)
-        # Without the name of a field in it, the text can be read in one way only.
-        if not attributes and not any(name in prompt for name in self._fields):
-            return first
-        known = waiting.get(first)
-        if known is None:
-            storage = self._storage
-            known = yield from call(storage.get, storage.aget, self._name, first)
-        if known is None or (known.prompt == prompt and known.attributes == attributes):
-            return first
-        # No text begins with the byte FF, so no joined text has this id.
-        parts = json.dumps([prompt, sorted(attributes.items())]).encode()
-        return hashlib.sha256(b"\xff" + parts).hexdigest()
+        writes = self._writes
+        if any(map(self._is_ambiguous, entries)):
+            others = [_unambiguous_id(entry.prompt, entry.attributes) for entry in entries]
+            return (yield from call(writes.store_distinct, writes.astore_distinct, entries, others))
+        if len(entries) == 1:
+            yield from call(writes.store, writes.astore, entries[0])
+        else:
+            yield from call(writes.store_many, writes.astore_many, entries)
+        return [entry.id for entry in entries]
+
+    def _is_ambiguous(self, entry: CacheEntry) -> bool:
+        """Return whether the text that an entry's id is made of can be read in several ways.
+
+        Without the name of a field in it, it can be read in one way only.
+        """
+        return bool(entry.attributes) or any(name in entry.prompt for name in self._fields)
 
     def update(self, key: str, **kwargs: Any) -> None:
         """Change fields of an entry, and restart its time to live with the default TTL.
@@ -1471,6 +1468,11 @@ class _NewEntry(NamedTuple):
     ttl: int | None
     embedding: NDArray[np.float32] | None = None
 
+    @property
+    def question(self) -> tuple[str, ...]:
+        """The prompt and the attributes; an entry with the same ones is replaced."""
+        return (self.prompt, *(part for item in self.attributes.items() for part in item))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _LookupResult:
@@ -1525,6 +1527,13 @@ def _joined_id(prompt: str, attributes: Mapping[str, str]) -> str:
     """Return the SHA-256 of a prompt and its filters, computed as in RedisVL."""
     joined = prompt + "".join(name + attributes[name] for name in sorted(attributes))
     return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _unambiguous_id(prompt: str, attributes: Mapping[str, str]) -> str:
+    """Return an id that no other prompt and no other filters have."""
+    # No text begins with the byte FF, so no joined text has this id.
+    parts = json.dumps([prompt, sorted(attributes.items())]).encode()
+    return hashlib.sha256(b"\xff" + parts).hexdigest()
 
 
 def _expression_of(given: object) -> FilterExpression | None:

@@ -734,6 +734,32 @@ class StorageConformance:
             storage.store_many([_entry("b"), _entry("c", _vector(1, 0))])
         assert storage.get("ns", "c") is None
 
+    @_rule
+    def test_a_distinct_entry_replaces_only_one_of_its_prompt_and_attributes(
+        self, storage: Any, clock: ManualClock
+    ) -> None:
+        def store(*entries: CacheEntry) -> list[str]:
+            return storage.store_distinct(entries, [f"other {each.id}" for each in entries])
+
+        attributes = {"a": "x", "b": "y"}
+        assert store(_entry("1", prompt="p", attributes=attributes, response="old")) == ["1"]
+        turned = _entry("1", prompt="p", attributes={"b": "y", "a": "x"}, response="new")
+        assert store(turned) == ["1"]
+        assert storage.get("ns", "1") == turned
+        others = [
+            _entry("1", prompt="P", attributes=attributes),
+            _entry("1", prompt="p", attributes={"a": "x"}, response="last"),
+            _entry("2", prompt="p"),
+            _entry("2", prompt="q"),
+        ]
+        assert store(*others) == ["other 1", "other 1", "2", "other 2"]
+        assert storage.get("ns", "1") == turned
+        assert storage.get("ns", "other 1").response == "last"
+        assert store(_entry("2", prompt="p", expires_at=1001.0)) == ["2"]
+        clock.now = 1001.0
+        assert store(_entry("2", prompt="anew")) == ["2"]
+        assert store() == []
+
     # Pages; a backend need not list them
 
     @_rule

@@ -14,6 +14,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -158,6 +159,30 @@ class StorageBackend(ABC):
         """
         for entry in entries:
             self.store(entry)
+
+    def store_distinct(self, entries: Sequence[CacheEntry], other_ids: Sequence[str]) -> list[str]:
+        """Store entries as `store_many` does, but replace none with another prompt or attributes.
+
+        If such an entry has the id of a new one, the new one gets its other id, and replaces what
+        has that.
+
+        This implementation may replace an entry that another thread or process stores between
+        reading and storing. A backend that can prevent that overrides it, and so does one that can
+        store in fewer round trips.
+
+        Args:
+            entries: The entries.
+            other_ids: For each entry, the id to store it under if its own is taken.
+
+        Returns:
+            The ids the entries have, in their order.
+
+        Raises:
+            ValueError: As `store_many` does.
+        """
+        distinct = with_free_ids(entries, other_ids, self.get)
+        self.store_many(distinct)
+        return [entry.id for entry in distinct]
 
     def list_entries(
         self,
@@ -510,6 +535,12 @@ class StorageBackend(ABC):
         """Asynchronous twin of `store_many`."""
         await asyncio.to_thread(self.store_many, entries)
 
+    async def astore_distinct(
+        self, entries: Sequence[CacheEntry], other_ids: Sequence[str]
+    ) -> list[str]:
+        """Asynchronous twin of `store_distinct`."""
+        return await asyncio.to_thread(self.store_distinct, entries, other_ids)
+
     async def alist_entries(
         self,
         namespace: str,
@@ -726,6 +757,35 @@ def entry_bytes(entry: CacheEntry) -> int:
     return entry.embedding.nbytes + sum(
         len(text.encode("utf-8", "surrogatepass")) for text in texts
     )
+
+
+def is_same_question(entry: CacheEntry, other: CacheEntry) -> bool:
+    """Return whether two entries have the same prompt and the same attributes."""
+    return entry.prompt == other.prompt and entry.attributes == other.attributes
+
+
+def with_free_ids(
+    entries: Sequence[CacheEntry],
+    other_ids: Sequence[str],
+    get: Callable[[str, str], CacheEntry | None],
+) -> list[CacheEntry]:
+    """Return entries with the ids that `StorageBackend.store_distinct` gives them.
+
+    Args:
+        entries: The entries.
+        other_ids: For each, the id it gets if its own is taken.
+        get: Returns the stored entry of a namespace and an id, or None.
+    """
+    placed: dict[tuple[str, str], CacheEntry] = {}
+    distinct: list[CacheEntry] = []
+    for entry, other_id in zip(entries, other_ids, strict=True):
+        place = (entry.namespace, entry.id)
+        known = placed.get(place) or get(*place)
+        is_free = known is None or is_same_question(known, entry)
+        new = entry if is_free else replace(entry, id=other_id)
+        placed[new.namespace, new.id] = new
+        distinct.append(new)
+    return distinct
 
 
 def has_attributes(attributes: Mapping[str, str], wanted: Mapping[str, str] | None) -> bool:

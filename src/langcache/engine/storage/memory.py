@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 import secrets
 import time
 from collections import deque
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -158,7 +161,18 @@ class InMemoryStorage(StorageBackend):
 
     @override
     def store(self, entry: CacheEntry) -> None:
-        self._store_instead(entry, None)
+        self._store_instead(entry, lambda _: True)
+
+    @override
+    def store_distinct(self, entries: Sequence[CacheEntry], other_ids: Sequence[str]) -> list[str]:
+        ids: list[str] = []
+        for entry, other_id in zip(entries, other_ids, strict=True):
+            if self._store_instead(entry, partial(_is_same_question, entry)):
+                ids.append(entry.id)
+            else:
+                self.store(replace(entry, id=other_id))
+                ids.append(other_id)
+        return ids
 
     @override
     def edit(
@@ -168,12 +182,12 @@ class InMemoryStorage(StorageBackend):
             record, vector = found
             entry = record.entry(vector)
             changed = change(entry)
-            if changed is entry or self._store_instead(changed, record):
+            if changed is entry or self._store_instead(changed, partial(operator.is_, record)):
                 return changed
         return None
 
-    def _store_instead(self, entry: CacheEntry, old: Record | None) -> bool:
-        """Store an entry; if `old` is given, only as long as that is the record of its id."""
+    def _store_instead(self, entry: CacheEntry, replaces: Callable[[Record | None], bool]) -> bool:
+        """Store an entry if it may replace the record of its id, and return whether it may."""
         check_entry(entry)
         record = Record(entry)
         traits = traits_of(entry)
@@ -181,7 +195,8 @@ class InMemoryStorage(StorageBackend):
             now = self._clock()
             self._reclaim_in_turn(now)
             namespace = self._find_or_begin(entry.namespace)
-            if old and namespace.records.get(entry.id) is not old:
+            old = namespace.records.get(entry.id)
+            if not replaces(old if old and old.expires_at > now else None):
                 return False
             self._make_room(entry, record, now)
             namespace = self._find_or_begin(entry.namespace)
@@ -650,6 +665,13 @@ class InMemoryStorage(StorageBackend):
             if table.size(self._clock()):
                 check_embedding(entry.embedding, table.index.dimensions)
             return table.index.dimensions == len(entry.embedding)
+
+
+def _is_same_question(entry: CacheEntry, record: Record | None) -> bool:
+    """Return whether a record, if there is one, has an entry's prompt and attributes."""
+    return record is None or (
+        record.prompt == entry.prompt and record.attribute_dict() == entry.attributes
+    )
 
 
 def _checked(searches: Sequence[TopSearch], dimensions: int | None) -> Vectors:

@@ -23,7 +23,7 @@ from langcache.engine.storage._metadata import metadata_json
 from langcache.engine.storage._scope_table import Record
 from langcache.engine.storage._sqlite_log import lost_changes
 from langcache.engine.storage._sqlite_reserve import DiskReserve
-from langcache.engine.storage.base import check_embedding, check_entry
+from langcache.engine.storage.base import check_embedding, check_entry, with_free_ids
 from langcache.engine.storage.entry import CacheEntry, Scope
 from langcache.engine.storage.errors import StorageError, StorageFullError
 from langcache.engine.storage.memory import InMemoryStorage
@@ -216,6 +216,14 @@ class SQLiteStorage(InMemoryStorage):
         """
         with self._file_lock:
             self._store(list(entries))
+
+    @override
+    def store_distinct(self, entries: Sequence[CacheEntry], other_ids: Sequence[str]) -> list[str]:
+        """Store entries in one transaction, as `store_many` does."""
+        with self._file_lock:
+            distinct = with_free_ids(entries, other_ids, self.get)
+            self._store(distinct)
+        return [entry.id for entry in distinct]
 
     @override
     def edit(

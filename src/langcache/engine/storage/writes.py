@@ -10,7 +10,7 @@ from langcache.engine._locks import fork_safe_lock
 from langcache.engine.storage.base import StorageBackend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from langcache.engine.storage.entry import CacheEntry
 
@@ -22,6 +22,9 @@ class Writes(Protocol):
 
     def store(self, entry: CacheEntry) -> None: ...  # noqa: D102
     def store_many(self, entries: Iterable[CacheEntry]) -> None: ...  # noqa: D102
+    def store_distinct(  # noqa: D102
+        self, entries: Sequence[CacheEntry], other_ids: Sequence[str]
+    ) -> list[str]: ...
     def edit(  # noqa: D102
         self, namespace: str, entry_id: str, change: Change
     ) -> CacheEntry | None: ...
@@ -29,6 +32,9 @@ class Writes(Protocol):
     def invalidate_namespace(self, namespace: str) -> int: ...  # noqa: D102
     async def astore(self, entry: CacheEntry) -> None: ...  # noqa: D102
     async def astore_many(self, entries: Iterable[CacheEntry]) -> None: ...  # noqa: D102
+    async def astore_distinct(  # noqa: D102
+        self, entries: Sequence[CacheEntry], other_ids: Sequence[str]
+    ) -> list[str]: ...
     async def aedit(  # noqa: D102
         self, namespace: str, entry_id: str, change: Change
     ) -> CacheEntry | None: ...
@@ -66,6 +72,10 @@ class _Serialised:
         with self._turn:
             self._storage.store_many(entries)
 
+    def store_distinct(self, entries: Sequence[CacheEntry], other_ids: Sequence[str]) -> list[str]:
+        with self._turn:
+            return self._storage.store_distinct(entries, other_ids)
+
     def edit(self, namespace: str, entry_id: str, change: Change) -> CacheEntry | None:
         with self._turn:
             return self._storage.edit(namespace, entry_id, change)
@@ -86,6 +96,11 @@ class _Serialised:
 
     async def astore_many(self, entries: Iterable[CacheEntry]) -> None:
         await asyncio.to_thread(self.store_many, entries)
+
+    async def astore_distinct(
+        self, entries: Sequence[CacheEntry], other_ids: Sequence[str]
+    ) -> list[str]:
+        return await asyncio.to_thread(self.store_distinct, entries, other_ids)
 
     async def aedit(self, namespace: str, entry_id: str, change: Change) -> CacheEntry | None:
         return await asyncio.to_thread(self.edit, namespace, entry_id, change)

@@ -6,6 +6,7 @@ import math
 import secrets
 import time
 from collections import Counter, OrderedDict
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -18,6 +19,7 @@ from langcache.engine.storage.base import (
     check_embedding,
     check_entry,
     check_limit,
+    is_same_question,
     least_cosine,
     reaches,
     similarity_of,
@@ -98,6 +100,7 @@ _LONGEST_TTL_MILLIS = 10**14
 _LONGEST_TIMEOUT = 86_400
 _NO_EXPECTATION = b""
 _NONE_EXPECTED = b"none"
+_SAME_EXPECTED = b"same"
 _CURSOR_NAME = "redis"
 _TEXTS = ("prompt", "response")
 _MOST_FILTERED = 2048
@@ -287,15 +290,7 @@ class RedisStorage(StorageBackend):
         return done
 
     def _store_if_absent(self, stored: Sequence[Stored]) -> Steps[None]:
-        entries = [each.entry for each in stored]
-        if entries:
-            yield from self._store(entries[0], _NONE_EXPECTED)
-        replies = yield from self._connection.evaluate_all(
-            STORE, [self._storing(entry, _NONE_EXPECTED) for entry in entries[1:]]
-        )
-        for entry, reply in zip(entries[1:], replies, strict=True):
-            if isinstance(reply, Exception) or reply[0] not in (b"stored", b"changed"):
-                yield from self._store(entry, _NONE_EXPECTED)
+        yield from self._store_all([each.entry for each in stored], _NONE_EXPECTED)
 
     def _refuse_former(self, key_of: Callable[[Keys], bytes]) -> Steps[None]:
         """Raise a StorageError if a key exists under the default prefix of earlier versions."""
@@ -327,7 +322,10 @@ class RedisStorage(StorageBackend):
         await self._connection.arun(self._store(entry))
 
     def _store(self, entry: CacheEntry, expected: bytes = _NO_EXPECTATION) -> Steps[bool]:
-        """Store an entry; if `expected` is given, only if that change stored the present one."""
+        """Store an entry, if the present one is as expected, and return whether it is.
+
+        `expected` is the number of the change that stored it, or one of the constants.
+        """
         check_entry(entry)
         yield from self._refuse_former_namespace(entry.namespace)
         while True:
@@ -359,29 +357,68 @@ class RedisStorage(StorageBackend):
 
     @override
     def store_many(self, entries: Iterable[CacheEntry]) -> None:
-        self._connection.run(self._store_many(list(entries)))
+        self._connection.run(self._store_all(list(entries)))
 
     @override
     async def astore_many(self, entries: Iterable[CacheEntry]) -> None:
-        await self._connection.arun(self._store_many(list(entries)))
+        await self._connection.arun(self._store_all(list(entries)))
 
-    def _store_many(self, entries: Sequence[CacheEntry]) -> Steps[None]:
+    def _store_all(
+        self, entries: Sequence[CacheEntry], expected: bytes = _NO_EXPECTATION
+    ) -> Steps[list[int]]:
+        """Store entries as `_store` does, and return the places of those that are not stored."""
+        refused: list[int] = []
         for entry in entries:
             check_entry(entry)
         for namespace in {entry.namespace for entry in entries}:
             yield from self._refuse_former_namespace(namespace)
-        if entries:
-            # Makes the server know the script, and the index.
-            yield from self._store(entries[0])
+        # The first makes the server know the script, and the index.
+        if entries and not (yield from self._store(entries[0], expected)):
+            refused.append(0)
         for start in range(1, len(entries), _BATCH):
             batch = entries[start : start + _BATCH]
             replies = yield from self._connection.evaluate_all(
-                STORE, [self._storing(entry) for entry in batch]
+                STORE, [self._storing(entry, expected) for entry in batch]
             )
-            for entry, reply in zip(batch, replies, strict=True):
-                # What is not stored yet is tried again, or refused, as if it came alone.
-                if isinstance(reply, Exception) or reply[0] != b"stored":
-                    yield from self._store(entry)
+            for place, reply in enumerate(replies, start):
+                outcome = b"" if isinstance(reply, Exception) else reply[0]
+                # What is not decided yet is tried again, or fails, as if it came alone.
+                if outcome == b"changed" or (
+                    outcome != b"stored" and not (yield from self._store(entries[place], expected))
+                ):
+                    refused.append(place)
+        return refused
+
+    @override
+    def store_distinct(self, entries: Sequence[CacheEntry], other_ids: Sequence[str]) -> list[str]:
+        return self._connection.run(self._store_distinct(entries, other_ids))
+
+    @override
+    async def astore_distinct(
+        self, entries: Sequence[CacheEntry], other_ids: Sequence[str]
+    ) -> list[str]:
+        return await self._connection.arun(self._store_distinct(entries, other_ids))
+
+    def _store_distinct(
+        self, entries: Sequence[CacheEntry], other_ids: Sequence[str]
+    ) -> Steps[list[str]]:
+        ids = [entry.id for entry in entries]
+        for place in (yield from self._store_all(entries, _SAME_EXPECTED)):
+            ids[place] = yield from self._store_beside(entries[place], other_ids[place])
+        return ids
+
+    def _store_beside(self, entry: CacheEntry, other_id: str) -> Steps[str]:
+        """Store one entry of `store_distinct` that the script has refused to store."""
+        while True:
+            known = yield from self._get(entry.namespace, entry.id)
+            # The script compares how attributes are written, which may be in another order.
+            if known is not None and not is_same_question(known.entry, entry):
+                yield from self._store(replace(entry, id=other_id))
+                return other_id
+            # What cannot be read is replaced.
+            expected = _NO_EXPECTATION if known is None else b"%d" % known.seq
+            if (yield from self._store(entry, expected)):
+                return entry.id
 
     def _milliseconds(self, expires_at: float | None, now: float) -> bytes:
         """Return after how many milliseconds Redis itself is to remove an entry; "" for never."""

@@ -1,12 +1,22 @@
--- ARGV: prefix, id, scope, dimensions, epoch, now, expected seq, 'none' or '', milliseconds to live or '',
--- then fields and values. Returns {'stored'}, {'changed'} when the entry is not the expected one,
+-- ARGV: prefix, id, scope, dimensions, epoch, now, what to replace, milliseconds to live or '', then
+-- fields and values. What to replace is an entry's seq, 'none', 'same' for none or one with the same
+-- prompt and attributes, or '' for any. Returns {'stored'}, {'changed'} when there is another one,
 -- {'dimensions', what the scope has}, or {'again'} when there is more to prune first.
 local id, scope, dimensions = ARGV[2], ARGV[3], ARGV[4]
 local now = tonumber(ARGV[6])
-local old = fields(id, 'seq', 'scope', 'expires', 'first')
+local old = fields(id, 'seq', 'scope', 'expires', 'first', 'prompt', 'attributes')
 if old[1] and as_number(old[3]) <= now then old = {} end
-if ARGV[7] == 'none' and old[1] then return {'changed'} end
-if ARGV[7] ~= '' and ARGV[7] ~= 'none' and old[1] ~= ARGV[7] then return {'changed'} end
+if ARGV[7] == 'same' then
+  for number = 9, old[1] and #ARGV or 0, 2 do
+    local name, value = ARGV[number], ARGV[number + 1]
+    if name == 'prompt' and value ~= old[5] or name == 'attributes' and value ~= old[6] then
+      return {'changed'}
+    end
+  end
+elseif ARGV[7] == 'none' then
+  if old[1] then return {'changed'} end
+elseif ARGV[7] ~= '' and old[1] ~= ARGV[7] then return {'changed'}
+end
 prune(now, 64)
 if redis.call('EXISTS', members) == 0 or redis.call('HEXISTS', state, 'epoch') == 0 then
   -- Set twice: out of memory, Redis refuses a script at its first write only, if that adds data.
