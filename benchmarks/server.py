@@ -69,9 +69,8 @@ app = create_app(
     Settings(embedding_cache=int(sys.argv[2]), test_controls="off"), storage=storage
 )
 gc.freeze()
-Server(
-    app, lambda: print("ready on http://127.0.0.1:%d" % listener.getsockname()[1], flush=True)
-).run([listener])
+port = listener.getsockname()[1]
+Server(app, listener, lambda: print("ready on http://127.0.0.1:%d" % port, flush=True)).run()
 """
 
 

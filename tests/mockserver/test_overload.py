@@ -101,6 +101,38 @@ async def test_threads_refuse_what_has_waited_too_long_and_serve_probes_meanwhil
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("given_up", [0, 2])
+async def test_the_later_steps_of_requests_go_before_first_steps(gate, given_up):
+    workers = WorkerThreads()
+    busy = anyio.Event()
+    done = []
+
+    def block():
+        anyio.from_thread.run_sync(busy.set)
+        gate.wait(10)
+
+    async def first_step(name, scope):
+        with scope:
+            await workers.run_first_step(done.append, name)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(WORKERS):
+            group.start_soon(workers.run, block)
+        await busy.wait()
+        scopes = [anyio.CancelScope() for _ in range(4)]
+        for number, scope in enumerate(scopes):
+            group.start_soon(first_step, f"first {number}", scope)
+        for number in range(WORKERS):
+            group.start_soon(workers.run, done.append, f"later {number}")
+        await anyio.sleep(0.01)
+        for scope in scopes[:given_up]:
+            scope.cancel()
+        gate.set()
+    assert sorted(done[:WORKERS]) == [f"later {number}" for number in range(WORKERS)]
+    assert sorted(done[WORKERS:]) == [f"first {number}" for number in range(given_up, 4)]
+
+
+@pytest.mark.anyio
 async def test_a_probe_that_is_given_up_takes_no_thread_from_requests(gate):
     workers = WorkerThreads(SOON)
     for _ in range(10):

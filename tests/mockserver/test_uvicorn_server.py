@@ -3,6 +3,7 @@
 import asyncio
 import re
 import signal
+import socket
 
 import pytest
 from langcache_mockserver.http import uvicorn_server
@@ -54,7 +55,10 @@ class Connections:
         self.respond = asyncio.Event()
         self.headers = []
         self.seconds = 30
-        self.config = uvicorn_server._config(uvicorn_server._adapted(self.app), 3, self.seconds)
+        listener = socket.socket()
+        listener.close()  # there are no others to let in
+        app = uvicorn_server._adapted(self.app)
+        self.config = uvicorn_server._config(app, listener, 3, self.seconds)
         self.call_later = None
         self.state = ServerState()
         self.app_state = {}
@@ -489,3 +493,35 @@ def test_processes_are_ready_when_all_are(monkeypatch, is_ready):
     assert len(processes.processes) == 2
     assert calls == (["ready"] if is_ready else [])
     assert processes.failed == processes.should_exit.is_set() == (not is_ready)
+
+
+def test_connections_that_come_together_are_accepted_together():
+    count = 64
+    listener = uvicorn_server.listen("127.0.0.1", 0)
+    turns_taken = []
+
+    async def app(scope, receive, send):
+        assert scope["type"] == "lifespan"
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def connect():
+        clients = [socket.create_connection(listener.getsockname()) for _ in range(count)]
+        for turn in range(1000):
+            if len(server.server_state.connections) == count:
+                turns_taken.append(turn)
+                break
+            await asyncio.sleep(0)
+        for client in clients:
+            client.close()
+        server.should_exit = True
+
+    def connect_when_ready():
+        tasks.append(asyncio.ensure_future(connect()))
+
+    tasks = []
+    server = uvicorn_server.Server(app, listener, connect_when_ready)
+    server.run()
+    assert turns_taken[0] < count / 2  # uvloop itself accepts one in a turn

@@ -112,8 +112,8 @@ class Background:
             if self._listener is None:
                 asyncio.run(self._serve())
             else:
-                self._server = Server(self.app, on_ready=self._ready)
-                self._server.run([self._listener])
+                self._server = Server(self.app, self._listener, on_ready=self._ready)
+                self._server.run()
         finally:
             if self._listener is not None:
                 self._listener.close()

@@ -130,11 +130,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     collect_garbage_rarely()
     server = Server(
         app,
+        listener,
         say_ready,
         shutdown_seconds=settings.shutdown_seconds,
         head_seconds=settings.body_timeout_seconds,
     )
-    server.run([listener])
+    server.run()
     return 0
 
 

@@ -33,6 +33,7 @@ class Batcher(Generic[Item, Result]):
         work: Takes items and returns a result for each, in their order. It blocks.
         workers: The threads.
         most_at_work: How many batches of one key are at work at once.
+        first_step: Whether the work is the first step of a request; see `run_first_step`.
     """
 
     def __init__(
@@ -40,9 +41,12 @@ class Batcher(Generic[Item, Result]):
         work: Callable[[list[Item]], Sequence[Result]],
         workers: WorkerThreads,
         most_at_work: int,
+        *,
+        first_step: bool = False,
     ) -> None:
         self._work = work
         self._workers = workers
+        self._first_step = first_step
         self._most_at_work = most_at_work
         self._backlog = Backlog(workers.max_wait, most_at_work)
         self._queues: dict[str, _Queue[Item, Result]] = {}
@@ -138,8 +142,9 @@ class Batcher(Generic[Item, Result]):
     async def _call(self, items: list[Item], *, in_loop: bool) -> Sequence[Result]:
         if in_loop:
             return self._work(items)
+        run = self._workers.run_first_step if self._first_step else self._workers.run
         with self._backlog.doing(len(items)):
-            return await self._workers.run(self._work, items)
+            return await run(self._work, items)
 
     def _most_items(self) -> float:
         mean = self._backlog.mean_seconds

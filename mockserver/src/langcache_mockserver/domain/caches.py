@@ -201,7 +201,7 @@ class Caches:
         self._hit_counts = HitCounts()
         self._judge_of = lru_cache(_MOST_JUDGES)(self._new_judge)
         self._embeddings: Batcher[str, NDArray[np.float32]] = Batcher(
-            lambda prompts: list(embedder.embed(prompts)), workers, WORKERS
+            lambda prompts: list(embedder.embed(prompts)), workers, WORKERS, first_step=True
         )
         self._searches: Batcher[TopSearch, list[Match]] = Batcher(
             partial(self._timed, "search", storage.search_top_together), workers, WORKERS

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+from collections import OrderedDict
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from anyio import CapacityLimiter, Event, Lock, Semaphore, WouldBlock, move_on_after, to_thread
+from anyio import CapacityLimiter, Event, Lock, move_on_after, to_thread
 
 from langcache_mockserver.domain.overload import Backlog
 
@@ -52,6 +53,21 @@ class WorkerThreads:
         """
         return await self._of_this_loop().requests.run(partial(function, *args, **kwargs))
 
+    async def run_first_step(
+        self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Call a function that is the first step of requests: later steps of others go before it.
+
+        So requests that have begun end soon. Otherwise those that have waited for their first step
+        would wait as long for each of the next.
+
+        Raises:
+            OverloadedError: It would wait for a thread for too long, or has.
+        """
+        return await self._of_this_loop().requests.run(
+            partial(function, *args, **kwargs), first_step=True
+        )
+
     async def run_bulk(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function that is part of bulk work; nothing but such work waits for it.
 
@@ -83,12 +99,12 @@ class _Places:
     __slots__ = ("bulk", "probes", "requests")
 
     def __init__(self, max_wait: float) -> None:
-        self.requests = _Turns(max_wait)
-        self.bulk = _Turns(max_wait)
+        self.requests = _Threads(max_wait)
+        self.bulk = _Threads(max_wait)
         self.probes = CapacityLimiter(_PROBES)
 
 
-class _Turns:
+class _Threads:
     """Threads for work of one kind, of which `WORKERS` are at work at once."""
 
     __slots__ = ("_backlog", "_max_wait", "_threads", "_turns")
@@ -96,30 +112,68 @@ class _Turns:
     def __init__(self, max_wait: float) -> None:
         self._max_wait = max_wait
         self._backlog = Backlog(max_wait, WORKERS)
-        self._turns = Semaphore(WORKERS, fast_acquire=True)
+        self._turns = _Turns(WORKERS)
         self._threads = CapacityLimiter(WORKERS)
 
-    async def run(self, function: Callable[[], T]) -> T:
+    async def run(self, function: Callable[[], T], *, first_step: bool = False) -> T:
         """Call a function in one of the threads, when its turn has come."""
-        try:
-            self._turns.acquire_nowait()
-        except WouldBlock:
-            await self._wait()
+        if not self._turns.take():
+            await self._wait(first_step=first_step)
         try:
             with self._backlog.doing(1):
                 return await to_thread.run_sync(function, limiter=self._threads)
         finally:
-            self._turns.release()
+            self._turns.give()
 
-    async def _wait(self) -> None:
+    async def _wait(self, *, first_step: bool) -> None:
         self._backlog.join()
         try:
             with move_on_after(self._max_wait) as scope:
-                await self._turns.acquire()
+                await self._turns.wait(first_step=first_step)
         finally:
             self._backlog.leave()
         if scope.cancelled_caught:
             raise self._backlog.refusal()
+
+
+class _Turns:
+    """A number of turns, given to those who wait for them in their order: first steps come last."""
+
+    __slots__ = ("_first_steps", "_free", "_later_steps")
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._first_steps: OrderedDict[Event, None] = OrderedDict()
+        self._later_steps: OrderedDict[Event, None] = OrderedDict()
+
+    def take(self) -> bool:
+        """Take a turn if there is one."""
+        if not self._free:
+            return False
+        self._free -= 1
+        return True
+
+    async def wait(self, *, first_step: bool) -> None:
+        """Wait for a turn."""
+        waiting = self._first_steps if first_step else self._later_steps
+        turn = Event()
+        waiting[turn] = None
+        try:
+            await turn.wait()
+        except BaseException:
+            if turn.is_set():  # it came too late
+                self.give()
+            else:
+                del waiting[turn]
+            raise
+
+    def give(self) -> None:
+        """Give a turn back."""
+        waiting = self._later_steps or self._first_steps
+        if waiting:
+            waiting.popitem(last=False)[0].set()
+        else:
+            self._free += 1
 
 
 class SharedCall:

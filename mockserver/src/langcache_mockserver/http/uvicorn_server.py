@@ -41,6 +41,7 @@ START_FAILED = STARTUP_FAILURE
 MAX_HEAD_BYTES = 64 << 10
 """The largest head of a request: its first line and its headers."""
 
+_MOST_ACCEPTED = 256  # connections, in a turn of the event loop
 _START_SECONDS = 60.0  # for each worker process
 _LEAST_TAKEN = 64 << 10  # bytes, as many as are kept for a client without any limit
 _HEADER_PUNCTUATION = 4  # bytes between the names and values of headers
@@ -59,6 +60,7 @@ class Server(uvicorn.Server):
 
     Args:
         app: The application to serve.
+        listener: The socket that it accepts connections from.
         on_ready: Called once, in the server's thread, when it accepts connections.
         shutdown_seconds: How long requests under way may take to finish on shutdown.
         head_seconds: How long the head of a request may take to arrive.
@@ -67,13 +69,20 @@ class Server(uvicorn.Server):
     def __init__(
         self,
         app: ASGIApp,
+        listener: socket.socket,
         on_ready: Callable[[], object],
         *,
         shutdown_seconds: int = 3,
         head_seconds: float = 30,
     ) -> None:
-        super().__init__(_config(_adapted(app), shutdown_seconds, head_seconds))
+        super().__init__(_config(_adapted(app), listener, shutdown_seconds, head_seconds))
+        self._listener = listener
         self._on_ready = on_ready
+
+    @override
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until SIGTERM or Ctrl-C, or until `should_exit` is set."""
+        super().run(sockets or [self._listener])
 
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -108,7 +117,7 @@ class ServerProcesses(Multiprocess):
         head_seconds: float = 30,
     ) -> None:
         app = partial(_make_adapted, make_app)
-        config = _config(app, shutdown_seconds, head_seconds, factory=True, workers=count)
+        config = _config(app, listener, shutdown_seconds, head_seconds, factory=True, workers=count)
         super().__init__(config, [listener])
         self._on_ready = on_ready
         self.failed = False
@@ -141,19 +150,21 @@ def url_of(listener: socket.socket, host: str) -> str:
 
 def _config(
     app: ASGIApp | Callable[[], ASGIApp],
+    listener: socket.socket,
     shutdown_seconds: int,
-    head_seconds: float = 30,
+    head_seconds: float,
     *,
     factory: bool = False,
     workers: int = 1,
 ) -> uvicorn.Config:
+    http: Any = _protocol
+    if callable(_protocol):
+        http = partial(_protocol, seconds=head_seconds, door=_Door(listener))
     return uvicorn.Config(
         app,
         factory=factory,
         access_log=False,
-        http=cast("Any", partial(_protocol, seconds=head_seconds))
-        if callable(_protocol)
-        else _protocol,
+        http=http,
         interface="asgi3",
         lifespan="on",
         log_config=None,
@@ -267,6 +278,55 @@ def _hang_up(send: Send, *, reset: bool) -> None:
         transport.abort()
     else:
         transport.close()
+
+
+class _Door:
+    """Lets in the connections that wait behind one that was accepted.
+
+    uvloop accepts one connection in each turn. A turn may take some milliseconds, and so a thousand
+    clients that come together would wait for seconds before anything is known of their requests.
+
+    Args:
+        listener: The socket that connections are accepted from.
+    """
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+        self._is_due = False
+        self._opening: set[asyncio.Task[Any]] = set()
+
+    def open(
+        self, loop: asyncio.AbstractEventLoop, protocol: Callable[[], asyncio.Protocol]
+    ) -> None:
+        """Accept what waits in the next turn; each connection gets a protocol of its own."""
+        if not self._is_due:
+            self._is_due = True
+            loop.call_soon(self._accept, loop, protocol)
+
+    def _accept(
+        self, loop: asyncio.AbstractEventLoop, protocol: Callable[[], asyncio.Protocol]
+    ) -> None:
+        self._is_due = False
+        for _ in range(_MOST_ACCEPTED):
+            try:
+                connection, _address = self._listener.accept()
+            except OSError:  # no more of them wait, or the server stops
+                return
+            connection.setblocking(False)
+            task = loop.create_task(_let_in(loop, protocol, connection))
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+
+
+async def _let_in(
+    loop: asyncio.AbstractEventLoop,
+    protocol: Callable[[], asyncio.Protocol],
+    connection: socket.socket,
+) -> None:
+    try:
+        await loop.connect_accepted_socket(protocol, connection)
+    except OSError:  # the client has left
+        connection.close()
 
 
 class _OneWriteTransport(asyncio.Transport):
@@ -385,11 +445,13 @@ else:
 
         Args:
             seconds: How long a head may take to arrive.
+            door: Accepts further connections.
         """
 
-        def __init__(self, *args: Any, seconds: float, **kwargs: Any) -> None:
+        def __init__(self, *args: Any, seconds: float, door: _Door, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
             self._seconds = seconds
+            self._door = door
             self._timer: asyncio.TimerHandle | None = None
             self._writing_timer: asyncio.TimerHandle | None = None
             self._unsent = 0  # bytes of a response, when that timer was started
@@ -404,6 +466,7 @@ else:
         def connection_made(self, transport: asyncio.Transport) -> None:
             super().connection_made(_OneWriteTransport(transport))
             self.app_state[UNDER_WAY] = self.tasks
+            self._door.open(self.loop, self._another)
             self._start_timer()
 
         @override
@@ -529,6 +592,17 @@ else:
             elif not cycle.response_started:
                 self.transport.write(response)
             self.transport.close()
+
+        def _another(self) -> _HttpProtocol:
+            """Return the protocol of another connection of the same server."""
+            return _HttpProtocol(
+                self.config,
+                self.server_state,
+                self.app_state,
+                self.loop,
+                seconds=self._seconds,
+                door=self._door,
+            )
 
         def _start_timer(self) -> None:
             self._timer = self.loop.call_later(self._seconds, self._close)
