@@ -202,6 +202,26 @@ def test_one_token_is_not_both_a_key_and_the_admin_token(problems_of, tmp_path):
         configuration_of(Settings(config=str(tmp_path / "c.yaml"), admin_token="t"))
 
 
+@pytest.mark.parametrize(
+    ("options", "content"),
+    [
+        ({"record": "r.jsonl", "upstream": "https://a.example", "upstream_key": "t"}, {}),
+        ({}, {"key": "t"}),
+        ({}, {"key_env": "UPSTREAM_KEY_OF_THE_TEST"}),
+    ],
+)
+def test_the_admin_token_is_not_sent_to_upstreams_as_their_key(monkeypatch, options, content):
+    monkeypatch.setenv("UPSTREAM_KEY_OF_THE_TEST", "t")
+    given = {"caches": [{"id": "a" * 32}], "admin_token": "t"}
+    if content:
+        upstream = {"api": "openai", "url": "https://a.example", **content}
+        given["proxy"] = {"upstreams": [upstream], "cache": "a" * 32}
+    with pytest.raises(ConfigurationError, match=r"^admin_token: must differ from the keys for up"):
+        configuration_of(Settings(**options), given)
+    given["admin_token"] = "other"
+    assert configuration_of(Settings(**options), given).admin_token == "other"
+
+
 def test_a_file_of_many_aliases_is_refused_before_they_are_followed(problems_of):
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]

@@ -207,6 +207,41 @@ def test_keys_are_known_again_after_a_restart(minilm, tmp_path):
         assert statuses(client, revoked["token"]) == (401, 401, 401)
 
 
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_a_key_whose_token_became_the_admin_token_is_not_accepted(minilm, caplog, is_shared):
+    storage = SharedMemory() if is_shared else InMemoryStorage()
+
+    @contextlib.contextmanager
+    def running(admin_token):
+        with (
+            MockServer(embedder=minilm, storage=storage, config=CONFIG | admin_token) as server,
+            httpx.Client(
+                base_url=server.url,
+                headers={"authorization": f"Bearer {server.admin_token}"},
+                trust_env=False,
+            ) as client,
+        ):
+            yield client
+
+    with running({}) as client:
+        key = minted(client, grant(ONE, "full"))
+        assert statuses(client, key["token"]) == (200, 201, 204)
+    with running({"admin_token": key["token"]}) as client:
+        assert statuses(client, key["token"]) == (401, 401, 401)
+        rotated = client.post(f"{KEYS}/{key['keyId']}/rotate")
+        assert statuses(client, rotated.json()["token"]) == (200, 201, 204)
+        assert statuses(client, key["token"]) == (401, 401, 401)
+    assert caplog.messages == [
+        f"the API key {key['keyId']} is not accepted: its token is the admin token"
+    ]
+
+
+class SharedMemory(InMemoryStorage):
+    """A storage that other processes may use, as the server is told."""
+
+    is_shared = True
+
+
 def test_a_key_that_is_revoked_while_it_is_rotated_stays_revoked():
     registry = Registry(InMemoryStorage())
     key = Key(id="k", name="", digest="0" * 64, grants={"*": Access.FULL}, created_at="2026")

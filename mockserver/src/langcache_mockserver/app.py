@@ -144,7 +144,10 @@ def create_app(
         settings.embedding_cache,
         None if meters is None else meters.observe_embedding,
     )
-    registry = Registry(used_storage, configuration.caches, configuration.keys)
+    admin_digest = digest_of(configuration.admin_token)
+    registry = Registry(
+        used_storage, configuration.caches, configuration.keys, admin_digest=admin_digest
+    )
     most_lookups = kept_lookups(settings, strict=configuration.strict)
     latest = Lookups(most_lookups) if most_lookups else None
     controls = None
@@ -224,7 +227,7 @@ def create_app(
             strict=configuration.strict,
             registry=registry,
             rate_limits=rate_limits or RateLimits(),
-            admin_digest=digest_of(configuration.admin_token),
+            admin_digest=admin_digest,
             has_console_key=configuration.strict or not configuration.generated,
             sessions=Sessions(configuration.admin_token),
             refresh=SharedCall(registry.refresh, workers),

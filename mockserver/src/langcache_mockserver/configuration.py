@@ -105,6 +105,9 @@ def configuration_of(settings: Settings, given: Mapping[str, Any] | None = None)
     token = settings.admin_token or content.get("admin_token")
     if token and digest_of(token) in map(_digest, content.get("keys", ())):
         raise ConfigurationError(["admin_token: must differ from the tokens of all keys"])
+    proxy = _proxy(content["proxy"]) if "proxy" in content else _simple_proxy(settings)
+    if token and token in _sent_to_upstreams(settings, proxy):
+        raise ConfigurationError(["admin_token: must differ from the keys for upstreams"])
     return Configuration(
         strict=settings.strict or given is not None or bool(settings.config),
         caches=tuple(_cache(cache, now) for cache in content.get("caches", ())),
@@ -112,8 +115,14 @@ def configuration_of(settings: Settings, given: Mapping[str, Any] | None = None)
         admin_token=token or secrets.token_urlsafe(32),
         generated=not token,
         relaxed=relaxed,
-        proxy=_proxy(content["proxy"]) if "proxy" in content else _simple_proxy(settings),
+        proxy=proxy,
     )
+
+
+def _sent_to_upstreams(settings: Settings, proxy: ProxySettings | None) -> set[str]:
+    """Return the keys that the server sends to others."""
+    upstreams = () if proxy is None else proxy.upstreams
+    return {settings.upstream_key, *(each.key for each in upstreams)}
 
 
 def _relaxed(content: object) -> frozenset[str]:

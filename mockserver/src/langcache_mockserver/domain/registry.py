@@ -6,6 +6,7 @@ import enum
 import hashlib
 import hmac
 import json
+import logging
 import math
 import threading
 import time
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from langcache.engine.storage import StorageBackend
+
+_log = logging.getLogger("langcache_mockserver")
 
 T = TypeVar("T")
 
@@ -155,6 +158,8 @@ class Registry:
         caches: The caches of the configuration; each overrides a record with its id.
         keys: The keys of the configuration.
         monotonic: Returns the time in seconds since some moment.
+        admin_digest: The SHA-256 of the admin token, which is never a key: a record of one with
+            this token, from a time when the admin token was another, does not count.
     """
 
     def __init__(
@@ -163,11 +168,14 @@ class Registry:
         caches: Iterable[CacheSettings] = (),
         keys: Iterable[Key] = (),
         monotonic: Callable[[], float] = time.monotonic,
+        admin_digest: str = "",
     ) -> None:
         self._storage = storage
         self._configured_caches = {cache.id: cache for cache in caches}
         self._configured_keys = {key.digest: key for key in keys}
         self._monotonic = monotonic
+        self._admin_digest = admin_digest
+        self._refused: set[str] = set()
         self.is_shared = storage.is_shared
         self._lock = threading.Lock()
         self._caches = self._configured_caches
@@ -342,7 +350,12 @@ class Registry:
         }
         self._verifiers = verifiers
         self._minted = {key.id: key for key in keys}
-        self._keys = {key.digest: key for key in keys} | self._configured_keys
+        by_digest = {key.digest: key for key in keys}
+        refused = by_digest.pop(self._admin_digest, None)
+        if refused is not None and refused.id not in self._refused:
+            self._refused.add(refused.id)  # said once
+            _log.warning("the API key %s is not accepted: its token is the admin token", refused.id)
+        self._keys = by_digest | self._configured_keys
         self._revision = revision
         self._read_at = self._all_read_at = read_at
 
