@@ -1,4 +1,7 @@
+import gc
 import itertools
+import os
+import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -23,12 +26,22 @@ _numbers = itertools.count()
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
+# Without bytecode in files, every process that a test starts compiles all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 _LONGEST = {"test_langchain_releases.py", "test_litellm_releases.py", "test_official_package.py"}
 
 
 def pytest_collection_modifyitems(items):
     """Begin with the tests that run others in environments of their own, as they take longest."""
     items.sort(key=lambda item: item.path.name not in _LONGEST)
+
+
+def pytest_collection_finish():
+    """Spare the garbage collector the thousands of tests, which stay to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,5 @@
 import asyncio
+import functools
 import itertools
 import time
 from typing import NamedTuple
@@ -12,7 +13,8 @@ from upstream import upstream  # noqa: F401 - a fixture
 
 import langcache.integrations.litellm as integration
 from langcache import LangCache
-from langcache.engine import MiniLMEmbedder
+from langcache.engine import MiniLMEmbedder, create_verifier
+from langcache.integrations.litellm import backend
 
 _numbers = itertools.count()
 
@@ -26,6 +28,13 @@ class Reply(NamedTuple):
 @pytest.fixture(scope="session")
 def minilm():
     return MiniLMEmbedder()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def verifiers_load_their_models_once():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backend, "create_verifier", functools.cache(create_verifier))
+        yield
 
 
 @pytest.fixture(scope="session")
