@@ -10,6 +10,7 @@ import pytest
 from answer_caches import PATIENT
 from page_examples import examples, run_examples
 from proxies import proxy_of
+from pytest_projects import WITHOUT_OTHERS
 
 pytest_plugins = ["pytester"]
 
@@ -136,5 +137,5 @@ def test_the_tests_on_the_page_pass(page, pytester):
     blocks = [code for code, *_ in examples(page) if code.startswith("def test_")]
     assert blocks
     pytester.makepyfile("\n\n".join(blocks))
-    result = pytester.runpytest_subprocess("-q")
+    result = pytester.runpytest_subprocess("-q", *WITHOUT_OTHERS)
     result.assert_outcomes(passed=sum(block.count("def test_") for block in blocks))

@@ -11,7 +11,12 @@ import pytest
 from own_environments import needs_uv, run_tests
 
 TESTS = Path(__file__).parent / "with_langchain"
-NEWEST = ["langchain-core==1.8.3", "langchain==1.5.2", "langgraph==1.2.24", "langchain-tests==1.1.9"]
+NEWEST = [
+    "langchain-core==1.8.3",
+    "langchain==1.5.2",
+    "langgraph==1.2.24",
+    "langchain-tests==1.1.9",
+]
 
 
 @needs_uv

@@ -8,10 +8,9 @@ import pytest
 import uvicorn.loops.auto
 import uvicorn.protocols.http.auto  # noqa: F401
 from langcache_mockserver import MockServer, SimilarityTable
+from pytest_projects import WITHOUT_OTHERS
 
 pytest_plugins = ["pytester"]
-
-OTHERS = ("anyio", "cacheprovider", "hypothesispytest", "respx", "schemathesis")
 
 # Tests of a project, each of which leaves behind what the next one must not find.
 PROJECT = """
@@ -62,8 +61,7 @@ def project(pytester, monkeypatch):
 
 
 def run(project, *options):
-    others = [f"-pno:{name}" for name in OTHERS]  # which take seconds to import
-    done = project.runpytest_subprocess(*others, *options)
+    done = project.runpytest_subprocess(*WITHOUT_OTHERS, *options)
     assert done.ret == 0, done.outlines
     return done
 
@@ -151,7 +149,7 @@ def test_a_project_that_does_not_use_it_pays_next_to_nothing(project):
 
 def test_it_can_be_switched_off(project):
     project.makepyfile("def test_fixture(langcache): ...")
-    done = project.runpytest_subprocess("-pno:langcache", *(f"-pno:{name}" for name in OTHERS))
+    done = project.runpytest_subprocess("-pno:langcache", *WITHOUT_OTHERS)
     done.assert_outcomes(errors=1)
     done.stdout.fnmatch_lines(["*fixture 'langcache' not found*"])
 
