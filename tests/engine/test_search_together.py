@@ -50,7 +50,7 @@ def looks(monkeypatch):
 
 
 def alone(storage, search):
-    embedding, namespace, model, context, threshold, limit, attributes = search
+    embedding, namespace, model, context, threshold, limit, attributes = search[:7]
     return storage.search_top(
         embedding, namespace, model, context, threshold, limit=limit, attributes=attributes
     )

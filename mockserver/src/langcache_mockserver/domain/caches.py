@@ -547,25 +547,29 @@ class Caches:
             entry, similarity = match.entry, match.similarity
         else:
             entry, similarity = None, None
-        recorded = partial(
-            LookupRecord,
-            cache_id=cache_id,
-            at=self._clock(),
-            prompt=lookup.prompt,
-            outcome=result.outcome,
-            strategy="semantic" if hit is None else hit.strategy,
-            threshold=self._threshold(lookup),
-            similarity=similarity,
-            entry_id="" if entry is None else entry.id,
-            cached_prompt="" if entry is None else entry.prompt,
-            attributes={} if entry is None else entry.attributes,
-            response_characters=0 if entry is None else len(entry.response),
-            accepted=None if verdict is None else verdict.accepted,
-            reason="" if verdict is None else verdict.reason,
-            check="" if verdict is None else verdict.check,
-            probability=None if verdict is None else verdict.probability,
-            seconds=seconds,
-        )
+        now, threshold = self._clock(), self._threshold(lookup)
+
+        def recorded(number: int) -> LookupRecord:
+            return LookupRecord(
+                number=number,
+                cache_id=cache_id,
+                at=now,
+                prompt=lookup.prompt,
+                outcome=result.outcome,
+                strategy="semantic" if hit is None else hit.strategy,
+                threshold=threshold,
+                similarity=similarity,
+                entry_id="" if entry is None else entry.id,
+                cached_prompt="" if entry is None else entry.prompt,
+                attributes={} if entry is None else entry.attributes,
+                response_characters=0 if entry is None else len(entry.response),
+                accepted=None if verdict is None else verdict.accepted,
+                reason="" if verdict is None else verdict.reason,
+                check="" if verdict is None else verdict.check,
+                probability=None if verdict is None else verdict.probability,
+                seconds=seconds,
+            )
+
         self._lookups.add(recorded, removals)
 
     async def delete(self, cache_id: str, entry_id: str) -> bool:
@@ -643,16 +647,14 @@ class Caches:
         submit = self._searches.submit
         while choice.asked:
             is_quick = lookup.max_results <= _LOOP_RESULTS and self._storage.is_quick(scope)
-            least = lowest = max(0.0, threshold - NEAR_MISS)
-            if self._lookups is not None:  # what is kept of a miss says how far the nearest was
-                lowest = min(least, 0.0 if is_quick else _UNRELATED)
-            # Most searches find something, and those of a high threshold share more of their work.
-            reach = lowest if alone else least
-            search = TopSearch(embedding, *scope, reach, choice.asked, lookup.attributes)
+            least = max(0.0, threshold - NEAR_MISS)
+            # What is kept of a miss says how far about the nearest entry was.
+            nearest = self._lookups is not None
+            search = TopSearch(embedding, *scope, least, choice.asked, lookup.attributes, nearest)
             found = await submit(scope.namespace, search, in_loop=is_quick, alone=alone)
-            if not found and reach > lowest:
-                search = search._replace(threshold=lowest)
-                found = await submit(scope.namespace, search, in_loop=is_quick)
+            if nearest and not found and not is_quick and least > _UNRELATED:
+                search = search._replace(threshold=_UNRELATED)
+                found = await submit(scope.namespace, search)
             new = choice.candidates(found)
             if not new:
                 choice.add(())

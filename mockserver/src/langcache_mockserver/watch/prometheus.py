@@ -125,10 +125,11 @@ class Histogram(_Metric):
         """Add a value."""
         bucket = bisect_left(self._bounds, value)
         with self._lock:
-            if labels not in self._counts:
-                self._counts[labels] = [0] * (len(self._bounds) + 1)
+            counts = self._counts.get(labels)
+            if counts is None:
+                counts = self._counts[labels] = [0] * (len(self._bounds) + 1)
                 self._sums[labels] = 0.0
-            self._counts[labels][bucket] += 1
+            counts[bucket] += 1
             self._sums[labels] += value
 
     def state(self) -> list[tuple[Labels, list[int], float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -36,6 +37,8 @@ class Wanted(NamedTuple):
         sure_from: Below this score, an inverted file may be searched less thoroughly.
         rows: The only rows that may be found, or None if others may be.
         filtered: Whether the caller will drop some of the rows that are found.
+        nearest: Whether, if no row reaches the least score, one is wanted that is the best by its
+            approximate score.
     """
 
     limit: int
@@ -43,6 +46,7 @@ class Wanted(NamedTuple):
     sure_from: float
     rows: Rows | None = None
     filtered: bool = False
+    nearest: bool = False
 
 
 class VectorIndex:
@@ -388,7 +392,9 @@ class Search:
         """Find the rows."""
         leasts = [wanted.least - self.error for wanted in self.wanted]
         found = (
-            scan_together(self._snapshot, self._queries, leasts)
+            scan_together(
+                self._snapshot, self._queries, leasts, [each.nearest for each in self.wanted]
+            )
             if self._shares_scan
             else [None] * len(leasts)
         )
@@ -398,20 +404,23 @@ class Search:
 
     def _alone(self, number: int, least: float) -> Found:
         """Find the rows for one vector by itself; `least` is the least approximate score."""
-        limit, _, sure_from, rows, filtered = self.wanted[number]
+        limit, _, sure_from, rows, filtered, nearest = self.wanted[number]
         lists, size = self._lists, self.size
         if lists is None or rows is not None or limit > size * self._snapshot.tuning.limit_share:
             return self._scan(number, least)
         query = self._queries.one(number)
         found, scores = lists.search(query, sure_from, None if filtered else limit)
         reached = scores >= least
+        if nearest and not reached.any():
+            reached = scores >= scores[found != GONE].max(initial=-math.inf)
         rows, scores = found[reached].astype(np.intp), scores[reached]
         # A row that was added since the search began has changed: `catch_up` scores it.
         return Found(rows, scores).only((rows != GONE) & (rows < size))
 
     def _scan(self, number: int, least: float) -> Found:
         """Score all rows, or the only ones that may be found, for one vector."""
-        rows, snapshot = self.wanted[number].rows, self._snapshot
+        wanted, snapshot = self.wanted[number], self._snapshot
+        rows = wanted.rows
         if rows is None:
             scores = snapshot.scores(self._queries.one(number))
         elif self._lists or len(rows) <= snapshot.tuning.selective_share * self.size:
@@ -419,4 +428,6 @@ class Search:
         else:
             scores = snapshot.scores(self._queries.one(number))[rows]
         reached = (scores >= least).nonzero()[0]
+        if wanted.nearest and not len(reached) and len(scores):
+            reached = np.array([int(scores.argmax())], np.intp)
         return Found(reached if rows is None else rows[reached], scores[reached])

@@ -42,7 +42,7 @@ class Found(NamedTuple):
 
 
 def scan_together(
-    snapshot: Snapshot, queries: CodedQueries, leasts: Sequence[float]
+    snapshot: Snapshot, queries: CodedQueries, leasts: Sequence[float], nearest: Sequence[bool]
 ) -> list[Found | None]:
     """Score all rows, by their codes, for several queries.
 
@@ -50,15 +50,17 @@ def scan_together(
         snapshot: The rows, at least one, all of them with codes.
         queries: The queries.
         leasts: For each query, the least approximate score of interest.
+        nearest: For each query, whether the best row is of interest if none reaches that.
 
     Returns:
-        For each query the rows that reach its least score; None if they are so many that a scan of
-        its own takes less time.
+        For each query the rows that reach its least score, or in large indexes a few that are the
+        best of a part; None if they are so many that a scan of its own takes less time.
     """
     count, tuning = len(queries), snapshot.tuning
     # What a product must come to when it is multiplied by the scale of its row.
     wanted = np.array(leasts, np.float32) / queries.scales
     crowded = wanted <= 0
+    lonely = np.array(nearest)
     blocks = snapshot.coded()
     largest_scale = max(float(scales.max()) for _, scales in blocks)
     least_products = np.floor(wanted / largest_scale).astype(np.int32)
@@ -71,7 +73,7 @@ def scan_together(
         for at in range(0, len(codes), tuning.scan_rows):
             part = slice(at, at + tuning.scan_rows)
             rows, numbers, scores = _reached(
-                codes[part], scales[part], queries, wanted, tiled, tuning
+                codes[part], scales[part], queries, wanted, tiled, lonely, tuning
             )
             if len(rows) > tuning.most_found * count:
                 crowds = np.bincount(numbers, minlength=count) > tuning.most_found
@@ -98,6 +100,7 @@ def _reached(
     queries: CodedQueries,
     wanted: Vectors,
     least_products: NDArray[np.int32],
+    nearest: Mask,
     tuning: IndexTuning,
 ) -> tuple[Rows, Rows, Vectors]:
     """Return which rows reach the least score of which queries.
@@ -109,6 +112,7 @@ def _reached(
         wanted: For each query, its least score divided by the scale of the query's code.
         least_products: For each query, what the product of codes must come to at the largest scale;
             shape (rows, queries), at least as many rows as there are.
+        nearest: For each query, whether the best row is of interest if none reaches that.
         tuning: The constants.
 
     Returns:
@@ -124,4 +128,12 @@ def _reached(
     rows, numbers = divmod(found, len(queries))
     scores = products.ravel()[found] * scales[rows]
     reached = scores >= wanted[numbers]
-    return rows[reached], numbers[reached], scores[reached]
+    rows, numbers, scores = rows[reached], numbers[reached], scores[reached]
+    if nearest.any():
+        lonely = (nearest & (np.bincount(numbers, minlength=len(queries)) == 0)).nonzero()[0]
+        if len(lonely):
+            all_scores = products[:, lonely] * scales[:, np.newaxis]
+            best = all_scores.argmax(axis=0)
+            rows, numbers = np.concatenate((rows, best)), np.concatenate((numbers, lonely))
+            scores = np.concatenate((scores, all_scores[best, np.arange(len(lonely))]))
+    return rows, numbers, scores

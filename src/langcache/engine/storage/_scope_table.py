@@ -28,6 +28,9 @@ _FIRST_KEY = 2
 _MOST_KEYS = 16
 _LOWEST = -2.0
 _SAMPLE = 1024
+_MOST_REMEMBERED = 256  # searches
+_MOST_FOUND = 16  # by one of them
+_ENTRIES_PER_SEARCH = 8  # for each of which one is remembered
 _PRODUCT_COST = 20  # scoring a row takes so many times as long as comparing its attributes
 
 
@@ -161,12 +164,15 @@ class ScopeTable:
         # second ones and so on. Comparing them all is faster than sets of rows.
         self._keys = np.empty((1, 0), np.uint32)
         self._overflows = False  # whether there was ever a record with more attributes than keys
+        # What the latest searches have found since the last change; see `recall`.
+        self._remembered: dict[tuple[object, ...], tuple[Vectors, list[tuple[Record, float]]]] = {}
         self.next_expiry = math.inf
 
     # Writing
 
     def extend(self, rows: Sequence[tuple[Record, Traits]], vectors: Vectors) -> None:
         """Add records; their vectors are copied."""
+        self._remembered.clear()
         self.index.extend(vectors)
         for record, traits in rows:
             self._reserve(len(traits.keys))
@@ -175,6 +181,7 @@ class ScopeTable:
 
     def replace(self, row: int, record: Record, traits: Traits, vector: Vectors) -> None:
         """Put another record in a row."""
+        self._remembered.clear()
         self._reserve(len(traits.keys))
         self.index.replace(row, vector)
         self.records[row] = record
@@ -182,6 +189,7 @@ class ScopeTable:
 
     def remove(self, rows: Sequence[int]) -> None:
         """Remove the records of some rows."""
+        self._remembered.clear()
         sources, targets = self.index.remove(np.array(sorted(rows), np.intp))
         for source, target in zip(row_numbers(sources), row_numbers(targets), strict=True):
             record = self.records[source]
@@ -199,6 +207,7 @@ class ScopeTable:
 
     def clear(self) -> None:
         """Remove all records."""
+        self._remembered.clear()
         self.index.clear()
         self.records = []
         self.next_expiry = math.inf
@@ -279,8 +288,32 @@ class ScopeTable:
                     rows = self._preselected(search.attributes)
                 filtered = rows is None
             lowest_score = _LOWEST if lowest else least
-            wanted.append(Wanted(search.limit, lowest_score, least, rows, filtered))
+            wanted.append(Wanted(search.limit, lowest_score, least, rows, filtered, search.nearest))
         return self.index.search(vectors, wanted)
+
+    def recall(self, search: TopSearch, now: float) -> list[Nearest] | None:
+        """Return what a search has found before, or None if it has to be done.
+
+        Prompts that come again do not need another scan as long as no record has changed. Only
+        vectors that cannot change are recognised: read-only ones that own their memory.
+        """
+        key = _remembered_by(search)
+        known = None if key is None or now >= self.next_expiry else self._remembered.get(key)
+        if known is None:
+            return None
+        return [(record, self.index.vector(record.row), score) for record, score in known[1]]
+
+    def remember(self, search: TopSearch, nearest: Sequence[Nearest], now: float) -> None:
+        """Keep what a search has found for `recall`."""
+        key = _remembered_by(search)
+        most = min(_MOST_REMEMBERED, len(self.records) // _ENTRIES_PER_SEARCH)
+        if key is None or now >= self.next_expiry or not most or len(nearest) > _MOST_FOUND:
+            return
+        while len(self._remembered) >= most:
+            del self._remembered[next(iter(self._remembered))]
+        # The vector is kept, too, so that no other one has its id.
+        found = [(record, score) for record, _, score in nearest]
+        self._remembered[key] = search.embedding, found
 
     def _preselected(self, attributes: Mapping[str, str]) -> Rows | None:
         """Return the rows that have the attributes; None if filtering what is found is faster."""
@@ -314,10 +347,13 @@ class ScopeTable:
                 record = self.records[int(rows[0])]
                 vector = self.index.vector(record.row)
                 score = float(vector.dot(asked_vector))
-                nearest = [(record, vector, score)] if score >= wanted.least else []
+                is_wanted = wanted.nearest or score >= wanted.least
+                nearest = [(record, vector, score)] if is_wanted else []
             else:
                 scores = self.index.products(rows, asked_vector)
                 order = best_rows(scores, self._updated_at[rows], wanted.limit, wanted.least)
+                if wanted.nearest and not order:
+                    order = [int(scores.argmax())]
                 best = [(int(rows[each]), float(scores[each])) for each in order]
                 nearest = [
                     (self.records[row], self.index.vector(row), score) for row, score in best
@@ -406,6 +442,14 @@ class ScopeTable:
                 row = each if rows is None else rows[each]
                 mask[each] = self.records[row].matches(attributes)
         return mask
+
+
+def _remembered_by(search: TopSearch) -> tuple[object, ...] | None:
+    """Return what a search is remembered by; None if it cannot be remembered."""
+    flags: Any = getattr(search.embedding, "flags", None)  # it is not checked yet
+    if search.attributes or flags is None or flags.writeable or not flags.owndata:
+        return None
+    return id(search.embedding), search.threshold, search.limit, search.nearest
 
 
 def _key(value: Hashable) -> int:

@@ -154,6 +154,9 @@ class TopSearch(NamedTuple):
         threshold: The least similarity of a match, (1 + cosine) / 2, in [0, 1].
         limit: How many matches to return at most.
         attributes: Only entries that have all of these match; None or empty for all.
+        nearest: Whether a backend may add, if nothing reaches the threshold, an entry that is about
+            as near as the nearest one. It costs next to nothing where a search looks at all entries
+            anyway; other backends do not do it.
     """
 
     embedding: NDArray[np.float32]
@@ -163,6 +166,7 @@ class TopSearch(NamedTuple):
     threshold: float
     limit: int = 1
     attributes: Mapping[str, str] | None = None
+    nearest: bool = False
 
     @property
     def scope(self) -> Scope:
