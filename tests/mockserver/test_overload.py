@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import anyio
 import pytest
 from langcache_mockserver import Settings
-from langcache_mockserver.domain import overload
+from langcache_mockserver.domain import overload, worker_threads
 from langcache_mockserver.domain.batching import Batcher
 from langcache_mockserver.domain.overload import Backlog, OverloadedError
 from langcache_mockserver.domain.worker_threads import WORKERS, SharedCall, WorkerThreads
@@ -102,7 +102,8 @@ async def test_threads_refuse_what_has_waited_too_long_and_serve_probes_meanwhil
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("given_up", [0, 2])
-async def test_the_later_steps_of_requests_go_before_first_steps(gate, given_up):
+async def test_the_later_steps_of_requests_go_before_first_steps(gate, given_up, monkeypatch):
+    monkeypatch.setattr(worker_threads, "WORKERS", 1)  # with two, it is by chance which ends first
     workers = WorkerThreads()
     busy = anyio.Event()
     done = []
@@ -116,20 +117,19 @@ async def test_the_later_steps_of_requests_go_before_first_steps(gate, given_up)
             await workers.run_first_step(done.append, name)
 
     async with anyio.create_task_group() as group:
-        for _ in range(WORKERS):
-            group.start_soon(workers.run, block)
+        group.start_soon(workers.run, block)
         await busy.wait()
         scopes = [anyio.CancelScope() for _ in range(4)]
         for number, scope in enumerate(scopes):
             group.start_soon(first_step, f"first {number}", scope)
-        for number in range(WORKERS):
+        for number in range(2):
             group.start_soon(workers.run, done.append, f"later {number}")
         await anyio.sleep(0.01)
         for scope in scopes[:given_up]:
             scope.cancel()
         gate.set()
-    assert sorted(done[:WORKERS]) == [f"later {number}" for number in range(WORKERS)]
-    assert sorted(done[WORKERS:]) == [f"first {number}" for number in range(given_up, 4)]
+    assert sorted(done[:2]) == ["later 0", "later 1"]  # trio starts tasks in any order
+    assert sorted(done[2:]) == [f"first {number}" for number in range(given_up, 4)]
 
 
 @pytest.mark.anyio
