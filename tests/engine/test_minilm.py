@@ -81,9 +81,11 @@ def test_another_instance_gives_the_same_vectors(embedder):
     np.testing.assert_array_equal(MiniLMEmbedder().embed(TEXTS), embedder.embed(TEXTS))
 
 
-def test_more_threads_give_the_same_vectors(embedder):
-    texts = [*TEXTS, " ".join(TEXTS * 3)]
-    np.testing.assert_array_equal(MiniLMEmbedder(threads=2).embed(texts), embedder.embed(texts))
+@pytest.mark.parametrize("options", [{"threads": 2}, {"processors": 1}, {"processors": 5}])
+def test_more_threads_give_the_same_vectors(embedder, options):
+    texts = [*TEXTS, " ".join(TEXTS * 3), *TEXTS]
+    alone = np.concatenate([embedder.embed([text]) for text in texts])
+    np.testing.assert_array_equal(MiniLMEmbedder(**options).embed(texts), alone)
 
 
 @settings(max_examples=25, deadline=None)
@@ -224,10 +226,11 @@ def test_refuses_to_describe_what_is_not_a_str(embedder):
         embedder.describe(b"secret")
 
 
-@pytest.mark.parametrize("threads", [0, -1])
-def test_refuses_less_than_one_thread(threads):
-    with pytest.raises(ValueError, match=f"^threads: must be at least 1, got {threads}$"):
-        MiniLMEmbedder(threads=threads)
+@pytest.mark.parametrize("option", ["threads", "processors"])
+@pytest.mark.parametrize("count", [0, -1])
+def test_refuses_less_than_one_thread(option, count):
+    with pytest.raises(ValueError, match=f"^{option}: must be at least 1, got {count}$"):
+        MiniLMEmbedder(**{option: count})
 
 
 def test_importing_the_engine_does_not_import_onnxruntime():

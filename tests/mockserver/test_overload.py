@@ -133,6 +133,25 @@ async def test_the_later_steps_of_requests_go_before_first_steps(gate, given_up,
 
 
 @pytest.mark.anyio
+async def test_requests_do_not_wait_for_bulk_work(gate):
+    workers = WorkerThreads(SOON)
+    refused = []
+
+    async def do_bulk_work():
+        try:
+            await workers.run_bulk(gate.wait, 10)
+        except OverloadedError:
+            refused.append("bulk work")
+            assert await workers.run(int) == 0
+            gate.set()
+
+    async with anyio.create_task_group() as group:
+        for _ in range(WORKERS + 1):
+            group.start_soon(do_bulk_work)
+    assert refused == ["bulk work"]
+
+
+@pytest.mark.anyio
 async def test_a_probe_that_is_given_up_takes_no_thread_from_requests(gate):
     workers = WorkerThreads(SOON)
     for _ in range(10):

@@ -132,7 +132,7 @@ def create_app(
     )
     if isinstance(clock, Clock):
         clock.before_going_back(used_storage.remove_expired)
-    used_embedder = shared_minilm() if embedder is None else embedder
+    used_embedder = shared_minilm(settings.workers) if embedder is None else embedder
     if not used_storage.is_shared:
         _warn_of_other_models(used_storage, used_embedder.model_id, settings.storage)
     for name in {settings.verify, *(cache.verify or "off" for cache in configuration.caches)}:

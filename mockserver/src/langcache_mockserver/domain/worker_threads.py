@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import OrderedDict
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from anyio import CapacityLimiter, Event, Lock, move_on_after, to_thread
 
+from langcache.engine.embedders._processors import usable_processors
 from langcache_mockserver.domain.overload import Backlog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-WORKERS = max(2, min(8, os.cpu_count() or 1))
-"""How many threads embed, search and store: one per processor, from 2 to 8.
+WORKERS = max(2, min(8, usable_processors()))
+"""How many threads embed, search and store: one per usable processor, from 2 to 8.
 
 The event loop itself only does what takes no longer than handing it to a thread, so it stays free
 to accept requests.
