@@ -366,6 +366,24 @@ def test_an_explanation_says_why(answers):
     assert answers.statistics.misses == 2
 
 
+def test_any_call_that_looks_up_an_answer_can_be_explained(answers, make_cache):
+    @answers.cached(prompt="question")
+    def ask(question):
+        raise AssertionError(question)
+
+    def with_preparations(question):
+        try:
+            return ask(question)
+        except BaseException as error:
+            raise RuntimeError("a framework has errors of its own") from error
+
+    assert answers.explain(with_preparations, ASKED).question == ASKED
+    with pytest.raises(TypeError, match="or look up an answer in this cache"):
+        answers.explain(len, ASKED)
+    with pytest.raises(RuntimeError, match="errors of its own"):
+        make_cache().explain(with_preparations, ASKED)  # another cache
+
+
 def test_a_wrong_hit_is_served_no_more(answers):
     ask(answers, request())
     hit = ask(answers, request(PARAPHRASE)).hit

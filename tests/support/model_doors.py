@@ -142,6 +142,20 @@ class ModelDoorTests:
         door.ask(PARAPHRASE, with_tool=True, stream=stream)
         assert upstream.count == 2
 
+    @pytest.mark.parametrize("stream", [False, True])
+    def test_a_call_can_be_explained(self, door, upstream, stream):
+        def explained(text):
+            return door.cache.explain(door.ask, text, stream=stream)
+
+        assert explained(ASKED).outcome == "miss"
+        door.ask(stream=stream)
+        assert explained(ASKED).outcome == "hit"
+        similar = explained(PARAPHRASE)
+        assert (similar.outcome, similar.question) == ("hit", PARAPHRASE)
+        assert [each.prompt for each in similar.lookup.candidates] == [ASKED]
+        assert explained("How do I delete my password?").outcome == "rejected"
+        assert upstream.count == 1
+
     def test_a_bypass_reaches_the_upstream_and_stores_nothing(self, door, upstream):
         with door.cache.bypass():
             door.ask()

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from langcache.answers.answer import Hit
-from langcache.answers.explaining import request_of_call
+from langcache.answers.explaining import arequest_of_call, request_of_call
 from langcache.answers.functions import CachedFunction, cached_function
 from langcache.answers.lookups import CallExplanation, Lookups
 
@@ -127,16 +127,22 @@ class AnswerCache(Lookups):
         return decorate
 
     def explain(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> CallExplanation:
-        """Return what the cache would do for a call, and why. Nothing is called.
+        """Return what the cache would do for a call, and why. No model is called.
+
+        A call is made up to the point where it looks up its answer in this cache, and ends there.
+        So it can be any call that asks a model through this cache, such as that of an agent. Its
+        work before that is done: a query engine retrieves its documents, for example.
 
         Args:
-            call: A function of `cached`, or a method of a wrapped client, such as
-                `client.chat.completions.create`.
+            call: A function of `cached`, a method of a wrapped client, such as
+                `client.chat.completions.create`, or another function that asks a model through
+                this cache, such as `agent.run_sync`. In an event loop, use `aexplain` for what is
+                asynchronous.
             *args: The arguments of the call.
             **kwargs: The arguments of the call.
 
         Raises:
-            TypeError: The cache does not handle this call.
+            TypeError: The call does not look up an answer in this cache.
         """
         explained: Any = getattr(call, "explain", None)
         if callable(explained):
@@ -147,7 +153,11 @@ class AnswerCache(Lookups):
         self, call: Callable[..., Any], /, *args: Any, **kwargs: Any
     ) -> CallExplanation:
         """Asynchronous twin of `explain`."""
-        return await asyncio.to_thread(self.explain, call, *args, **kwargs)
+        explained: Any = getattr(call, "explain", None)
+        if callable(explained):
+            return cast("CallExplanation", await asyncio.to_thread(explained, *args, **kwargs))
+        request = await arequest_of_call(self, call, args, kwargs)
+        return await asyncio.to_thread(self.explain_request, request)
 
     def report_wrong(self, response: Any) -> bool:
         """Report that an answer does not fit its question, so that it is not served for it again.

@@ -1,57 +1,158 @@
-"""Explanations of calls of wrapped clients: the call is made, and stopped when it looks up."""
+"""Explanations of calls: the call is made, and stopped when it looks up its answer."""
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from langcache.answers.request import Request
 
-__all__ = ["intercept", "request_of_call"]
+__all__ = ["arequest_of_call", "intercept", "request_of_call"]
 
 _METHODS = ("create", "parse")
-_explained: ContextVar[object] = ContextVar("_explained", default=None)
+_explained: ContextVar[_Explained | None] = ContextVar("_explained", default=None)
 
 
 class _StoppedError(BaseException):
-    """Carries the request out of the call."""
+    """Ends a call that is only to be explained."""
 
-    def __init__(self, request: Request | None) -> None:
-        super().__init__()
-        self.request = request
+
+class _Explained:
+    """A call that is to be explained.
+
+    Attributes:
+        cache: The cache that it may look up in.
+        is_stopped: Whether it has been stopped there.
+        request: What it was about to look up.
+    """
+
+    def __init__(self, cache: object) -> None:
+        self.cache = cache
+        self.is_stopped: bool = False
+        self.request: Request | None = None
+
+    def found(self) -> Request | None:
+        """Return the request that was to be looked up.
+
+        Raises:
+            TypeError: The call has looked up nothing.
+        """
+        if not self.is_stopped:
+            raise TypeError(f"{_REFUSED}, or look up an answer in this cache")
+        return self.request
+
+
+_REFUSED = "call: must be a cached function or a cached method of a wrapped client"
 
 
 def intercept(cache: object, request: Request | None) -> None:
-    """Stop the call here if it is only to be explained. Doors call it before they look up."""
-    if _explained.get() is cache:
-        raise _StoppedError(request)
+    """Stop the call here if it is only to be explained."""
+    explained = _explained.get()
+    if explained is not None and explained.cache is cache:
+        if not explained.is_stopped:
+            explained.is_stopped = True
+            explained.request = request
+        raise _StoppedError
 
 
 def request_of_call(
     cache: object, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Request | None:
-    """Return the request that a call of a wrapped client would look up.
+    """Return the request that a call would look up.
 
     Raises:
         TypeError: The call looks up nothing.
     """
-    post = getattr(getattr(call, "__self__", None), "_post", None)
-    if getattr(post, "langcache", None) is not cache or call.__name__ not in _METHODS:
-        raise TypeError("call: must be a cached function or a cached method of a wrapped client")
-    token = _explained.set(cache)
+    _check(cache, call)
+    explained = _Explained(cache)
+    token = _explained.set(explained)
     try:
-        result = call(*args, **kwargs)
-        if inspect.iscoroutine(result):
-            try:
-                result.send(None)  # it looks up before it waits for anything
-            finally:
-                result.close()
-    except _StoppedError as stopped:
-        return stopped.request
+        _begin(call(*args, **kwargs))
+    # A framework may have made another exception of it.
+    except BaseException as error:
+        if isinstance(error, (KeyboardInterrupt, SystemExit)) or not explained.is_stopped:
+            raise
     finally:
         _explained.reset(token)
-    return None
+    return explained.found()
+
+
+async def arequest_of_call(
+    cache: object, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Request | None:
+    """Asynchronous twin of `request_of_call`."""
+    _check(cache, call)
+    explained = _Explained(cache)
+    token = _explained.set(explained)
+    try:
+        if inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call):
+            result = call(*args, **kwargs)
+        else:
+            result = await asyncio.to_thread(call, *args, **kwargs)
+        if _is_async(result):
+            await _abegin(result)
+        else:
+            await asyncio.to_thread(_begin, result)
+    except BaseException as error:
+        if isinstance(error, (KeyboardInterrupt, SystemExit)) or not explained.is_stopped:
+            raise
+    finally:
+        _explained.reset(token)
+    return explained.found()
+
+
+def _check(cache: object, call: Callable[..., Any]) -> None:
+    """Refuse a method of a provider's client that would reach the provider."""
+    post = getattr(getattr(call, "__self__", None), "_post", None)
+    if post is None:
+        return
+    if getattr(post, "langcache", None) is not cache or call.__name__ not in _METHODS:
+        raise TypeError(_REFUSED)
+
+
+def _is_async(result: Any) -> bool:
+    return inspect.isawaitable(result) or inspect.isasyncgen(result) or _is_async_block(result)
+
+
+def _is_async_block(result: Any) -> bool:
+    return hasattr(cast("type[Any]", type(result)), "__aenter__")
+
+
+def _begin(result: Any) -> None:
+    """Make what a call has returned look up its answer, if it has not yet."""
+    if inspect.isgenerator(result):
+        next(result, None)
+        result.close()
+    elif not _is_async(result):
+        return
+    elif not _is_in_loop():
+        asyncio.run(_abegin(result))
+    elif inspect.iscoroutine(result):
+        try:
+            result.send(None)  # it may look up before it waits for anything
+        finally:
+            result.close()
+
+
+async def _abegin(result: Any) -> None:
+    if inspect.isawaitable(result):
+        result = await result
+    if _is_async_block(result):
+        async with result:
+            pass
+    elif inspect.isasyncgen(result):
+        await anext(result, None)
+        await result.aclose()
+
+
+def _is_in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

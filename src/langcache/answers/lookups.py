@@ -17,6 +17,7 @@ from langcache.answers._worker_pool import WorkerPool
 from langcache.answers.answer import Answer, Hit
 from langcache.answers.controls import Controls, controls_of, use_controls
 from langcache.answers.digests import NotCacheableError, list_of_texts, text_of_value
+from langcache.answers.explaining import intercept
 from langcache.answers.question import Question, QuestionRules
 from langcache.answers.standalone import stands_alone
 from langcache.answers.statistics import Counters, Statistics
@@ -247,6 +248,7 @@ class Lookups:
                 exception, the lookup is a miss.
             controls: What holds for the call; None for what holds in the current block.
         """
+        intercept(self, request)
         found: Lookup[_T] = Lookup("miss", call_id=str(next(_call_ids)), seconds_left=self._budget)
         try:
             run(self._look_up(request, read, controls or controls_of(self), found))
@@ -264,6 +266,7 @@ class Lookups:
         controls: Controls | None = None,
     ) -> Lookup[_T]:
         """Asynchronous twin of `look_up`."""
+        intercept(self, request)
         found: Lookup[_T] = Lookup("miss", call_id=str(next(_call_ids)), seconds_left=self._budget)
         try:
             await arun(self._look_up(request, read, controls or controls_of(self), found))

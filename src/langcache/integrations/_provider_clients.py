@@ -99,8 +99,8 @@ def _cached_post(
 
     def cached(path: str, **arguments: Any) -> Any:
         call = _read(client, operation, settings, path, arguments)
-        intercept(cache, call.request if call else None)
         if call is None:
+            intercept(cache, None)
             return post(path, **arguments)
         lookup = cache.look_up(call.request, call.served)
         if lookup.outcome == "hit":
@@ -127,8 +127,8 @@ def _cached_async_post(
 
     async def cached(path: str, **arguments: Any) -> Any:
         call = _read(client, operation, settings, path, arguments)
-        intercept(cache, call.request if call else None)
         if call is None:
+            intercept(cache, None)
             return await post(path, **arguments)
         lookup = await cache.alook_up(call.request, call.served)
         if lookup.outcome == "hit":

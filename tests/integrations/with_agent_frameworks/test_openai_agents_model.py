@@ -135,6 +135,17 @@ def test_a_hit_tells_how_it_was_found(run, upstream, answers):
     assert hit.saved["total_tokens"] > 0
 
 
+def test_a_run_can_be_explained(run, model, answers, upstream):
+    agent = Agent(name="support", instructions="Be brief.", model=model)
+    assert answers.explain(Runner.run, agent, ASKED).outcome == "miss"
+    run(agent, ASKED)
+    found = asyncio.run(answers.aexplain(Runner.run, agent, PARAPHRASE))
+    assert (found.outcome, found.question) == ("hit", PARAPHRASE)
+    other = agent.clone(instructions="Be polite.")
+    assert answers.explain(Runner.run_sync, other, ASKED).scope != found.scope
+    assert upstream.count == 1
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_agent_calls_its_tool_again(run, model, upstream, stream):
     times = []

@@ -125,6 +125,18 @@ def test_an_agent_streams_from_the_cache(model, upstream):
     assert upstream.count == 1
 
 
+def test_a_run_can_be_explained(run, model, answers, upstream):
+    agent = Agent(model, instructions="Be brief.")
+    assert answers.explain(agent.run_sync, ASKED).outcome == "miss"
+    run(agent, ASKED)
+    found = answers.explain(agent.run_sync, PARAPHRASE)
+    assert (found.outcome, found.question) == ("hit", PARAPHRASE)
+    assert asyncio.run(answers.aexplain(agent.run, PARAPHRASE)).scope == found.scope
+    # A stream is stored separately.
+    assert asyncio.run(answers.aexplain(agent.run_stream, ASKED)).outcome == "miss"
+    assert upstream.count == 1
+
+
 def test_an_agent_calls_its_tool_again(run, model, upstream):
     times = []
     agent = Agent(model)

@@ -57,6 +57,14 @@ def test_a_paraphrase_does_not_reach_the_model(ask, model):
     assert model.calls == 1
 
 
+def test_a_call_can_be_explained(model, answers):
+    model.invoke(QUESTION)
+    found = answers.explain(model.invoke, PARAPHRASE)
+    assert (found.outcome, found.question) == ("hit", PARAPHRASE)
+    assert asyncio.run(answers.aexplain(model.ainvoke, UNRELATED[0])).outcome == "miss"
+    assert model.calls == 1
+
+
 def test_a_hit_used_no_tokens_and_tells_where_it_comes_from(ask, model):
     used = ask(model, QUESTION)
     found = ask(model, PARAPHRASE)

@@ -191,6 +191,19 @@ def test_a_query_engine_is_answered_by_the_query(upstream, model, answers):
     assert upstream.count == 3
 
 
+def test_calls_of_the_model_and_queries_can_be_explained(upstream, model, answers):
+    engine = SummaryIndex([TextNode(text="Click on Forgot password.")]).as_query_engine(llm=model)
+    assert answers.explain(engine.query, ASKED).outcome == "miss"
+    engine.query(ASKED)
+    found = answers.explain(engine.query, PARAPHRASE)
+    assert (found.outcome, found.question) == ("hit", PARAPHRASE)
+    alone = answers.explain(model.complete, PARAPHRASE)
+    assert (alone.outcome, alone.question) == ("miss", PARAPHRASE)
+    assert alone.scope != found.scope
+    assert asyncio.run(answers.aexplain(model.acomplete, PARAPHRASE)).scope == alone.scope
+    assert upstream.count == 1
+
+
 def test_lines_of_a_template_do_not_make_questions_alike(model, upstream):
     lines = "Translate the sentence.\nKeep the tone.\nSentence: The {} is broken."
     for word in ("lamp", "lamp", "door"):
