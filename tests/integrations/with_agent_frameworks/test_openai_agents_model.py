@@ -73,8 +73,8 @@ class Door(ModelDoor):
 
     def plain(self, result):
         if hasattr(result, "to_dict"):
-            return without(result.to_dict(), "usage", "created_at")
-        return without([item.to_dict() for item in result.output], "id"), result.response_id
+            return without(result.to_dict(), "usage", "created_at", "id")
+        return without([item.to_dict() for item in result.output], "id")
 
     def tokens(self, result):
         return result.usage.total_tokens
@@ -144,6 +144,20 @@ def test_a_run_can_be_explained(run, model, answers, upstream):
     other = agent.clone(instructions="Be polite.")
     assert answers.explain(Runner.run_sync, other, ASKED).scope != found.scope
     assert upstream.count == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_only_a_hit_for_the_same_question_can_be_continued_by_its_id(
+    run, upstream, answers, stream
+):
+    agent = Agent(name="support", model=langcache.wrap(bare_model(upstream), cache=answers))
+    first = run(agent, ASKED, stream=stream)
+    assert first.last_response_id
+    assert run(agent, ASKED, stream=stream).last_response_id == first.last_response_id
+    assert run(agent, PARAPHRASE, stream=stream).last_response_id is None
+    run(agent, "And then?", stream=stream, previous_response_id=first.last_response_id)
+    assert upstream.bodies[-1]["previous_response_id"] == first.last_response_id
+    assert upstream.count == 2
 
 
 @pytest.mark.parametrize("stream", [False, True])

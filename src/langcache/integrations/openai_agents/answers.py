@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
     from langcache.answers import Ending, Hit
 
-__all__ = ["LAST_EVENTS", "EventRecording", "answer_of", "events_of", "response_of", "saved_by"]
+__all__ = [
+    "LAST_EVENTS",
+    "EventRecording",
+    "answer_of",
+    "events_of",
+    "response_of",
+    "saved_by",
+    "without_id",
+]
 
 LAST_EVENTS = frozenset({"response.completed", "response.incomplete", "response.failed"})
 """The types of the events that end a stream."""
@@ -113,6 +121,21 @@ def events_of(answer: Answer) -> Sequence[Any] | None:
 def saved_by(answer: Answer, hit: Hit) -> Hit:
     """Return a hit that tells what the call to the model would have used."""
     return replace(hit, saved=_API.usage_of(answer))
+
+
+def without_id(served: Any, hit: Hit) -> Any:
+    """Return a response or an event without the id of the response, if it is not the caller's.
+
+    A call that continues a response by its id continues what the provider keeps of it. That is the
+    same conversation only if the answer was stored for the same question.
+    """
+    if hit.source != "similar":
+        return served
+    if isinstance(served, ModelResponse):
+        served.response_id = None
+    elif getattr(served, "response", None) is not None:
+        served.response.id = None
+    return served
 
 
 def _classes_in(union: Any) -> Iterator[tuple[str, Any]]:

@@ -20,6 +20,7 @@ from langcache.integrations.openai_agents.answers import (
     events_of,
     response_of,
     saved_by,
+    without_id,
 )
 from langcache.integrations.openai_agents.requests import Call, request_of
 
@@ -37,7 +38,8 @@ class CachedModel(Model):
     provider keeps are not cached.
 
     On a hit, the usage is zero, and the response has an attribute `langcache`, a
-    `langcache.answers.Hit`.
+    `langcache.answers.Hit`. Its id is None if it was stored for a similar question: the provider
+    keeps that question, and not the caller's, under the id.
 
     Args:
         wrapped: The model.
@@ -78,7 +80,7 @@ class CachedModel(Model):
         if lookup.value is not None and lookup.answer and lookup.hit:
             # Not a field: it is in no dump of the response.
             cast("Any", lookup.value).langcache = saved_by(lookup.answer, lookup.hit)
-            return lookup.value
+            return without_id(lookup.value, lookup.hit)
         try:
             response = await self.wrapped.get_response(
                 *call,
@@ -120,7 +122,7 @@ class CachedModel(Model):
             hit = saved_by(lookup.answer, lookup.hit)
             for event in lookup.value:
                 object.__setattr__(event, "langcache", hit)
-                yield event
+                yield without_id(event, hit)
             return
         try:
             recording = EventRecording()
