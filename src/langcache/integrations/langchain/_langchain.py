@@ -27,11 +27,6 @@ if TYPE_CHECKING:
         invalid_tool_calls: list[Any]
         additional_kwargs: dict[str, Any]
         response_metadata: dict[str, Any]
-        usage_metadata: dict[str, Any] | None
-
-        def model_copy(self, *, update: dict[str, Any]) -> AIMessage:
-            """Return a copy with other fields."""
-            ...
 
     class Generation:
         """An answer of a model for texts."""

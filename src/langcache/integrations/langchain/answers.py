@@ -17,9 +17,10 @@ from langcache.integrations.langchain._langchain import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from langcache.answers.answer import Ending, Hit
+    from langcache.answers.answer import Ending
+    from langcache.answers.lookups import Lookup
 
 __all__ = ["answer_of", "generations_of", "served"]
 
@@ -69,10 +70,11 @@ def _ending(details: dict[str, Any], message: AIMessage | None = None) -> Ending
 
 
 def generations_of(answer: Answer) -> list[Generation]:
-    """Return what a model generated, from a stored answer."""
+    """Return what a model generated, from a stored answer, as if it had used no tokens."""
     return [
         ChatGeneration(
-            message=messages_from_dict([stored["message"]])[0], generation_info=stored["info"]
+            message=messages_from_dict([_unbilled(stored["message"])])[0],
+            generation_info=stored["info"],
         )
         if "message" in stored
         else Generation(text=stored["text"], generation_info=stored["info"])
@@ -80,35 +82,35 @@ def generations_of(answer: Answer) -> list[Generation]:
     ]
 
 
-def served(generations: Sequence[Generation], hit: Hit | None) -> list[Generation]:
-    """Return what a hit serves: messages that used no tokens, and tell what was saved."""
-    return [
-        ChatGeneration(
-            message=_served(generation.message, hit), generation_info=generation.generation_info
-        )
-        if isinstance(generation, ChatGeneration)
-        else generation
-        for generation in generations
-    ]
-
-
-def _served(message: AIMessage, hit: Hit | None) -> AIMessage:
+def _unbilled(stored: dict[str, Any]) -> dict[str, Any]:
+    fields: dict[str, Any] = stored["data"]
     details = {
         name: zeroed(value) if name in _USAGE else value
-        for name, value in message.response_metadata.items()
+        for name, value in fields["response_metadata"].items()
     }
-    if hit is not None:
-        details["langcache"] = {
-            "source": hit.source,
-            "similarity": hit.similarity,
-            "entry_id": hit.entry_id,
-            "saved": message.usage_metadata or {},
-        }
-    return message.model_copy(
-        # With its old id, it would replace an earlier message in a conversation.
-        update={
-            "id": None,
-            "usage_metadata": zeroed(message.usage_metadata),
+    return {
+        **stored,
+        "data": {
+            **fields,
+            "id": None,  # with its old id, it would replace an earlier message in a conversation
             "response_metadata": details,
-        }
-    )
+            "usage_metadata": zeroed(fields.get("usage_metadata")),
+        },
+    }
+
+
+def served(found: Lookup[list[Generation]]) -> list[Generation]:
+    """Return what a hit serves: messages that tell how they were found and what was saved."""
+    hit = found.hit
+    generations = found.value or []
+    if hit is None or found.answer is None:
+        return generations
+    for generation, stored in zip(generations, found.answer.value, strict=True):
+        if isinstance(generation, ChatGeneration):
+            generation.message.response_metadata["langcache"] = {
+                "source": hit.source,
+                "similarity": hit.similarity,
+                "entry_id": hit.entry_id,
+                "saved": stored["message"]["data"].get("usage_metadata") or {},
+            }
+    return generations

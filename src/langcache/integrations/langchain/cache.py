@@ -92,4 +92,4 @@ class LangCacheSemanticCache(BaseCache):
 
 
 def _served(found: Lookup[list[Generation]]) -> list[Generation] | None:
-    return None if found.value is None else served(found.value, found.hit)
+    return None if found.value is None else served(found)

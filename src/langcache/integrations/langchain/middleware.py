@@ -146,7 +146,7 @@ def _answer(response: ModelResponse) -> Answer | None:
 
 
 def _response(found: Lookup[list[Generation]]) -> ModelResponse:
-    generations = served(found.value or [], found.hit)
+    generations = served(found)
     return ModelResponse(
         result=[each.message for each in generations if isinstance(each, ChatGeneration)]
     )
