@@ -66,7 +66,9 @@ for number in range(int(sys.argv[1])):
     ))
 listener = listen("127.0.0.1", 0)
 app = create_app(
-    Settings(embedding_cache=int(sys.argv[2]), test_controls="off"), storage=storage
+    # Without a limit of the wait, so that other work on the machine causes no 429.
+    Settings(embedding_cache=int(sys.argv[2]), test_controls="off", max_wait_seconds=0.0),
+    storage=storage,
 )
 gc.freeze()
 port = listener.getsockname()[1]
