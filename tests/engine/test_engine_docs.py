@@ -28,6 +28,19 @@ def test_the_example_of_redis_prints_what_the_page_says(redis_url):
     assert printed.getvalue() == example.output
 
 
+def test_the_example_for_users_of_redisvl_keeps_entries_in_redis(redis_url):
+    example = next(examples(PAGE.with_name("migrating-from-redisvl.md"), "py"))
+    names = {}
+    code = example.code.replace("redis://localhost:6379", redis_url)
+    exec(compile(code, str(PAGE), "exec"), names)
+    with names["cache"] as cache:
+        try:
+            assert cache.store("What is Redis?", "A database.").startswith("_langcache:e:")
+            assert cache.check("What is Redis?")[0]["response"] == "A database."
+        finally:
+            cache.delete()
+
+
 def test_the_page_names_nothing_that_is_not_there():
     imported = re.findall(
         r"^from langcache\.engine import (.+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE
