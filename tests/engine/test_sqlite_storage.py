@@ -751,13 +751,117 @@ DELETE_ON_A_FULL_DISK = """
 """
 
 
-def test_deleting_works_on_a_full_disk(tmp_path):
+OPEN_ON_A_FULL_DISK = """
+    import logging, os, signal, subprocess, sys
+    from pathlib import Path
+    import numpy as np
+    from langcache.engine import CacheEntry, SQLiteStorage, StorageError
+    from langcache.engine.storage import StorageFullError
+
+    logging.disable()
+    path = Path(sys.argv[1], "entries.db")
+    other = path.with_name("other")
+
+    def entries(count):
+        return [CacheEntry(id=str(number), prompt="p", response="x" * 2000,
+            embedding=np.array([1, 0, 0], np.float32), namespace="a", embedding_model_id="m",
+            created_at=1.0, updated_at=1.0, expires_at=5e9) for number in range(count)]
+
+    def use_up():
+        with other.open("ab", buffering=0) as file:
+            for size in (4096, 1):
+                try:
+                    while True:
+                        file.write(bytes(size))
+                except OSError:
+                    pass
+
+    def check_that_it_is_refused():
+        use_up()
+        before = {each: each.read_bytes() for each in path.parent.iterdir() if each != path}
+        try:
+            SQLiteStorage(path)
+        except StorageFullError as error:
+            assert "cannot be opened before the disk has room" in str(error)
+        else:
+            raise AssertionError
+        assert before == {each: each.read_bytes() for each in before}
+
+    def check_what_the_server_says():
+        command = [sys.executable, "-m", "langcache_mockserver", f"--storage=sqlite:{path}",
+            "--port=0"]
+        server = subprocess.run(command, capture_output=True, text=True)
+        assert server.returncode == 1
+        assert server.stderr.startswith("langcache-mockserver: error: "), server.stderr
+        assert server.stderr.count("\\n") == 1
+
+    def check_what_it_has(count, **options):
+        storage = SQLiteStorage(path, **options)
+        assert storage.namespace_size("a") == count
+        storage.close()
+
+    # A new file.
+    check_that_it_is_refused()
+    other.unlink()
+
+    # A file that was closed.
+    storage = SQLiteStorage(path)
+    storage.store_many(entries(30))
+    storage.close()
+    use_up()
+    check_what_it_has(30)
+    check_what_it_has(0, clock=lambda: 6e9)  # all have expired, but cannot be removed
+    check_what_it_has(3, max_entries=3)
+    check_what_it_has(30)
+    other.unlink()
+    check_what_it_has(3, max_entries=3)
+    check_what_it_has(3)
+
+    # What a process has left that was killed, without the space that it had kept.
+    if not os.fork():
+        SQLiteStorage(path).store_many(entries(60))
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.wait()
+    path.with_name("entries.db-reserve").unlink()
+    check_that_it_is_refused()
+    check_what_the_server_says()
+    other.unlink()
+    check_what_it_has(60)
+"""
+
+
+@pytest.mark.parametrize("code", [DELETE_ON_A_FULL_DISK, OPEN_ON_A_FULL_DISK])
+def test_deleting_and_opening_work_on_a_full_disk_or_are_refused(tmp_path, code):
     mount = f"mount -t tmpfs -o size=1m tmpfs {tmp_path} && exec"
     sandbox = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount + ' "$@"', "sh"]
     if not shutil.which("unshare") or subprocess.run([*sandbox, "true"], check=False).returncode:
         pytest.skip("a small disk can only be made with user namespaces")
-    code = textwrap.dedent(DELETE_ON_A_FULL_DISK)
-    subprocess.run([*sandbox, sys.executable, "-c", code, tmp_path], check=True, timeout=60)
+    command = [*sandbox, sys.executable, "-c", textwrap.dedent(code), tmp_path]
+    subprocess.run(command, check=True, timeout=60)
+
+
+OPEN_UNDER_A_LIMIT = """
+    import logging, resource, signal, sys
+    import numpy as np
+    from langcache.engine import CacheEntry, SQLiteStorage
+
+    logging.disable()
+    storage = SQLiteStorage(sys.argv[1])
+    storage.store(CacheEntry(id="1", prompt="p", response="r",
+        embedding=np.array([1, 0, 0], np.float32), namespace="a", embedding_model_id="m",
+        created_at=1.0, updated_at=1.0, expires_at=5e9))
+    storage.close()
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+    storage = SQLiteStorage(sys.argv[1], clock=lambda: 6e9)
+    assert storage.namespace_size("a") == 0
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no limits to set")
+def test_entries_that_cannot_be_removed_when_a_file_is_opened_are_not_found(path):
+    code = textwrap.dedent(OPEN_UNDER_A_LIMIT)
+    subprocess.run([sys.executable, "-c", code, path], check=True, timeout=60)
 
 
 @pytest.mark.parametrize("content", [b"notes", bytes(100_000)])

@@ -120,8 +120,10 @@ class SQLiteStorage(InMemoryStorage):
     releases then refuse it. While the storage is open, a second file, whose name ends in "-wal", is
     part of the first. The file does not shrink, but the space of removed entries is used again.
 
-    On a full disk, entries can still be deleted, though not stored. For that, a file whose name
-    ends in "-reserve" takes up some space, 192 KiB to 4 MiB, while the storage is open.
+    If the disk becomes full, entries can still be deleted, though not stored. For that, a file
+    whose name ends in "-reserve" takes up some space, 192 KiB to 4 MiB, while the storage is open.
+    If the disk is full already when the file is opened, entries are found, but perhaps not deleted.
+    A new file is refused then, and so is one that needs space for what a killed process has left.
 
     Metadata must be JSON: it comes back equal.
 
@@ -137,7 +139,7 @@ class SQLiteStorage(InMemoryStorage):
 
     Raises:
         StorageError: The file is refused for one of the reasons above, or cannot be opened or
-            written.
+            written. `StorageFullError`, if the disk has no room for that.
     """
 
     def __init__(
@@ -176,16 +178,20 @@ class SQLiteStorage(InMemoryStorage):
             self._open(fsync)
         except sqlite3.Error as error:
             self._file.close()
+            kind = StorageError
             if "locked" in str(error):
                 reason = (
                     "in use by another storage or program; several processes can share a Redis, "
                     'storage="redis://HOST"'
                 )
+            elif "full" in str(error):
+                kind = StorageFullError
+                reason = f"cannot be opened before the disk has room, left as it is ({error})"
             elif isinstance(error, sqlite3.OperationalError):
                 reason = f"cannot be opened or written ({error})"
             else:
                 reason = f"damaged, left as it is ({error})"
-            raise self._error(reason) from error
+            raise self._error(reason, kind) from error
         except BaseException:
             self._file.close()
             raise
@@ -626,8 +632,17 @@ class SQLiteStorage(InMemoryStorage):
         try:
             self._erase("WHERE expires_at <= ?", [(now,)])
             self._erase(_PLACE, [_place(record) for record in victims])
-        except StorageFullError as error:
-            _logger.warning("%s", error)  # they can be removed later
+        except StorageError as error:
+            if not isinstance(error.__cause__, sqlite3.OperationalError):
+                raise
+            _logger.warning("%s; entries that have to go stay in the file", error)
+        else:
+            if victims:
+                _logger.warning(
+                    "%s: removed %d entries that are more than max_entries and max_bytes allow",
+                    self._path,
+                    len(victims),
+                )
         with self._lock:
             self._evict(victims, now)
 
@@ -649,12 +664,6 @@ class SQLiteStorage(InMemoryStorage):
                 len(victims),
             )
             return []
-        if victims:
-            _logger.warning(
-                "%s: removed %d entries that are more than max_entries and max_bytes allow",
-                self._path,
-                len(victims),
-            )
         return victims
 
     def _load_record(self, row: tuple[Any, ...]) -> None:
