@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from dataclasses import replace
 
 import pytest
 from langcache_minilm import MODEL_ID, PREVIOUS_MODEL_IDS
 from langcache_mockserver import MockServer
+from langcache_mockserver.watch import metrics
 from typer.testing import CliRunner
 
 from langcache.cli.app import create_app
@@ -93,9 +95,30 @@ def test_what_cannot_be_used_is_said_in_one_line(arguments, status):
     assert result.output.count("\n") == 1
 
 
-def test_a_server_says_how_many_entries_wait(path, caplog):
-    with MockServer(listen=False, storage=f"sqlite:{path}"):
-        pass
+def waiting(server):
+    """Return how many entries wait to be migrated, as the metrics of a server say it."""
+    found = re.search(r"\nlangcache_entries_of_other_models (\d+)\n", metrics_of(server))
+    return found and int(found[1])
+
+
+def metrics_of(server):
+    with server.client() as client:
+        return client.get("/metrics").text
+
+
+def test_a_server_says_how_many_entries_wait(path, caplog, monkeypatch):
+    monkeypatch.setattr(metrics, "_LEAST_AGE_SECONDS", 0)
+    monkeypatch.setattr(metrics, "_AGE_PER_COST", 0)
+    with contextlib.closing(SQLiteStorage(path)) as storage:
+        with MockServer(listen=False, storage=storage) as server:
+            assert waiting(server) == 3
+            first, *_ = storage.entries("faq")
+            storage.delete("faq", [first.id])
+            assert waiting(server) == 2
+            storage.invalidate_namespace("faq")
+            assert waiting(server) == 0
+        with MockServer(listen=False, storage=storage) as server:
+            assert waiting(server) == 0
     assert "3 entries are of another embedding model" in caplog.text
     assert "langcache migrate" in caplog.text
 
@@ -135,11 +158,12 @@ def test_opening_a_cache_in_redis_says_how_many_entries_wait(redis_url, redis_pr
         assert caplog.text.count("220 entries of 'faq' are of another embedding model") == 1
         statistics = cache.statistics
         assert (statistics.entries, statistics.entries_of_other_models) == (250, 220)
-        with MockServer(storage=storage):
+        with MockServer(listen=False, storage=storage) as server:
             deadline = time.monotonic() + 20
-            while caplog.text.count("220 entries of 'faq'") == 1:
+            while waiting(server) is None:
                 assert time.monotonic() < deadline
-                time.sleep(0.01)
+            assert waiting(server) == 220
+        assert caplog.text.count("220 entries of 'faq'") == 2
         assert asyncio.run(storage.amodel_sizes("none")) == {}
         cache.clear()
 

@@ -14,10 +14,9 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from langcache.engine.embedders.vector_memory import VectorMemory
-from langcache.engine.migration import model_sizes
 from langcache.engine.storage import StorageError
 from langcache.engine.storage.create import create_storage, is_redis_url
-from langcache.engine.storage.other_models import size_of_others, warn_of_other_models
+from langcache.engine.storage.other_models import count_of_others, warn_of_other_models
 from langcache_mockserver.configuration import configuration_of
 from langcache_mockserver.controls.availability import LocalOnly
 from langcache_mockserver.controls.clock import Clock
@@ -133,12 +132,12 @@ def create_app(
     if isinstance(clock, Clock):
         clock.before_going_back(used_storage.remove_expired)
     used_embedder = shared_minilm(settings.workers) if embedder is None else embedder
-    if not used_storage.is_shared:
-        _warn_of_other_models(used_storage, used_embedder.model_id, settings.storage)
     for name in {settings.verify, *(cache.verify or "off" for cache in configuration.caches)}:
         shared_verifier(name)  # the first request need not wait, and what is missing shows now
     files = WorkerFiles(metrics_folder) if metrics_folder else None
     meters = Metrics(used_storage, files) if settings.metrics == "on" else None
+    if not used_storage.is_shared:
+        _count_other_models(used_storage, used_embedder.model_id, meters, settings.storage)
     vectors = VectorMemory(
         used_embedder,
         settings.embedding_cache,
@@ -178,7 +177,8 @@ def create_app(
         async with create_task_group() as group:
             if used_storage.is_shared:
                 # Here, because looking for all caches takes a while.
-                look = partial(_look_for_other_models, used_storage, used_embedder.model_id)
+                model_id = used_embedder.model_id
+                look = partial(_look_for_other_models, used_storage, model_id, meters)
                 group.start_soon(partial(workers.run_probe, look))
             yield
             group.cancel_scope.cancel()
@@ -254,9 +254,12 @@ def create_app(
     return app
 
 
-def _warn_of_other_models(storage: StorageBackend, model_id: str, name: str) -> None:
+def _count_other_models(
+    storage: StorageBackend, model_id: str, meters: Metrics | None, name: str
+) -> None:
     """Say how many entries are of another embedding model, which no search finds."""
-    waiting = size_of_others(model_sizes(storage), model_id)
+    counts = {each: count_of_others(storage, each, model_id) for each in storage.namespaces()}
+    waiting = sum(counts.values())
     if waiting:
         _logger.warning(
             "%d entries are of another embedding model and are not found: "
@@ -264,13 +267,24 @@ def _warn_of_other_models(storage: StorageBackend, model_id: str, name: str) -> 
             waiting,
             name,
         )
+    _show_other_models(storage, model_id, meters, counts)
 
 
-def _look_for_other_models(storage: StorageBackend, model_id: str) -> None:
+def _look_for_other_models(storage: StorageBackend, model_id: str, meters: Metrics | None) -> None:
     """Say of each cache how many entries are of another embedding model."""
     with contextlib.suppress(StorageError):  # every request says what is wrong
-        for namespace in storage.namespaces():
-            warn_of_other_models(storage, namespace, model_id)
+        counts = {
+            each: warn_of_other_models(storage, each, model_id) for each in storage.namespaces()
+        }
+        _show_other_models(storage, model_id, meters, counts)
+
+
+def _show_other_models(
+    storage: StorageBackend, model_id: str, meters: Metrics | None, counts: dict[str, int]
+) -> None:
+    if meters is not None:
+        count = partial(count_of_others, storage, model_id=model_id)
+        meters.watch_other_models(counts, count)
 
 
 def _middleware(

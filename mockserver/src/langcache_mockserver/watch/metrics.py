@@ -11,6 +11,8 @@ from langcache_mockserver.watch.labels import OTHER, Labels, method_label
 from langcache_mockserver.watch.prometheus import Counter, Gauge, Histogram, text_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from langcache.engine.storage import StorageBackend
     from langcache_mockserver.http.exchange import Exchange, Saved
     from langcache_mockserver.watch.worker_files import WorkerFiles
@@ -94,6 +96,12 @@ class Metrics:
             "Bytes of texts and vectors of each cache that was used since the start.",
             ["cache"],
         )
+        self._of_other_models = Gauge(
+            "langcache_entries_of_other_models",
+            "Entries of another embedding model, which no search finds until they are migrated.",
+        )
+        self._waiting: dict[str, int] = {}
+        self._count_waiting: Callable[[str], int] | None = None
         self._summed: tuple[Counter | Histogram, ...] = (
             self._requests,
             self._durations,
@@ -138,6 +146,19 @@ class Metrics:
         """Add the duration of a use of the storage."""
         self._storage_uses.observe(seconds, operation)
 
+    def watch_other_models(self, waiting: dict[str, int], count: Callable[[str], int]) -> None:
+        """Show how many entries are of another embedding model.
+
+        Those of a cache are counted again, together with its size, until there are none.
+
+        Args:
+            waiting: How many there are in each cache, at the start.
+            count: Returns how many there are in a cache now.
+        """
+        self._waiting = {cache_id: number for cache_id, number in waiting.items() if number}
+        self._count_waiting = count
+        self._of_other_models.set(sum(waiting.values()))
+
     def text(self) -> str:
         """Return all metrics in Prometheus's text format. Sizes of caches may be seconds old."""
         # While another thread finds the sizes, use the old ones: waiting would block a worker.
@@ -153,7 +174,10 @@ class Metrics:
             metric.plus(state[metric.name] for state in others if metric.name in state)
             for metric in self._summed
         ]
-        return text_of([*summed, self._entries, self._bytes, *self._usage()])
+        sizes = [self._entries, self._bytes]
+        if self._count_waiting is not None:
+            sizes.append(self._of_other_models)
+        return text_of([*summed, *sizes, *self._usage()])
 
     def _state(self) -> dict[str, object]:
         """Return what other processes add to their metrics."""
@@ -182,6 +206,13 @@ class Metrics:
         self._evictions.set(usage.evictions)
         return [*shown, self._evictions]
 
+    def _count_again(self, count: Callable[[str], int]) -> None:
+        """Count the entries of other models again where there were any."""
+        left = list(self._waiting.items())
+        counted = {cache_id: count(cache_id) for cache_id, _ in left[:MOST_CACHES]}
+        # Those counted now come last, so that it is the turn of the others the next time.
+        self.watch_other_models({**dict(left[MOST_CACHES:]), **counted}, count)
+
     def _find_sizes(self) -> None:
         """Ask the storage for the sizes of the caches, so rarely that it costs little time."""
         started = time.monotonic()
@@ -191,5 +222,7 @@ class Metrics:
         for cache_id in sorted(caches)[:MOST_CACHES]:
             self._entries.set(self._storage.namespace_size(cache_id), cache_id)
             self._bytes.set(self._storage.namespace_bytes(cache_id), cache_id)
+        if self._count_waiting is not None:
+            self._count_again(self._count_waiting)
         now = time.monotonic()
         self._sizes_due = now + max(_LEAST_AGE_SECONDS, _AGE_PER_COST * (now - started))

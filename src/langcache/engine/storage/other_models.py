@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from langcache.engine.storage.base import StorageBackend
 
-__all__ = ["NO_MODEL", "size_of_others", "warn_of_other_models"]
+__all__ = ["NO_MODEL", "count_of_others", "size_of_others", "warn_of_other_models"]
 
 NO_MODEL = "none"
 """The model of entries that have no embedding; they are found by their ids."""
@@ -27,8 +27,8 @@ def size_of_others(sizes: Mapping[str, int], model_id: str) -> int:
     return sum(size for model, size in sizes.items() if model not in (model_id, NO_MODEL))
 
 
-def warn_of_other_models(storage: StorageBackend, namespace: str, model_id: str) -> None:
-    """Say how many entries of a namespace are of another model, so that no search finds them.
+def count_of_others(storage: StorageBackend, namespace: str, model_id: str) -> int:
+    """Return how many entries of a namespace are of another model, so that no search finds them.
 
     In a storage that is shared, it looks at the 100 oldest entries, and if there are any among
     them, at 10,000.
@@ -40,9 +40,18 @@ def warn_of_other_models(storage: StorageBackend, namespace: str, model_id: str)
     def count(oldest: int) -> int:
         return size_of_others(storage.model_sizes(namespace, oldest=oldest), model_id)
 
-    if not count(_OLDEST):
-        return
-    waiting = count(_MOST_COUNTED)
+    return count(_MOST_COUNTED) if count(_OLDEST) else 0
+
+
+def warn_of_other_models(storage: StorageBackend, namespace: str, model_id: str) -> int:
+    """Say how many entries `count_of_others` has found, if there are any; return the number.
+
+    Raises:
+        StorageError: The storage cannot be used.
+    """
+    waiting = count_of_others(storage, namespace, model_id)
+    if not waiting:
+        return 0
     more = storage.is_shared and waiting >= _MOST_COUNTED
     _logger.warning(
         "%s%d entries of %r are of another embedding model than %r and are not found: "
@@ -52,3 +61,4 @@ def warn_of_other_models(storage: StorageBackend, namespace: str, model_id: str)
         namespace,
         model_id,
     )
+    return waiting
