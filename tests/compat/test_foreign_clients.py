@@ -4,11 +4,14 @@ Needs the package registry. The clients are installed into their own environment
 """
 
 import contextlib
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,13 @@ ENVIRONMENTS = {
     "old": ["langcache==0.11.1"],
     "new": ["langcache==0.14.0", "redisvl[langcache]==0.28.0", "langchain-redis[langcache]==0.2.6"],
 }
+# What takes seconds to import.
+IMPORTED = {
+    "official.py": ["langcache"],
+    "redisvl_cache.py": ["redisvl.extensions.cache.llm"],
+    "langchain_cache.py": ["langchain_redis", "langchain_core.language_models.fake_chat_models"],
+}
+ENDED = re.compile(r"ended with status (-?\d+)\n")
 CACHE_ID, BARE_CACHE_ID = "a" * 32, "b" * 32
 ATTRIBUTES = ["topic", "language", "llm_string"]
 STRICT = {
@@ -61,49 +71,90 @@ def mode(request):
     return request.param
 
 
-def run(python, program, *arguments):
-    """Run a program in its own process group. Return its output and exit code."""
-    process = subprocess.Popen(
-        [python, "-I", PROGRAMS / program, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        printed, _ = process.communicate(timeout=60)
-    finally:
+class Program:
+    """A program in an environment. It is started once; each of its runs is a fork of that process.
+
+    Args:
+        python: The Python of the environment.
+        name: The name of its file.
+    """
+
+    def __init__(self, python, name):
+        command = [python, "-I", "-Wignore::DeprecationWarning", PROGRAMS / "run_often.py"]
+        self._process = subprocess.Popen(
+            [*command, PROGRAMS / name, *IMPORTED[name]],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments):
+        """Run it and return its output and exit code."""
+        guard = threading.Timer(60, self._kill)
+        guard.start()
+        try:
+            self._process.stdin.write(f"{json.dumps(arguments)}\n")
+            self._process.stdin.flush()
+            printed = ""
+            while line := self._process.stdout.readline():
+                if ended := ENDED.fullmatch(line):
+                    return printed, int(ended[1])
+                printed += line
+            raise AssertionError(f"it runs no more: {printed}")
+        finally:
+            guard.cancel()
+
+    def _kill(self):
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-    return printed, process.returncode
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def close(self):
+        self._kill()
+        self._process.communicate()
+
+
+@pytest.fixture(scope="module")
+def run(python_of):
+    """Run a program in an environment, with arguments; returns its output and exit code."""
+    programs = {}
+
+    def run(environment, name, *arguments):
+        if (environment, name) not in programs:
+            programs[environment, name] = Program(python_of(environment), name)
+        return programs[environment, name].run(*arguments)
+
+    yield run
+    for program in programs.values():
+        program.close()
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_the_official_package(python_of, environment, mode):
+def test_the_official_package(run, environment, mode):
     with MockServer(config=MODES[mode]) as server:
         arguments = [server.url, CACHE_ID, "key", mode]
-        assert run(python_of(environment), "official.py", *arguments) == ("works\n", 0)
+        assert run(environment, "official.py", *arguments) == ("works\n", 0)
 
 
-def test_redisvl(python_of, mode):
+def test_redisvl(run, mode):
     with MockServer(config=MODES[mode]) as server:
         arguments = [server.url, CACHE_ID, "key", mode, BARE_CACHE_ID]
-        assert run(python_of("new"), "redisvl_cache.py", *arguments) == ("works\n", 0)
+        assert run("new", "redisvl_cache.py", *arguments) == ("works\n", 0)
 
 
 @pytest.mark.parametrize(
     ("length", "limits"), [("short", "published"), ("long", "attribute_value_length")]
 )
-def test_langchain(python_of, mode, length, limits):
+def test_langchain(run, mode, length, limits):
     with MockServer(config=MODES[mode], limits=limits) as server:
         arguments = [server.url, CACHE_ID, "key", length]
-        assert run(python_of("new"), "langchain_cache.py", *arguments) == ("works\n", 0)
+        assert run("new", "langchain_cache.py", *arguments) == ("works\n", 0)
 
 
-def test_langchain_sends_longer_values_than_the_api_allows(python_of):
+def test_langchain_sends_longer_values_than_the_api_allows(run):
     with MockServer() as server:
         arguments = [server.url, CACHE_ID, "key", "long"]
-        printed, code = run(python_of("new"), "langchain_cache.py", *arguments)
+        printed, code = run("new", "langchain_cache.py", *arguments)
     assert code == 1
     assert "attributes.llm_string: must have at most 500 characters" in printed
