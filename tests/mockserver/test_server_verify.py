@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import json
 import re
 
@@ -16,7 +17,7 @@ from langcache_mockserver.http.documents import CONSOLE_DOCUMENT
 from schemathesis.checks import CHECKS
 
 from examples import examples
-from langcache.engine import FunctionEmbedder, SemanticCache, SQLiteStorage
+from langcache.engine import FunctionEmbedder, SemanticCache, SQLiteStorage, create_verifier
 
 ENABLE, DISABLE = "How do I enable dark mode?", "How do I disable dark mode?"
 TURN_ON = "How do I turn on dark mode?"
@@ -604,6 +605,9 @@ TEXTS = st.sampled_from(
 REPORTS = st.lists(st.tuples(TEXTS, TEXTS, st.booleans()), max_size=4)
 
 
+loaded = functools.cache(create_verifier)
+
+
 @pytest.fixture(scope="module")
 def deciding(minilm):
     with MockServer(embedder=minilm, listen=False, limits="relaxed") as server:
@@ -627,7 +631,7 @@ def test_the_server_decides_as_the_library_does(
 ):
     deciding.server.reset()
     deciding.http.patch(f"{CONSOLE}/a", json={"verify": verify})
-    cache = SemanticCache(vectorizer=minilm, verifier=None if verify == "off" else verify)
+    cache = SemanticCache(vectorizer=minilm, verifier=loaded(None if verify == "off" else verify))
     ids, keys = {}, {}
     for prompt in stored:
         ids[prompt] = deciding.store(prompt)
