@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from examples import examples
 from langcache.engine import (
     EmbeddingsCache,
     InMemoryStorage,
@@ -1130,7 +1131,8 @@ def test_threads_and_tasks_at_once_lose_and_mix_up_nothing(storage, clock, often
 
     def choices(user):
         generator = np.random.default_rng(zlib.crc32(user.encode()))
-        return zip(generator.integers(0, 5, 150), generator.integers(0, 3, 150), strict=True)
+        steps = examples(75)
+        return zip(generator.integers(0, 5, steps), generator.integers(0, 3, steps), strict=True)
 
     def stored(user, step):
         response = f"{user} {step}"

@@ -220,10 +220,13 @@ MEASURE = """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize(("text", "dimensions"), [(0, 8), (100, 384), (5000, 384)])
-def test_resident_memory_stays_near_the_limit(text, dimensions):
+@pytest.mark.parametrize(
+    ("text", "dimensions", "limit"),
+    [(0, 8, 8_000_000), (100, 384, 15_000_000), (5000, 384, 15_000_000)],
+)
+def test_resident_memory_stays_near_the_limit(text, dimensions, limit):
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(MEASURE), str(text), str(dimensions), "15000000"],
+        [sys.executable, "-c", textwrap.dedent(MEASURE), *map(str, (text, dimensions, limit))],
         capture_output=True,
         text=True,
         check=True,
