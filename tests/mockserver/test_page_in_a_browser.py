@@ -45,6 +45,7 @@ KEY = {"authorization": "Bearer key"}
 def browser():
     with playwright.sync_playwright() as running:
         browser = running.chromium.launch(executable_path=CHROMIUM)
+        playwright.expect.set_options(timeout=30_000)  # guards: the machine may be busy
         yield browser
         browser.close()
 
@@ -76,7 +77,7 @@ def open_page(browser):
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(30_000)
         page.on(
             "console",
             lambda said: (
