@@ -7,7 +7,6 @@ import pytest
 from short_lists import short_lists
 from stored_entries import SCOPE, make_entry, random_vectors
 
-from langcache.engine.search.index import VectorIndex
 from langcache.engine.search.index_tuning import IndexTuning
 from langcache.engine.storage import InMemoryStorage, TopSearch
 
@@ -28,35 +27,29 @@ def filled(tuning=None, **arguments):
     return storage
 
 
+def recalled(storage, search):
+    """Return the ids of what is remembered, or None; a search for it finds the same."""
+    known = storage.recall(search)
+    found = [match.entry.id for match in storage.search_top_together([search])[0]]
+    assert known is None or [match.entry.id for match in known] == found
+    return None if known is None else found
+
+
 def found_by(storage, *searches):
     found = storage.search_top_together(searches)
     return [[match.entry.id for match in each] for each in found]
 
 
-@pytest.fixture
-def scans(monkeypatch):
-    """A list that grows with the number of vectors of every scan."""
-    made = []
-    search = VectorIndex.search
-
-    def noting_search(self, vectors, wanted):
-        made.append(len(vectors))
-        return search(self, vectors, wanted)
-
-    monkeypatch.setattr(VectorIndex, "search", noting_search)
-    return made
-
-
-def test_a_search_that_comes_again_needs_no_scan(scans):
+def test_what_a_search_has_found_is_remembered():
     storage = filled(clock=lambda: 0.0)
     first, second = (TopSearch(fixed(vector), *SCOPE, 0.99) for vector in VECTORS[:2])
-    assert found_by(storage, first) == [["0"]]
-    assert found_by(storage, first) == [["0"]]
-    assert found_by(storage, second, first) == [["1"], ["0"]]
-    assert scans == [1, 1]
-    (match,) = storage.search_top_together([first])[0]
+    assert recalled(storage, first) is None
+    assert recalled(storage, first) == ["0"]
+    assert found_by(storage, first, second) == [["0"], ["1"]]
+    assert recalled(storage, second) == ["1"]
+    (match,) = storage.recall(first)
     match.entry.embedding[:] = 0
-    (match,) = storage.search_top_together([first])[0]
+    (match,) = storage.recall(first)
     assert match.similarity == pytest.approx(1)
     assert np.array_equal(match.entry.embedding, VECTORS[0])
 
@@ -64,36 +57,55 @@ def test_a_search_that_comes_again_needs_no_scan(scans):
 def test_other_searches_for_a_vector_are_not_mixed_up():
     storage = filled(clock=lambda: 0.0)
     vector = fixed(VECTORS[0])
-    assert found_by(storage, TopSearch(vector, *SCOPE, 0.99)) == [["0"]]
-    assert len(found_by(storage, TopSearch(vector, *SCOPE, 0.0, 5))[0]) == 5
-    assert found_by(storage, TopSearch(vector, *SCOPE, 0.99, 1, {"none": "such"})) == [[]]
-    assert found_by(storage, TopSearch(vector, "other", *SCOPE[1:], 0.99)) == [[]]
-
-
-def test_a_vector_that_can_change_is_searched_for_anew():
-    storage = filled(clock=lambda: 0.0)
-    vector = np.array(VECTORS[0])
     search = TopSearch(vector, *SCOPE, 0.99)
     assert found_by(storage, search) == [["0"]]
-    vector[:] = VECTORS[2]
-    assert found_by(storage, search) == [["2"]]
+    for change in (
+        {"threshold": 0.0},
+        {"limit": 5},
+        {"nearest": True},
+        {"attributes": {"none": "such"}},
+        {"namespace": "other"},
+    ):
+        assert recalled(storage, search._replace(**change)) is None
+    assert recalled(storage, search._replace(attributes={"none": "such"})) is None
 
 
-def test_every_change_shows_in_a_search_that_comes_again():
+def test_a_vector_that_can_change_is_not_recognised():
+    storage = filled(clock=lambda: 0.0)
+    for vector in (np.array(VECTORS[0]), fixed(VECTORS[:2])[0]):
+        search = TopSearch(vector, *SCOPE, 0.99)
+        assert recalled(storage, search) is None
+        assert recalled(storage, search) is None
+
+
+def test_no_more_searches_are_remembered_than_there_are_entries_for():
+    storage = filled(clock=lambda: 0.0)
+    searches = [TopSearch(fixed(vector), *SCOPE, 0.99) for vector in VECTORS[:20]]
+    for search in searches:
+        recalled(storage, search)
+    assert sum(storage.recall(search) is not None for search in searches) == 50 // 8
+
+
+def test_nothing_is_remembered_after_a_change():
     now = 0.0
     storage = filled(clock=lambda: now)
     search = TopSearch(fixed(VECTORS[1]), *SCOPE, 0.99)
-    assert found_by(storage, search) == [["1"]]
+
+    def changes(found):
+        assert recalled(storage, search) is None
+        assert found_by(storage, search) == [found]
+
+    changes(["1"])
     storage.store(make_entry("new", VECTORS[1], updated_at=1e12))
-    assert found_by(storage, search) == [["new"]]
+    changes(["new"])
     storage.delete("ns", ["new"])
-    assert found_by(storage, search) == [["1"]]
+    changes(["1"])
     now = 100.0
-    assert found_by(storage, search) == [[]]
-    storage.store(make_entry("again", VECTORS[1]))
-    assert found_by(storage, search) == [["again"]]
+    changes([])
+    storage.store(make_entry("0", VECTORS[1]))
+    changes(["0"])
     storage.invalidate_namespace("ns")
-    assert found_by(storage, search) == [[]]
+    changes([])
 
 
 @pytest.mark.parametrize(

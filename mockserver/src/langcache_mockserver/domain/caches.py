@@ -651,7 +651,9 @@ class Caches:
             # What is kept of a miss says how far about the nearest entry was.
             nearest = self._lookups is not None
             search = TopSearch(embedding, *scope, least, choice.asked, lookup.attributes, nearest)
-            found = await submit(scope.namespace, search, in_loop=is_quick, alone=alone)
+            found = self._recall(search)
+            if found is None:
+                found = await submit(scope.namespace, search, in_loop=is_quick, alone=alone)
             if nearest and not found and not is_quick and least > _UNRELATED:
                 search = search._replace(threshold=_UNRELATED)
                 found = await submit(scope.namespace, search)
@@ -664,6 +666,14 @@ class Caches:
             else:
                 choice.add(await self._workers.run(run, judge.judge(prompt, new)))
         return choice
+
+    def _recall(self, search: TopSearch) -> list[Match] | None:
+        """Return what a search has found before if nothing has changed since."""
+        started = time.perf_counter()
+        found = self._storage.recall(search)
+        if found is not None and self._on_storage is not None:
+            self._on_storage("search", time.perf_counter() - started)
+        return found
 
     def _threshold(self, lookup: Lookup) -> float:
         return self._default_threshold if lookup.threshold is None else lookup.threshold

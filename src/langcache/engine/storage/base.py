@@ -356,6 +356,14 @@ class StorageBackend(ABC):
             for search in searches
         ]
 
+    def recall(self, search: TopSearch) -> list[Match] | None:
+        """Return what a search has found before, if that is remembered and nothing has changed.
+
+        It does no I/O and waits for nothing, so an event loop may call it.
+        """
+        del search
+        return None
+
     def find_exact(
         self,
         prompt: str,

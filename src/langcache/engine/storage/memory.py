@@ -74,10 +74,6 @@ class InMemoryStorage(StorageBackend):
     meanwhile, it searches again and keeps the lock. Expired entries are skipped from the moment
     they expire; later calls reclaim their memory little by little.
 
-    What `search_top_together` finds for a read-only vector that owns its memory is remembered until
-    an entry of the scope changes, for one search per eight entries, up to 256: prompts that come
-    again need no other search.
-
     What an entry takes besides its texts is its vector, 5 bytes per dimension, up to an eighth of
     that to spare, and some 500 bytes, which includes the id.
 
@@ -294,48 +290,54 @@ class InMemoryStorage(StorageBackend):
             lowest: Whether entries below the threshold are wanted, too. In an inverted file, there
                 may be better ones below the threshold than those returned.
         """
-        with self._lock:
-            table = self._find_table(searches[0].scope)
-            known: list[list[Nearest] | None] = [None] * len(searches)
-            if table and not lowest:
-                now = self._clock()
-                known = [table.recall(search, now) for search in searches]
-            new = [search for search, each in zip(searches, known, strict=True) if each is None]
-            found = iter(self._search(table, new, lowest=lowest) if new else [])
-            return [next(found) if each is None else each for each in known]
-
-    def _search(
-        self, table: ScopeTable | None, searches: Sequence[TopSearch], *, lowest: bool
-    ) -> list[list[Nearest]]:
-        """Do what `_nearest` does, in a table; the lock is held, but released meanwhile."""
         leasts: list[float] = []
         for search in searches:
             leasts.append(least_cosine(search.threshold))
             check_limit(search.limit)
-        vectors = _checked(searches, table.index.dimensions if table else None)
-        if not table:
-            return [[] for _ in searches]
-        index = table.index
-        found = table.search(vectors, searches, leasts, lowest)
-        if index.is_small:
-            found.run()
-        else:
-            self._lock.release()
-            try:
+        with self._lock:
+            table = self._find_table(searches[0].scope)
+            vectors = _checked(searches, table.index.dimensions if table else None)
+            if not table:
+                return [[] for _ in searches]
+            index = table.index
+            found = table.search(vectors, searches, leasts, lowest)
+            if index.is_small:
                 found.run()
-            finally:
-                self._lock.acquire()
-            if not index.catch_up(found):
-                found = table.search(vectors, searches, leasts, lowest)
-                found.run()
-        now = self._clock()
-        nearest = [table.best(found, number, search, now) for number, search in enumerate(searches)]
-        if not lowest:
-            for search, each in zip(searches, nearest, strict=True):
-                table.remember(search, each, now)
-        if now >= table.next_expiry:
-            self._reclaim(table, now)
+            else:
+                self._lock.release()
+                try:
+                    found.run()
+                finally:
+                    self._lock.acquire()
+                if not index.catch_up(found):
+                    found = table.search(vectors, searches, leasts, lowest)
+                    found.run()
+            now = self._clock()
+            nearest = [
+                table.best(found, number, search, now) for number, search in enumerate(searches)
+            ]
+            if not lowest:
+                for search, each in zip(searches, nearest, strict=True):
+                    table.remember(search, each, now)
+            if now >= table.next_expiry:
+                self._reclaim(table, now)
         return nearest
+
+    @override
+    def recall(self, search: TopSearch) -> list[Match] | None:
+        """Return what a search has found since the last change in its scope, if that is remembered.
+
+        One search per eight entries is remembered, up to 256. It must have no attributes, and a
+        vector that cannot change: read-only, and owner of its memory.
+        """
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            table = self._find_table(search.scope)
+            nearest = table.recall(search, self._clock()) if table else None
+        finally:
+            self._lock.release()
+        return None if nearest is None else _matches(nearest)
 
     @override
     def find_exact(
