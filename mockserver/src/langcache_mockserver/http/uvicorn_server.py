@@ -250,9 +250,9 @@ def _writes_whole(cycle: Any, start: Message, body: Message) -> bool:
         return False
     if len(by_name) < len(headers) or not _SPECIAL.isdisjoint(by_name):
         return False
-    lines = [b"%b: %b\r\n" % header for header in cycle.default_headers + headers]
-    head = b"".join(lines)
-    if head.count(b"\n") > len(lines) or _HEAD.fullmatch(head) is None:
+    all_headers = cycle.default_headers + headers
+    head = b"%b\r\n" % b"\r\n".join(map(b": ".join, all_headers))
+    if head.count(b"\n") > len(all_headers) or _HEAD.fullmatch(head) is None:
         return False
     cycle.transport.write_whole(b"%b%b\r\n%b" % (line, head, content))
     cycle.response_started = cycle.response_complete = True

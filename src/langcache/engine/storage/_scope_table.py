@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from itertools import chain, islice
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
@@ -381,13 +381,13 @@ class ScopeTable:
         rows = mask.nonzero()[0]
         if len(rows) > 1:
             rows = rows[(-self._updated_at[rows]).argsort(kind="stable")]
-        records = (self.records[row] for row in row_numbers(rows))
-        found = (
-            record
-            for record in records
-            if record.prompt.casefold() == folded and record.matches(attributes)
-        )
-        return list(islice(found, limit))
+        found: list[Record] = []
+        for record in map(self.records.__getitem__, row_numbers(rows)):
+            if record.prompt.casefold() == folded and record.matches(attributes):
+                found.append(record)
+                if len(found) == limit:
+                    break
+        return found
 
     def with_attributes(self, attributes: Mapping[str, str]) -> list[Record]:
         """Return the records that have all the attributes (at least one), expired ones too."""
