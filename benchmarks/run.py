@@ -101,6 +101,7 @@ BENCHMARKS = [
         prepare=(DOWNLOAD_MODEL,),
         prints_versions=True,
     ),
+    Benchmark("embedding_together", 2),
     Benchmark("engine_quality", 3),
     Benchmark(
         "engine_speed",

@@ -108,12 +108,12 @@ WARM = {
     "search, exact": searching(KNOWN, searchStrategies=["exact"]),
     "search, filtered": searching(KNOWN, attributes={"user": "7"}),
 }
-COMPUTED = {"set": adding(KNOWN), "search": searching(NEW)}
-COMPUTED_NAMES = [f"{name}, embedding" for name in COMPUTED]
+COMPUTED = {"set, embedding": adding(KNOWN), "search, embedding": searching(NEW)}
+COMPUTED_PROMPTS = {"set, embedding": KNOWN, "search, embedding": NEW}
 
 
-def embeddings_per_second(seconds: float) -> float:
-    """Measure how many of the known prompts one thread can embed in a second."""
+def embeddings_per_second(prompts: list[str], seconds: float) -> float:
+    """Measure how many of these prompts one thread can embed in a second, one by one."""
     from langcache.engine import MiniLMEmbedder
 
     embedder = MiniLMEmbedder()
@@ -121,7 +121,7 @@ def embeddings_per_second(seconds: float) -> float:
     count = 0
     started = time.perf_counter()
     while time.perf_counter() - started < seconds:
-        embedder.embed([KNOWN[count % len(KNOWN)]])
+        embedder.embed([prompts[count % len(prompts)]])
         count += 1
     return count / (time.perf_counter() - started)
 
@@ -188,7 +188,7 @@ def measure_load(entries: int, seconds: float, rounds: int) -> None:
             load_server(server, [*adding(KNOWN), *searching(UNKNOWN)], 1, 0.5)
         cases = {
             **{name: (warm, requests) for name, requests in WARM.items()},
-            **{f"{name}, embedding": (cold, each) for name, each in COMPUTED.items()},
+            **{name: (cold, requests) for name, requests in COMPUTED.items()},
         }
         print(f"\n{entries} entries\n")
         rows: list[list[str]] = []
@@ -196,13 +196,14 @@ def measure_load(entries: int, seconds: float, rounds: int) -> None:
             taken: dict[str, list[Taken]] = {name: [] for name in ("floor", *cases)}
             rates: dict[str, list[float]] = {name: [] for name in cases}
             cpus: dict[str, list[float]] = {name: [] for name in cases}
-            speeds: list[float] = []
+            speeds: dict[str, list[float]] = {name: [] for name in COMPUTED}
             for _ in range(rounds):
                 for name, (server, requests) in cases.items():
                     # Right before each, so that both see the same noise.
                     base = load_server(floor, adding(KNOWN), connections, seconds / 2)
-                    if name in COMPUTED_NAMES:
-                        speeds.append(embeddings_per_second(seconds / 2))
+                    if name in COMPUTED:
+                        speed = embeddings_per_second(COMPUTED_PROMPTS[name], seconds / 2)
+                        speeds[name].append(speed)
                     one = load_server(server, requests, connections, seconds)
                     taken["floor"].append(base)
                     taken[name].append(one)
@@ -222,8 +223,8 @@ def measure_load(entries: int, seconds: float, rounds: int) -> None:
                     f"{statistics.median(one.cpu for one in each):.0f}",
                     f"{statistics.median(cpus.get(name, [1])):.2f}",
                 ]
-                is_computed = name in COMPUTED_NAMES
-                row.append(f"{rate / statistics.median(speeds):.2f}" if is_computed else "")
+                is_computed = name in COMPUTED
+                row.append(f"{rate / statistics.median(speeds[name]):.2f}" if is_computed else "")
                 rows.append(row)
         print_table(
             ["connections", "requests/s", "x floor", "p50 ms", "p99 ms", "p99/p50",

@@ -43,7 +43,7 @@ MOST_CHARACTERS = 8 << 20
 MOST_VERIFIED = 50
 """How many candidates of a lookup a verifier looks at; so a lookup with one has no more hits."""
 
-_EMBEDDED_TOGETHER = 32  # by `set_many`, before another request has its turn
+_EMBEDDED_TOGETHER = 128  # by `set_many`, before another one has its turn
 _MOST_JUDGES = 1024
 _REMEMBERED_FACTS = 4096
 _LOOP_CANDIDATES = 8
@@ -237,8 +237,8 @@ class Caches:
     async def set_many(self, cache_id: str, new: Sequence[NewEntry]) -> list[str]:
         """Store entries, as `set` stores one, and return their ids.
 
-        They are embedded little by little, so that other requests are served in between: the short
-        ones first, because it takes less time to embed texts of one length together.
+        They are embedded little by little, so that several imports take turns: the short ones
+        first, because it takes less time to embed texts of one length together.
         """
         vectors: dict[int, NDArray[np.float32]] = {}
         by_length = sorted(range(len(new)), key=lambda place: len(new[place].prompt))
