@@ -170,13 +170,17 @@ def _run(
     rows: Iterator[Row | RowError], total: int, target: Target, progress: ImportProgress
 ) -> bool:
     """Store the rows that are not done yet; return whether the user stopped it."""
+    console = Console(stderr=True)
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console,
+        # To draw it takes processor time, as often as it is drawn.
+        auto_refresh=console.is_terminal,
+        refresh_per_second=4,
     )
     task = bar.add_task("Importing", total=total, completed=progress.rows, rate="")
     started, before = time.monotonic(), progress.rows
