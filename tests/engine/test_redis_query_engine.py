@@ -126,7 +126,7 @@ class Engine:
             raise redis.ResponseError("LIMIT exceeds maximum of 10000")
         knn = re.fullmatch(
             rb"\((.*)\)=>\[KNN (\d+) @(\w+) \$vector"
-            rb"(?: EF_RUNTIME \d+)?(?: HYBRID_POLICY BATCHES)? AS distance\]",
+            rb"(?: EF_RUNTIME \d+)?(?: HYBRID_POLICY (?:BATCHES|ADHOC_BF))? AS distance\]",
             query,
         )
         condition = knn[1] if knn else query
@@ -984,6 +984,27 @@ def test_processes_that_run_search_an_index_that_another_replaces(
         assert then.upper().encode() in str(info).encode()  # they do not replace it in turn
     for storage in (running, other):
         storage.close()
+
+
+@pytest.mark.query_engine
+def test_in_a_scope_with_many_equal_vectors_all_entries_are_compared(on_engine):
+    equal = [entry(str(number), updated_at=900.0 + number) for number in range(150)]
+    on_engine.store_many([*equal, entry("other", NORTH), entry("alone", context_hash="c")])
+    client = on_engine._connection.sync_client()
+    queries = []
+    send = client.execute_command
+
+    def noted(*args, **options):
+        queries.append(args[2] if args[0] == "FT.SEARCH" else b"")
+        return send(*args, **options)
+
+    client.execute_command = noted
+    assert on_engine.search(EAST, *SCOPE, 0.9).entry.id == "149"
+    queries.clear()
+    assert on_engine.search(NORTH, *SCOPE, 0.9).entry.id == "other"
+    assert b"ADHOC_BF" in queries[-1]
+    assert on_engine.search(EAST, *SCOPE[:2], "c", 0.9).entry.id == "alone"
+    assert b"ADHOC_BF" not in queries[-1]
 
 
 @pytest.mark.query_engine

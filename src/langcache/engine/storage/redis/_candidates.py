@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
-from langcache.engine.storage.ranking import best_of_few
+from langcache.engine.storage.ranking import TIE, best_of_few
 from langcache.engine.storage.redis._codec import DamagedError, Glance, entry_of, glance_at
 from langcache.engine.storage.redis._keys import decoded
 from langcache.engine.storage.redis._local_copy import warn_of_damage
@@ -45,18 +45,20 @@ class Candidates:
         self._scope = scope
         self._prefix = prefix
         self._dimensions = len(embedding)
-        self._documents: list[Document] = []
+        self._documents: list[tuple[Document, Glance]] = []
         self._cosines: list[float] = []
         self._updated_at: list[float] = []
         for document in found:
             glance = self._glance_at(document[1])
             if glance is None or (glance.expires_at is not None and glance.expires_at <= now):
                 continue
-            self._documents.append(document)
+            self._documents.append((document, glance))
             self._cosines.append(float(glance.embedding.dot(embedding)))
             self._updated_at.append(glance.updated_at)
         self.least_cosine: float = min(self._cosines, default=math.inf)
         """The cosine of the farthest that has not expired."""
+        self.are_equal: bool = self.least_cosine >= max(self._cosines, default=math.inf) - TIE
+        """Whether all that have not expired are equally similar."""
         self.has_others = False
         """Whether some are known not to be wanted."""
 
@@ -96,10 +98,17 @@ class Candidates:
         return [(entry, self._cosines[row]) for row in best if (entry := entries[row]) is not None]
 
     def _entry(self, row: int) -> CacheEntry | None:
-        return entry_in(self._documents[row], self._prefix, self._scope, self._dimensions)
+        document, glance = self._documents[row]
+        return entry_in(document, self._prefix, self._scope, self._dimensions, glance)
 
 
-def entry_in(document: Document, prefix: bytes, scope: Scope, dimensions: int) -> CacheEntry | None:
+def entry_in(
+    document: Document,
+    prefix: bytes,
+    scope: Scope,
+    dimensions: int,
+    glance: Glance | None = None,
+) -> CacheEntry | None:
     """Return the entry in a document of a scope; None, after a warning, if it is no entry.
 
     Args:
@@ -107,12 +116,13 @@ def entry_in(document: Document, prefix: bytes, scope: Scope, dimensions: int) -
         prefix: What the keys of entries in the scope's namespace begin with.
         scope: The scope.
         dimensions: The width of its vectors.
+        glance: What has been read of the document already, or None.
     """
     key, fields = document
     try:
         if not key.startswith(prefix):
             raise DamagedError
-        return entry_of(scope, decoded(key[len(prefix) :]), dimensions, fields)
+        return entry_of(scope, decoded(key[len(prefix) :]), dimensions, fields, glance)
     except (DamagedError, UnicodeDecodeError):
         warn_of_damage(scope.namespace)
         return None

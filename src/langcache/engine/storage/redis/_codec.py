@@ -49,8 +49,7 @@ FORMAT = b"2"
 The first format had no `created`, `words` and numbers of the attributes.
 """
 
-_SUMMED = (b"prompt", b"response", b"model", b"context", b"attributes", b"metadata", b"times")
-_OF_AN_ENTRY = tuple(name for name in _SUMMED if name not in (b"model", b"context"))
+_OF_AN_ENTRY = (b"prompt", b"response", b"attributes", b"metadata", b"times", b"sum")
 
 
 class DamagedError(Exception):
@@ -92,6 +91,7 @@ def fields_of(entry: CacheEntry) -> Fields:
     forever = entry.expires_at is None or entry.expires_at == math.inf
     expires_at = None if forever else float(cast("float", entry.expires_at))
     times = (float(entry.created_at), float(entry.updated_at), expires_at)
+    vector = entry.embedding.astype("<f4").tobytes()
     fields = {
         b"prompt": encoded(entry.prompt),
         b"response": encoded(entry.response),
@@ -99,11 +99,11 @@ def fields_of(entry: CacheEntry) -> Fields:
         b"context": encoded(entry.context_hash),
         b"attributes": json.dumps(dict(entry.attributes)).encode(),
         b"times": " ".join(map(repr, times)).encode(),
-        vector_field(len(entry.embedding)): entry.embedding.astype("<f4").tobytes(),
+        vector_field(len(entry.embedding)): vector,
     }
     if entry.metadata is not None:
         fields[b"metadata"] = metadata_json(entry.metadata)
-    fields[b"sum"] = _digest(entry.id, fields, len(entry.embedding))
+    fields[b"sum"] = _digest(entry.scope, entry.id, fields, vector)
     fields[b"bytes"] = b"%d" % entry_bytes(entry)
     fields[b"scope"] = scope_token(entry.scope)
     fields[b"exact"] = prompt_token(entry.prompt)
@@ -137,35 +137,44 @@ def stored_of(namespace: str, entry_id: str, fields: Mapping[bytes, bytes]) -> S
 
 
 def entry_of(
-    scope: Scope, entry_id: str, dimensions: int, fields: Mapping[bytes, bytes]
+    scope: Scope,
+    entry_id: str,
+    dimensions: int,
+    fields: Mapping[bytes, bytes],
+    glance: Glance | None = None,
 ) -> CacheEntry:
     """Return the entry of the fields that were found under its key, when its scope is known.
+
+    Args:
+        scope: The scope.
+        entry_id: The entry's id.
+        dimensions: The width of its vector.
+        fields: The fields.
+        glance: What `glance_at` has returned for them, or None.
 
     Raises:
         DamagedError: They are not what `fields_of` returned for an entry of this scope and id.
     """
     try:
-        texts = {
-            b"model": encoded(scope.embedding_model_id),
-            b"context": encoded(scope.context_hash),
-        }
-        if fields[b"sum"] != _digest(entry_id, {**fields, **texts}, dimensions):
+        vector = fields[vector_field(dimensions)]
+        if fields[b"sum"] != _digest(scope, entry_id, fields, vector):
             raise DamagedError
-        created_at, updated_at, expires_at = _times(fields[b"times"])
+        seen = glance or glance_at(fields, dimensions)
+        attributes = fields[b"attributes"]
         metadata = fields.get(b"metadata")
         return CacheEntry(
             id=entry_id,
             prompt=decoded(fields[b"prompt"]),
             response=decoded(fields[b"response"]),
-            embedding=_vector(fields[vector_field(dimensions)]).astype(np.float32),
+            embedding=seen.embedding.astype(np.float32),
             namespace=scope.namespace,
             embedding_model_id=scope.embedding_model_id,
             context_hash=scope.context_hash,
-            attributes=json.loads(fields[b"attributes"].decode()),
+            attributes={} if attributes == b"{}" else json.loads(attributes.decode()),
             metadata=None if metadata is None else json.loads(metadata),
-            created_at=created_at,
-            updated_at=updated_at,
-            expires_at=expires_at,
+            created_at=seen.created_at,
+            updated_at=seen.updated_at,
+            expires_at=seen.expires_at,
         )
     except (KeyError, ValueError, TypeError) as error:
         raise DamagedError from error
@@ -176,11 +185,13 @@ class Glance(NamedTuple):
 
     Attributes:
         embedding: The prompt's vector; it must not be changed.
+        created_at: When the entry was first stored.
         updated_at: When the entry was last stored or changed.
         expires_at: When it expires; None for never.
     """
 
     embedding: NDArray[np.float32]
+    created_at: float
     updated_at: float
     expires_at: float | None
 
@@ -193,17 +204,17 @@ def glance_at(fields: Mapping[bytes, bytes], dimensions: int) -> Glance:
     """
     try:
         embedding = _vector(fields[vector_field(dimensions)])
-        _, updated_at, expires_at = _times(fields[b"times"])
+        times = _times(fields[b"times"])
     except (KeyError, ValueError) as error:
         raise DamagedError from error
     if len(embedding) != dimensions:
         raise DamagedError
-    return Glance(embedding, updated_at, expires_at)
+    return Glance(embedding, *times)
 
 
 def entry_fields(dimensions: int) -> tuple[bytes, ...]:
     """Return the fields that `entry_of` needs of an entry with so many dimensions."""
-    return (*_OF_AN_ENTRY, b"sum", vector_field(dimensions))
+    return (*_OF_AN_ENTRY, vector_field(dimensions))
 
 
 OUTLINE = (b"seq", b"scope", b"model", b"context", b"exact", b"times", b"attributes")
@@ -267,11 +278,18 @@ def _dimensions(fields: Mapping[bytes, bytes]) -> int:
     return next((int(name[1:]) for name in fields if name[:1] == b"v" and name[1:].isdigit()), 0)
 
 
-def _digest(entry_id: str, fields: Mapping[bytes, bytes], dimensions: int) -> bytes:
-    digest = hashlib.blake2b(encoded(entry_id), digest_size=8)
-    parts: list[bytes] = []
-    for name in (*_SUMMED, vector_field(dimensions)):
-        value = fields.get(name)
+def _digest(scope: Scope, entry_id: str, fields: Mapping[bytes, bytes], vector: bytes) -> bytes:
+    get = fields.get
+    parts: list[bytes] = [encoded(entry_id)]
+    for value in (
+        get(b"prompt"),
+        get(b"response"),
+        encoded(scope.embedding_model_id),
+        encoded(scope.context_hash),
+        get(b"attributes"),
+        get(b"metadata"),
+        get(b"times"),
+        vector,
+    ):
         parts += (b"-",) if value is None else (b"%d:" % len(value), value)
-    digest.update(b"".join(parts))
-    return digest.hexdigest().encode()
+    return hashlib.blake2b(b"".join(parts), digest_size=8).hexdigest().encode()

@@ -174,73 +174,57 @@ class Connection:
         return reply
 
     def _attempt(self, command: tuple[bytes, ...]) -> Any:
-        arguments = _arguments(command)
-
-        def send(client: Any) -> Any:
-            return client.execute_command(*arguments, NEVER_DECODE=True, **_target(client, command))
-
         try:
-            return self._with_client(send)
+            return self._with_client(_executed, command)
         except ResponseError as error:
             return error
         except _FAILURES as error:
             raise storage_error(error) from error
 
     async def _aattempt(self, command: tuple[bytes, ...]) -> Any:
-        arguments = _arguments(command)
-
-        def send(client: Any) -> Awaitable[Any]:
-            return client.execute_command(*arguments, NEVER_DECODE=True, **_target(client, command))
-
         try:
-            return await self._with_async_client(send)
+            return await self._with_async_client(_executed, command)
         except ResponseError as error:
             return error
         except _FAILURES as error:
             raise storage_error(error) from error
 
     def _attempt_all(self, commands: Sequence[tuple[bytes, ...]]) -> list[Any]:
-        def send(client: Any) -> Any:
-            return _pipeline(client, commands).execute(raise_on_error=False)
-
         try:
-            return self._with_client(send)
+            return self._with_client(_executed_together, commands)
         except _FAILURES as error:
             raise storage_error(error) from error
 
     async def _aattempt_all(self, commands: Sequence[tuple[bytes, ...]]) -> list[Any]:
-        def send(client: Any) -> Awaitable[Any]:
-            return _pipeline(client, commands).execute(raise_on_error=False)
-
         try:
-            return await self._with_async_client(send)
+            return await self._with_async_client(_executed_together, commands)
         except _FAILURES as error:
             raise storage_error(error) from error
 
-    def _with_client(self, send: Callable[[Any], Any]) -> Any:
+    def _with_client(self, send: Callable[[Any, _T], Any], what: _T) -> Any:
         """Send with the client, and once more if its connection turns out to be broken."""
         client = self.sync_client()
         started = time.monotonic()
         try:
-            return send(client)
+            return send(client, what)
         except _BREAKS as error:
             self.breaks += 1
             if not self._may_repeat(error, started):
                 raise
-            return send(client)
+            return send(client, what)
 
-    async def _with_async_client(self, send: Callable[[Any], Awaitable[Any]]) -> Any:
+    async def _with_async_client(self, send: Callable[[Any, _T], Awaitable[Any]], what: _T) -> Any:
         client = self.async_client()
         started = time.monotonic()
         try:
             # The user's own client may have no timeout.
-            return await asyncio.wait_for(send(client), self._timeout)
+            return await asyncio.wait_for(send(client, what), self._timeout)
         except _BREAKS as error:
             self.breaks += 1
             if not self._may_repeat(error, started):
                 raise
             left = started + self._timeout - time.monotonic()
-            return await asyncio.wait_for(send(client), left)
+            return await asyncio.wait_for(send(client, what), left)
 
     def _may_repeat(self, error: Exception, started: float) -> bool:
         """Return whether a connection broke, rather than the pool or the time being exhausted."""
@@ -255,8 +239,9 @@ class Connection:
         Raises:
             StorageError: The storage is closed, or the client cannot be made.
         """
-        if self._sync_client is not None:
-            return self._sync_client
+        client = self._sync_client or self._made
+        if client is not None:
+            return client
         with self._lock:
             self._check_open()
             if self._made is None:
@@ -363,13 +348,13 @@ def storage_error(error: BaseException) -> StorageError:
 def pairs(reply: Any) -> dict[bytes, Any]:
     """Return a reply of names and values as a dict, in either protocol."""
     if isinstance(reply, dict):
-        if str not in map(type, cast("dict[Any, Any]", reply)):
-            return cast("dict[bytes, Any]", reply)
-        items = cast("dict[bytes | str, Any]", reply).items()
+        named = cast("dict[bytes | str, Any]", reply)
     else:
         flat = cast("list[Any]", reply or [])
-        items = zip(flat[::2], flat[1::2])  # noqa: B905 - a lone name at the end has no value
-    return {as_bytes(name): value for name, value in items}
+        named = dict(zip(flat[::2], flat[1::2]))  # noqa: B905 - a lone name at the end has no value
+    if str in map(type, named):
+        return {as_bytes(name): value for name, value in named.items()}
+    return cast("dict[bytes, Any]", named)
 
 
 def as_bytes(text: bytes | str) -> bytes:
@@ -377,22 +362,23 @@ def as_bytes(text: bytes | str) -> bytes:
     return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
 
 
-def _arguments(command: tuple[bytes, ...]) -> tuple[bytes | str, ...]:
+def _executed(client: Any, command: tuple[bytes, ...]) -> Any:
+    """Return the reply to a command, texts as bytes, or an awaitable of it."""
     # The client needs the name as a str to route the command.
-    return (command[0].decode(), *command[1:])
+    name = command[0].decode()
+    if len(command) == 1 and hasattr(client, "get_random_node"):
+        # There is no key to say to which node of a cluster it goes.
+        node = client.get_random_node()
+        return client.execute_command(name, NEVER_DECODE=True, target_nodes=node)
+    return client.execute_command(name, *command[1:], NEVER_DECODE=True)
 
 
-def _target(client: Any, command: tuple[bytes, ...]) -> dict[str, Any]:
-    """Return to which node of a cluster a command goes that has no key to tell."""
-    is_cluster = len(command) == 1 and hasattr(client, "get_random_node")
-    return {"target_nodes": client.get_random_node()} if is_cluster else {}
-
-
-def _pipeline(client: Any, commands: Sequence[tuple[bytes, ...]]) -> Any:
+def _executed_together(client: Any, commands: Sequence[tuple[bytes, ...]]) -> Any:
+    """Return the replies and errors of commands in a pipeline, or an awaitable of them."""
     pipeline = client.pipeline(transaction=False)
     for command in commands:
-        pipeline.execute_command(*_arguments(command), NEVER_DECODE=True)
-    return pipeline
+        pipeline.execute_command(command[0].decode(), *command[1:], NEVER_DECODE=True)
+    return pipeline.execute(raise_on_error=False)
 
 
 def _made(make: Any, *args: Any) -> Any:

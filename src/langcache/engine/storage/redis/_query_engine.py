@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 import numpy as np
@@ -87,6 +88,11 @@ _MOST_WARNINGS = 10
 # The engine compares all entries of a scope when it takes these for few. Where they are a large
 # part of the index, a walk through the graph is faster; where they are a small part, much slower.
 _BATCHES = b" HYBRID_POLICY BATCHES"
+# Thousands of equal vectors are linked with one another only, which leaves other entries hard to
+# reach in the graph. Where so many have been found, all entries of the scope are compared.
+_COMPARE_ALL = b" HYBRID_POLICY ADHOC_BF"
+_CROWD = 128
+_MOST_COMPARED = 20_000
 _LARGE_INDEX = 2000
 _LARGE_SHARE = 0.1
 _TRUSTED_SECONDS = 5.0
@@ -182,6 +188,8 @@ class QueryEngine:
         self._covered: set[bytes] = set()
         # Those of scopes in which a filter's query has found other entries.
         self._doubted: set[bytes] = set()
+        # Those of scopes that have many equal vectors.
+        self._crowded: set[bytes] = set()
         # By token: the width of a scope's vectors, and until when that is taken for granted.
         self._widths: dict[bytes, tuple[int, float]] = {}
         # By token: how many entries a scope has, and until when that is taken for granted.
@@ -348,13 +356,25 @@ class QueryEngine:
         if is_loose or (wanted.expression is not None and scope_token(scope) in self._doubted):
             neighbours = max(neighbours, _FILTERED_NEIGHBOURS)
         neighbours = min(neighbours, _MOST_RESULTS)
-        batches = not query.strip() and (yield from self._is_large(dimensions, scope))
+        seen = self._seen.get(dimensions)
+        batches = (
+            seen is not None
+            and seen.entries >= _LARGE_INDEX
+            and not query.strip()
+            and (yield from self._is_large(dimensions, scope))
+        )
+
+        compares_all = scope_token(scope) in self._crowded and (
+            (yield from self._size(scope)) <= _MOST_COMPARED
+        )
 
         def ask() -> tuple[bytes, ...]:
             # The index may have been replaced by one of another kind.
             seen = self._seen.get(dimensions)
             algorithm, entries = (seen.algorithm, seen.entries) if seen else (self._algorithm, 0)
             options = self._options(algorithm, entries, batches=batches)
+            if compares_all and algorithm == "HNSW" and self._takes_policy:
+                options = _COMPARE_ALL
             return self._nearest_query(scope, embedding, neighbours, query, options)
 
         prefix = self._keys.of(scope.namespace).entry_prefix
@@ -370,8 +390,10 @@ class QueryEngine:
                 return best
             # The most recently updated among equals may be behind those that were asked for.
             last = best[-1][1] if len(best) == limit else least
-            if candidates.least_cosine < last - TIE:
+            if candidates.least_cosine < last - TIE and not candidates.are_equal:
                 return best
+            if candidates.are_equal and neighbours >= _CROWD:
+                self._note(self._crowded, scope)
             neighbours = min(neighbours * _GROWTH, _MOST_NEIGHBOURS)
 
     def note_width(self, scope: Scope, dimensions: int) -> None:
@@ -390,8 +412,12 @@ class QueryEngine:
     def _is_large(self, dimensions: int, scope: Scope) -> Steps[bool]:
         """Return whether a scope is a large part of a large index."""
         seen = self._known(dimensions)
-        if seen is None or seen.entries < _LARGE_INDEX:
+        if seen is None:
             return False
+        return (yield from self._size(scope)) >= _LARGE_SHARE * seen.entries
+
+    def _size(self, scope: Scope) -> Steps[int]:
+        """Return how many entries a scope has had lately."""
         token = scope_token(scope)
         size, until = self._sizes.get(token, (0, 0.0))
         if until < time.monotonic():
@@ -401,7 +427,7 @@ class QueryEngine:
                 if len(self._sizes) >= _MOST_SCOPES:
                     self._sizes.clear()
                 self._sizes[token] = (size, time.monotonic() + _TRUSTED_SECONDS)
-        return size >= _LARGE_SHARE * seen.entries
+        return size
 
     def exact(
         self,
@@ -496,9 +522,10 @@ class QueryEngine:
             reply = yield from self._connection.send(*self._command(dimensions, *ask()))
             return self._documents(reply)
         found = self._documents((yield from self._reply(dimensions, ask)))
-        if any(fields for _, fields in found or ()):
-            self._note(self._covered, scope)
         if found is None or scope_token(scope) in self._covered:
+            return found
+        if any(fields for _, fields in found):
+            self._note(self._covered, scope)
             return found
         # No entry, and none has ever been found in this scope.
         covers = yield from self._covers(dimensions, scope)
@@ -710,6 +737,7 @@ class QueryEngine:
                 _logger.info("Redis storage: searches are done in the mode %r%s", mode, reason)
 
 
+@lru_cache(maxsize=16)
 def _returned(dimensions: int) -> tuple[bytes, ...]:
     """Return what a query says of the fields that it returns."""
     fields = entry_fields(dimensions)

@@ -604,7 +604,8 @@ class RedisStorage(StorageBackend):
         If no similarity reaches `wanted_from`, the entries may be outlines: nobody needs more.
         """
         check_embedding(embedding)
-        yield from self._refuse_former_namespace(scope.namespace)
+        if self._former is not None:
+            yield from self._refuse_former_namespace(scope.namespace)
         dimensions = len(embedding)
         by_engine = self._engine.is_ready(dimensions)
         if not by_engine and self._engine.mode != "plain":
