@@ -8,6 +8,7 @@ names of the attributes.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from typing_extensions import override
@@ -122,6 +123,15 @@ def _number_token(name: str, field: bytes) -> bytes:
     return repeated_token("number", name, field.decode())[:_TOKEN_LENGTH]
 
 
+@lru_cache(maxsize=256)
+def _number_places(name: str) -> tuple[bytes, bytes, bytes]:
+    """Return what precedes the bounds of a number in either of its fields, and what has neither."""
+    first, other = (
+        b"(@words:{%b} @%b:" % (_number_token(name, field), field) for field in _number_fields(name)
+    )
+    return first, other, b"@words:{%b}" % _number_token(name, _NO_FIELD)
+
+
 def _word_token(name: str, word: str) -> bytes:
     return repeated_token("word", name, word)[:_TOKEN_LENGTH]
 
@@ -155,11 +165,8 @@ class _Conditions(Translator[Condition]):
                 return _UNKNOWN
             query = b"@%b:%b" % (TIME_FIELDS[name], bounds)
             return Condition(query, query)
-        narrow = b" | ".join(
-            b"(@words:{%b} @%b:%b)" % (_number_token(name, field), field, bounds)
-            for field in _number_fields(name)
-        )
-        spare = b"@words:{%b}" % _number_token(name, _NO_FIELD)
+        first, other, spare = _number_places(name)
+        narrow = b"%b%b) | %b%b)" % (first, bounds, other, bounds)
         return Condition(b"(%b | %b)" % (narrow, spare), b"(%b)" % narrow, 2)
 
     @override

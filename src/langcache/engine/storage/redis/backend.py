@@ -352,6 +352,7 @@ class RedisStorage(StorageBackend):
             index_number(now),
             expected,
             self._milliseconds(entry.expires_at, now),
+            fields[b"expires"],
             *(part for item in fields.items() for part in item),
         )
 

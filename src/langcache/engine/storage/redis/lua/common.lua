@@ -15,11 +15,11 @@ local function as_number(text)
 end
 
 -- The number of this change. It also grows with time, so that a server that has lost its last
--- changes in a failover does not give their numbers to others.
-local function next_seq()
+-- changes in a failover does not give their numbers to others. `last` is the last one, if known.
+local function next_seq(last)
   local time = redis.call('TIME')
   local seq = time[1] * 1000000 + time[2]
-  local last = tonumber(redis.call('HGET', state, 'seq') or '0')
+  last = tonumber(last or redis.call('HGET', state, 'seq') or '0')
   if seq <= last then seq = last + 1 end
   seq = string.format('%.0f', seq)
   redis.call('HSET', state, 'seq', seq)
