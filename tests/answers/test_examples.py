@@ -34,3 +34,9 @@ def test_the_example_of_anthropic(capsys):
     lines = output_of("anthropic_app.py", capsys)
     assert sources(lines) == ["model", "similar", "model", "replay", "replay", "model"]
     assert lines[-1].startswith("3 requests reached the model")
+
+
+def test_the_example_of_the_proxy(capsys):
+    lines = output_of("proxy_app.py", capsys)
+    assert sources(lines) == ["miss", "hit", "rejected", "miss"]
+    assert lines[-1].startswith("3 requests reached the provider")

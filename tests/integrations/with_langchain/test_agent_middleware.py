@@ -125,9 +125,9 @@ def test_concurrent_equal_calls_share_one(agent_of, model):
 
     model = Held()
     agent = agent_of(model)
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(50) as pool:
         state = {"messages": [HumanMessage(QUESTION)]}
-        pending = [pool.submit(agent.invoke, state) for _ in range(8)]
+        pending = [pool.submit(agent.invoke, state) for _ in range(50)]
         asked.wait(20)
         released.set()
         answers = {each.result()["messages"][-1].content for each in pending}
