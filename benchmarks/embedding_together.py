@@ -20,6 +20,7 @@ import time
 from statistics import median
 from typing import TYPE_CHECKING
 
+from _sdk import print_table
 from import_rows import prompts_of
 from server import filled, load_server, searching, serving
 
@@ -61,14 +62,16 @@ def measure_embed(rounds: int) -> None:
         if number:  # the first round warms up
             walls[name].append(wall)
             cpus[name].append(cpu)
-    print(f"\n{'':<28} {'ms per text':>12} {'x':>6} {'CPU ms':>8} {'x':>6}")
+    rows: list[list[str]] = []
     for name in cases:
-        row = f"{name:<28}"
+        row = [name]
         for measured in (walls, cpus):
             milliseconds = median(measured[name]) / TOGETHER * 1000
             times = median(map(float.__truediv__, measured["one by one"], measured[name]))
-            row += f" {milliseconds:>12.2f} {times:>6.2f}"
-        print(row)
+            row += [f"{milliseconds:.2f}", f"{times:.2f}"]
+        rows.append(row)
+    print()
+    print_table(["64 prompts", "ms per text", "x one by one", "CPU ms", "x one by one"], rows)
 
 
 def measure_server(rounds: int, seconds: float) -> None:
@@ -77,9 +80,7 @@ def measure_server(rounds: int, seconds: float) -> None:
     requests = searching(prompts)
     count = max(1, int(seconds * 150))
     every = filled(1000, 0)
-    print(
-        f"\n{'':<28} {'prompts/s':>10} {'x one core':>11} {'CPU ms':>8} {'p50 ms':>7} {'p99 ms':>7}"
-    )
+    rows: list[list[str]] = []
     with serving([*ONE_PROCESSOR, *every]) as narrow, serving(every) as wide:
         servers = {"server on one processor": narrow, "server on all processors": wide}
         for server in servers.values():
@@ -98,18 +99,28 @@ def measure_server(rounds: int, seconds: float) -> None:
                     ratios[name].append(load.load.rate * wall / count)
                 rates = [taken[name][-1].load.rate for name in servers]
                 ratios["all / one"].append(rates[1] / rates[0])
-            print(f"{connections} clients")
             rate, cpu = (median(each) for each in zip(*floor, strict=True))
-            print(f"{'one core, one by one':<28} {rate:>10.0f} {1:>11.2f} {cpu * 1000:>8.2f}")
+            label = f"{connections} clients"
+            rows.append(
+                [
+                    f"{label}: one core, one by one",
+                    f"{rate:.0f}",
+                    "1.00",
+                    f"{cpu * 1000:.2f}",
+                    "",
+                    "",
+                ]
+            )
             for name, loads in taken.items():
                 rate = median(one.load.rate for one in loads)
                 cpu = median(one.cpu for one in loads) / 1000
                 p50, p99 = (median(one.load.percentile(part) for one in loads) for part in (50, 99))
-                times = median(ratios[name])
-                print(
-                    f"{name:<28} {rate:>10.0f} {times:>11.2f} {cpu:>8.2f} {p50:>7.1f} {p99:>7.1f}"
-                )
-            print(f"{'all processors / one':<28} {'':>10} {median(ratios['all / one']):>11.2f}")
+                row = [f"{label}: {name}", f"{rate:.0f}", f"{median(ratios[name]):.2f}"]
+                rows.append([*row, f"{cpu:.2f}", f"{p50:.1f}", f"{p99:.1f}"])
+            both = f"{median(ratios['all / one']):.2f}"
+            rows.append([f"{label}: all processors / one", "", both, "", "", ""])
+    print()
+    print_table(["", "prompts/s", "x one core", "CPU ms", "p50 ms", "p99 ms"], rows)
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ from pathlib import Path
 from statistics import median, quantiles
 
 import httpx
+from _sdk import print_table
 from langcache_mockserver.domain.worker_threads import WORKERS
 
 from langcache.engine import MiniLMEmbedder
@@ -144,7 +145,7 @@ def main() -> None:
     rows = numbers[0] if numbers else 10_000
     rounds = numbers[1] if len(numbers) > 1 else 3
     prompts = prompts_of(rows)
-    walls, cpus = [], []
+    taken: list[tuple[float, ...]] = []
     run([*LANGCACHE, "import", "--help"])
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rows.csv"
@@ -154,17 +155,20 @@ def main() -> None:
         if searches:
             search_during_import(file)
             return
-        print(f"{rows:,} rows, {WORKERS} threads; seconds")
         for _ in range(rounds):
             floor_wall, floor_cpu = embedding(prompts)
             wall, server, client = importing(file)
-            walls.append(wall / floor_wall)
-            cpus.append((server + client) / floor_cpu)
-            print(
-                f"embedding: wall {floor_wall:.2f}, CPU {floor_cpu:.2f}; import: wall {wall:.2f}, "
-                f"CPU {server:.2f} (server) + {client:.2f} (command)"
-            )
-    print(f"import / embedding: wall {median(walls):.2f}, CPU {median(cpus):.2f}")
+            ratios = (wall / floor_wall, (server + client) / floor_cpu)
+            taken.append((floor_wall, floor_cpu, wall, server + client, client, *ratios))
+    floor_wall, floor_cpu, wall, cpu, client, walls, cpus = map(median, zip(*taken, strict=True))
+    print(f"{rows:,} rows, {WORKERS} threads\n")
+    print_table(
+        ["seconds", "wall", "x embedding", "CPU", "x embedding", "CPU of the command"],
+        [
+            ["embedding alone", f"{floor_wall:.1f}", "1.00", f"{floor_cpu:.1f}", "1.00", ""],
+            ["import", f"{wall:.1f}", f"{walls:.2f}", f"{cpu:.1f}", f"{cpus:.2f}", f"{client:.1f}"],
+        ],
+    )
 
 
 if __name__ == "__main__":
