@@ -79,14 +79,14 @@ def searched(cache_id, outcome):
 
 
 def test_the_metrics_of_workers_are_added_up(tmp_path):
-    workers = [Metrics(InMemoryStorage(), WorkerFiles(tmp_path, process)) for process in range(3)]
+    workers = [Metrics(InMemoryStorage(), WorkerFiles(tmp_path, process)) for process in "012"]
     for number, metrics in enumerate(workers):
         for _ in range(number + 1):
             metrics.observe_request(searched("a", "hit"))
         metrics.observe_request(searched(f"b{number}", "miss"))
         metrics.observe_storage("search", 0.002 * (number + 1))
     for number in (1, 2):
-        WorkerFiles(tmp_path, number).write(workers[number]._state())
+        WorkerFiles(tmp_path, str(number)).write(workers[number]._state())
     (tmp_path / "9.json").write_text("broken")
     samples = parse(workers[0].text())
     assert lookups(samples, "a") == {"hit": 6}
@@ -98,6 +98,18 @@ def test_the_metrics_of_workers_are_added_up(tmp_path):
     assert samples[f"{name}_sum", (operation,)] == pytest.approx(0.012)
     assert samples[f"{name}_bucket", (operation, ("le", "0.0025"))] == 1
     assert samples["langcache_cache_entries", (("cache", "b2"),)] == 0
+
+
+def test_a_sum_of_workers_is_never_less_than_one_that_was_shown(tmp_path):
+    one, other = (Metrics(InMemoryStorage(), WorkerFiles(tmp_path)) for _ in range(2))
+    for _ in range(10):
+        one.observe_request(searched("a", "hit"))
+    assert lookups(parse(one.text()), "a") == {"hit": 10}
+    # Nobody waits for the files, and the first worker may be killed now.
+    assert lookups(parse(other.text()), "a") == {"hit": 10}
+    other.observe_request(searched("a", "hit"))
+    assert lookups(parse(other.text()), "a") == {"hit": 11}
+    assert lookups(parse(one.text()), "a") == {"hit": 11}
 
 
 def test_requests_are_counted_by_operation_method_and_status(client):

@@ -174,6 +174,8 @@ class Metrics:
             metric.plus(state[metric.name] for state in others if metric.name in state)
             for metric in self._summed
         ]
+        if self._files is not None:
+            self._files.publish()
         sizes = [self._entries, self._bytes]
         if self._count_waiting is not None:
             sizes.append(self._of_other_models)

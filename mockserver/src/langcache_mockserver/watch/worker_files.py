@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import threading
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
 
 _log = logging.getLogger("langcache_mockserver")
@@ -24,13 +25,17 @@ class WorkerFiles:
 
     Args:
         folder: The folder.
-        process: A number that no other process on the folder has; by default the process's own.
+        process: A name that no other process on the folder has or had; by default a random one, as
+            the number of a process that is gone may be used again.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], process: int | None = None) -> None:
+    def __init__(self, folder: str | os.PathLike[str], process: str = "") -> None:
         self._folder = Path(folder)
-        self._own = self._folder / f"{os.getpid() if process is None else process}.json"
+        self._own = self._folder / f"{process or uuid.uuid4().hex}.json"
         self._written = ""
+        self._has_failed = False
+        self._state: Callable[[], object] | None = None
+        self._lock = threading.Lock()
 
     def start(self, state: Callable[[], object]) -> None:
         """Write the state of this process every second, if it has changed, from now on.
@@ -38,19 +43,32 @@ class WorkerFiles:
         Args:
             state: Returns the state, which must be JSON.
         """
+        self._state = state
 
         def run() -> None:
             never = threading.Event()
-            try:
-                while not never.wait(_SECONDS):
-                    self.write(state())
-            except OSError as error:
-                _log.warning("the metrics cannot be shared: %s", error.strerror)
+            while not never.wait(_SECONDS):
+                self.publish()
 
         threading.Thread(target=run, name="langcache-metrics", daemon=True).start()
 
+    def publish(self) -> None:
+        """Write the state of this process now.
+
+        Whoever has shown it calls this, so that no sum shown later, by whichever process, is less:
+        not even if this process is killed.
+        """
+        try:
+            with self._lock:
+                if self._state is not None:
+                    self.write(self._state())
+        except OSError as error:
+            if not self._has_failed:  # said once
+                self._has_failed = True
+                _log.warning("the metrics cannot be shared: %s", error.strerror)
+
     def write(self, state: object) -> None:
-        """Write the state of this process; others see the old or the new one."""
+        """Write a state of this process; others see the old or the new one."""
         text = json.dumps(state)
         if text != self._written:
             new = self._own.with_suffix(".new")
