@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from typing_extensions import override
@@ -67,8 +68,10 @@ class SharedRateLimits(RateLimits):
         super().__init__(monotonic)
         self._places = {key_id: 2 * number for number, key_id in enumerate(key_ids)}
         # Two numbers for each key, with a lock for all. No bucket has the time 0.
-        shared = multiprocessing.get_context("spawn").Array("d", max(1, 2 * len(self._places)))
-        self._shared = shared
+        spawn = multiprocessing.get_context("spawn")
+        size = max(1, 2 * len(self._places))
+        # A lock that any process can give back: the one that took it may have been killed.
+        self._shared = spawn.Array("d", size, lock=spawn.Lock())
 
     @override
     def take(self, key_id: str, limit: RateLimit) -> float:
@@ -76,7 +79,7 @@ class SharedRateLimits(RateLimits):
         if place is None:
             return super().take(key_id, limit)
         lock = self._shared.get_lock()
-        held = lock.acquire(timeout=_PATIENCE)
+        lock.acquire(timeout=_PATIENCE)
         try:
             # The numbers themselves: access through the array would wait for the lock for ever.
             numbers = self._shared.get_obj()
@@ -85,7 +88,8 @@ class SharedRateLimits(RateLimits):
             wait, bucket = _taken(known, limit, self._monotonic())
             numbers[place], numbers[place + 1] = bucket
         finally:
-            if held:
+            # After a timeout, too, so that the next request need not wait.
+            with suppress(ValueError):  # the other process was only slow, and has given it back
                 lock.release()
         return wait
 
