@@ -120,7 +120,9 @@ class RedisStorage(StorageBackend):
     - "query-engine": Redis 8, or Redis with the search module, keeps an index of the vectors
       (cosine, float32) and finds the nearest in one round trip. The index is an HNSW graph or, for
       small caches, a flat list that is compared as a whole. If only a small part of the entries is
-      in a scope, the engine compares all of these in either case.
+      in a scope, the engine compares all of these in either case. So it does in a scope of at most
+      20,000 entries once a search has found more than 100 equal vectors there, which make others
+      hard to find in a graph.
       A search returns at most 10,000 entries, and among more than 2,000 equally similar ones it may
       miss the most recently updated. After a restart, the server indexes all entries again. Until
       it has, searches work as in the other mode; a search of more than 50,000 entries finds what is
@@ -157,7 +159,8 @@ class RedisStorage(StorageBackend):
             `redis+cluster://HOST:PORT,HOST:PORT`; the last two also with `rediss+`. The
             clients are created on first use, an asynchronous one for each event loop, with at most
             64 connections each; `close` and `aclose` close them.
-        connection_kwargs: More arguments for the clients created from the URL.
+        connection_kwargs: More arguments for the clients created from the URL. They use RESP2, in
+            which replies have fewer parts, unless `protocol` is 3.
         prefix: The beginning of all keys; without braces. Choose one that no other keys begin
             with. Earlier versions had the default "langcache": if there is data of theirs, a
             storage with the default prefix raises `StorageError` until it is moved by `migrate`.
