@@ -129,7 +129,7 @@ BENCHMARKS = [
     ),
     Benchmark("sdk_import", 3, prints_versions=True),
     Benchmark("sdk_overhead", 2, prints_versions=True),
-    Benchmark("sdk_throughput", 4, prints_versions=True),
+    Benchmark("sdk_throughput", 5, prints_versions=True),
     Benchmark("server", 4, arguments="--seconds 1 --rounds 5"),
     Benchmark(
         "server_peers",

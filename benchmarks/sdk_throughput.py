@@ -46,7 +46,7 @@ from _sdk import (
     run_child,
 )
 
-ROUNDS = 15
+ROUNDS = 9
 CALLS = 640
 THREADS = 8
 TASKS = 64
