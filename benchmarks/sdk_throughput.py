@@ -47,7 +47,7 @@ from _sdk import (
 )
 
 ROUNDS = 9
-CALLS = 640
+CALLS = 320
 THREADS = 8
 TASKS = 64
 # The limits of our clients. The other packages do not define them.
