@@ -654,3 +654,14 @@ def test_an_edit_of_an_entry_that_goes_meanwhile_changes_nothing():
 
     assert storage.edit("ns", "1", change) is None
     assert storage.namespace_size("ns") == 0
+
+
+def test_metadata_that_cannot_be_copied_is_refused():
+    deep = {}
+    for _ in range(sys.getrecursionlimit()):
+        deep = {"a": deep}
+    storage = InMemoryStorage()
+    with pytest.raises(ValueError, match=r"^metadata: must not be nested so deeply"):
+        storage.store(make_entry(metadata=deep))
+    assert not storage.namespaces()
+    storage.store(make_entry())

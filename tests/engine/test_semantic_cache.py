@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import copy
 import hashlib
+import json
 import sys
 import threading
 import zlib
@@ -265,6 +266,10 @@ def test_many_prompts_are_embedded_together(make, monkeypatch):
         (
             {"prompt": "p", "response": "r", "metadata": []},
             "entries[2].metadata: must be a dict, got list",
+        ),
+        (
+            {"prompt": "p", "response": "r", "metadata": {"a": json.loads("[" * 100 + "]" * 100)}},
+            "entries[2].metadata: must be nested at most 100 levels deep",
         ),
         (
             {"prompt": "p", "response": "r", "filters": {"x": "y"}},

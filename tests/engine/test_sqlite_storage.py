@@ -1086,3 +1086,20 @@ def test_records_are_kept_in_the_file(tmp_path):
         storage.clear()
     with contextlib.closing(SQLiteStorage(path)) as storage:
         assert storage.records("others") == {"faq": "other"}
+
+
+def test_metadata_that_could_not_be_copied_is_refused_and_nothing_is_written(open_storage, reopen):
+    def nested(levels):
+        value = []
+        for _ in range(levels - 2):
+            value = [value]
+        return {"a": value}
+
+    storage = open_storage()
+    storage.store(make_entry(metadata=nested(100)))
+    # JSON can be written far deeper than Python can copy it.
+    for metadata in (nested(101), nested(600)):
+        with pytest.raises(ValueError, match=r"^metadata: must be nested at most 100 levels deep"):
+            storage.store(make_entry(metadata=metadata))
+    before = contents(storage)
+    assert contents(reopen(storage)) == before

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
 _LONGEST_TTL = 10**11
+_MOST_LEVELS = 100
 
 
 def wants_redis(arguments: Mapping[str, object]) -> bool:
@@ -69,10 +71,35 @@ def checked_int(field: str, value: object) -> int:
 
 
 def checked_metadata(metadata: object) -> dict[str, Any]:
-    """Return metadata, a dict; raise a TypeError for any other value."""
+    """Return metadata, a dict.
+
+    Raises:
+        TypeError: It is something else.
+        ValueError: It is nested too deeply.
+    """
     if not isinstance(metadata, dict):
         raise TypeError(f"metadata: must be a dict, got {kind(metadata)}")
+    check_depth(cast("dict[str, Any]", metadata))
     return cast("dict[str, Any]", metadata)
+
+
+def check_depth(metadata: Mapping[str, Any]) -> None:
+    """Raise a ValueError if metadata is nested so deeply that it may not be possible to copy it.
+
+    How deep that is depends on the stack of the caller: what can be stored might not be found.
+    """
+    level: dict[int, Any] = {0: metadata}
+    for _ in range(_MOST_LEVELS):
+        level = {id(child): child for value in level.values() for child in _children(value)}
+        if not level:
+            return
+    raise ValueError(f"metadata: must be nested at most {_MOST_LEVELS} levels deep")
+
+
+def _children(value: Any) -> Collection[Any]:
+    if isinstance(value, Mapping):
+        return cast("Mapping[Any, Any]", value).values()
+    return cast("Collection[Any]", value) if isinstance(value, (list, tuple, set)) else ()
 
 
 def checked_numbers(field: str, vector: object) -> NDArray[np.floating[Any]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from langcache.engine._checks import check_depth
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -17,7 +19,7 @@ def metadata_json(metadata: Mapping[str, Any]) -> bytes:
     (As an escape, two of them in a row would come back as one character.)
 
     Raises:
-        ValueError: It would not come back equal.
+        ValueError: It would not come back equal, or is nested too deeply to be copied.
     """
     plain = dict(metadata)
     try:
@@ -31,4 +33,5 @@ def metadata_json(metadata: Mapping[str, Any]) -> bytes:
         raise ValueError(
             "metadata: must be JSON: dict with keys of str, list, str, finite numbers, bool, None"
         )
+    check_depth(metadata)
     return text.encode("utf-8", "surrogatepass")

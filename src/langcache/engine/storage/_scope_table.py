@@ -67,7 +67,10 @@ class Record:
         self.response = entry.response
         # One flat tuple takes half the memory of a dict.
         self.attributes = tuple(chain.from_iterable(entry.attributes.items()))
-        self.metadata: Mapping[str, Any] | None = copy.deepcopy(entry.metadata)
+        try:
+            self.metadata: Mapping[str, Any] | None = copy.deepcopy(entry.metadata)
+        except RecursionError:
+            raise ValueError("metadata: must not be nested so deeply") from None
         self.created_at = entry.created_at
         self.updated_at = entry.updated_at
         self.expires_at = math.inf if entry.expires_at is None else entry.expires_at
