@@ -97,7 +97,8 @@ def test_an_option_in_a_text_is_one_of_ours(capsys):
     for command in _COMMAND.commands.values():
         known.update(each for parameter in command.params for each in parameter.opts)
     known.update({"--langcache-url", "--langcache-storage", "--langcache-strict"})  # of pytest
-    known.update({"--data", "--record"})  # of benchmarks
+    for script in (ROOT / "benchmarks").glob("*.py"):
+        known.update(re.findall(r"--[a-z][a-z-]+", script.read_text(encoding="utf-8")))
     for page in PAGES:
         named = re.findall(r"`(--[a-z][a-z-]+)[^`]*`", page.read_text(encoding="utf-8"))
         assert set(named) <= known, page
