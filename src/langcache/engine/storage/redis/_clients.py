@@ -120,9 +120,7 @@ def _sentinels(client: Any) -> list[Any]:
 
 def _kwargs(timeout: float) -> dict[str, Any]:
     # The client itself must not retry: it would wait several times as long.
-    # A reply of a search has a third fewer parts in the older protocol.
     return {
-        "protocol": 2,
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
         "health_check_interval": _IDLE_SECONDS,

@@ -159,8 +159,7 @@ class RedisStorage(StorageBackend):
             `redis+cluster://HOST:PORT,HOST:PORT`; the last two also with `rediss+`. The
             clients are created on first use, an asynchronous one for each event loop, with at most
             64 connections each; `close` and `aclose` close them.
-        connection_kwargs: More arguments for the clients created from the URL. They use RESP2, in
-            which replies have fewer parts, unless `protocol` is 3.
+        connection_kwargs: More arguments for the clients created from the URL.
         prefix: The beginning of all keys; without braces. Choose one that no other keys begin
             with. Earlier versions had the default "langcache": if there is data of theirs, a
             storage with the default prefix raises `StorageError` until it is moved by `migrate`.
