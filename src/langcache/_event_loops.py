@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import sys
 import weakref
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
 T = TypeVar("T")
@@ -91,3 +93,16 @@ async def _hold(
         # In a forked process, closing could end the connections of its parent.
         if os.getpid() == process:
             await close(value)
+
+
+def running_asyncio_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop of asyncio that the caller is in, or None."""
+    # Importing asyncio takes about 8 ms; a program that makes only blocking calls does not need it.
+    if "asyncio" not in sys.modules:
+        return None
+    import asyncio
+
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -14,20 +14,17 @@ import inspect
 import os
 import ssl
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
-from langcache._event_loops import PerLoop
+from langcache._event_loops import PerLoop, running_asyncio_loop
 from langcache.httpclient import (
     AsyncHttpClient,
     DefaultAsyncHttpClient,
     DefaultHttpClient,
     HttpClient,
 )
-
-if TYPE_CHECKING:
-    import asyncio
 
 
 class Clients:
@@ -97,7 +94,7 @@ class Clients:
             return
         import asyncio
 
-        here = _running_asyncio_loop()
+        here = running_asyncio_loop()
         for loop in loops:
             if not isinstance(loop, asyncio.AbstractEventLoop):
                 # Whether a trio run has ended is unknown. It closes its clients when it ends.
@@ -151,21 +148,9 @@ def _options(url: httpx.URL) -> dict[str, Any]:
     return {} if url.scheme == "https" else {"verify": _no_authorities()}
 
 
-def _running_asyncio_loop() -> asyncio.AbstractEventLoop | None:
-    # Importing asyncio takes about 8 ms; a program that makes only blocking calls does not need it.
-    if "asyncio" not in sys.modules:
-        return None
-    import asyncio
-
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
 def _running_loop() -> Any:
     """Return the running asyncio event loop, or the token of the trio run."""
-    loop: Any = _running_asyncio_loop()
+    loop: Any = running_asyncio_loop()
     if loop is None and "trio" in sys.modules:
         import trio
 

@@ -12,6 +12,7 @@ from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import TYPE_CHECKING, Any
 
+from langcache._event_loops import running_asyncio_loop
 from langcache.engine._locks import fork_safe_lock
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class PendingCall:
 
     def wait(self, seconds: float) -> StoredAnswer | None:
         """Return the answer, or None when there is none within a number of seconds."""
-        if _is_in_loop():
+        if running_asyncio_loop() is not None:
             return None  # blocking here would stop the loop that may have to make the call
         with contextlib.suppress(FutureTimeoutError):
             self._end().result(max(seconds, 0))
@@ -199,12 +200,4 @@ def _finish(ended: Future[None]) -> None:
 
 
 def _current_task() -> asyncio.Task[Any] | None:
-    return asyncio.current_task() if _is_in_loop() else None
-
-
-def _is_in_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
+    return asyncio.current_task() if running_asyncio_loop() is not None else None

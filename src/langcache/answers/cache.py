@@ -127,11 +127,11 @@ class AnswerCache(Lookups):
         return decorate
 
     def explain(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> CallExplanation:
-        """Return what the cache would do for a call, and why. No model is called.
+        """Return what the cache would do for a call, and why, without calling the model.
 
-        A call is made up to the point where it looks up its answer in this cache, and ends there.
-        So it can be any call that asks a model through this cache, such as that of an agent. Its
-        work before that is done: a query engine retrieves its documents, for example.
+        The call runs until it looks up its answer in this cache, and stops there. So it can be any
+        call that asks a model through this cache, such as that of an agent. Its work before that
+        is done: a query engine retrieves its documents, for example.
 
         Args:
             call: A function of `cached`, a method of a wrapped client, such as
@@ -142,7 +142,8 @@ class AnswerCache(Lookups):
             **kwargs: The arguments of the call.
 
         Raises:
-            TypeError: The call does not look up an answer in this cache.
+            TypeError: The call does not look up an answer in this cache. If it is not a method of a
+                provider's client, it has been made.
         """
         explained: Any = getattr(call, "explain", None)
         if callable(explained):

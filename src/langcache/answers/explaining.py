@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, cast
 
+from langcache._event_loops import running_asyncio_loop
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from langcache.answers.request import Request
 
@@ -69,16 +72,8 @@ def request_of_call(
         TypeError: The call looks up nothing.
     """
     _check(cache, call)
-    explained = _Explained(cache)
-    token = _explained.set(explained)
-    try:
+    with _explaining(cache) as explained:
         _begin(call(*args, **kwargs))
-    # A framework may have made another exception of it.
-    except BaseException as error:
-        if isinstance(error, (KeyboardInterrupt, SystemExit)) or not explained.is_stopped:
-            raise
-    finally:
-        _explained.reset(token)
     return explained.found()
 
 
@@ -87,9 +82,7 @@ async def arequest_of_call(
 ) -> Request | None:
     """Asynchronous twin of `request_of_call`."""
     _check(cache, call)
-    explained = _Explained(cache)
-    token = _explained.set(explained)
-    try:
+    with _explaining(cache) as explained:
         if inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call):
             result = call(*args, **kwargs)
         else:
@@ -98,12 +91,22 @@ async def arequest_of_call(
             await _abegin(result)
         else:
             await asyncio.to_thread(_begin, result)
+    return explained.found()
+
+
+@contextmanager
+def _explaining(cache: object) -> Generator[_Explained]:
+    """Stop the call that is made in this block where it looks up in a cache."""
+    explained = _Explained(cache)
+    token = _explained.set(explained)
+    try:
+        yield explained
+    # A framework may have made another exception of ours.
     except BaseException as error:
         if isinstance(error, (KeyboardInterrupt, SystemExit)) or not explained.is_stopped:
             raise
     finally:
         _explained.reset(token)
-    return explained.found()
 
 
 def _check(cache: object, call: Callable[..., Any]) -> None:
@@ -130,7 +133,7 @@ def _begin(result: Any) -> None:
         result.close()
     elif not _is_async(result):
         return
-    elif not _is_in_loop():
+    elif running_asyncio_loop() is None:
         asyncio.run(_abegin(result))
     elif inspect.iscoroutine(result):
         try:
@@ -148,11 +151,3 @@ async def _abegin(result: Any) -> None:
     elif inspect.isasyncgen(result):
         await anext(result, None)
         await result.aclose()
-
-
-def _is_in_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
