@@ -2,10 +2,12 @@
 
 import csv
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from langcache_mockserver import MockServer, SimilarityTable
@@ -193,7 +195,7 @@ def write_rows(file, count):
 
 
 class Counting(InMemoryStorage):
-    """Calls a function after so many batches."""
+    """Calls a function after so many batches. The next ones are slow, so that it has an effect."""
 
     def __init__(self, batches, then):
         super().__init__()
@@ -205,6 +207,8 @@ class Counting(InMemoryStorage):
         self.left -= 1
         if self.left == 0:
             self.then()
+        elif self.left < 0:
+            time.sleep(0.2)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
@@ -236,6 +240,7 @@ def test_an_import_that_is_stopped_goes_on_without_a_lost_or_doubled_entry(
             assert json.loads(output)["complete"] is False
         else:
             assert process.returncode == -signal.SIGKILL
+        storage.left = math.inf
         result = invoke(file, *where)
         assert result.stderr.startswith("Going on after ")
         found, errors = summary(result, 1)
