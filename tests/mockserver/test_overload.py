@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import anyio
 import pytest
@@ -114,7 +115,7 @@ async def test_the_later_steps_of_requests_go_before_first_steps(gate, given_up,
 
     async def first_step(name, scope):
         with scope:
-            await workers.run_first_step(done.append, name)
+            await workers.run_batch(partial(done.append, name), first_step=True, waited=0)
 
     async with anyio.create_task_group() as group:
         group.start_soon(workers.run, block)

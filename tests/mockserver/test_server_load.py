@@ -157,7 +157,7 @@ def test_with_more_connections_than_it_can_serve_it_answers_as_many_requests_in_
     )
     try:
         port = int(process.stdout.readline().rsplit(":", 1)[1])
-        ClosedLoop(port).run(8, 2)  # what is measured once is known afterwards
+        ClosedLoop(port).run(8, 2)  # so that the server knows how long an embedding takes
         before = ClosedLoop(port).run(8, SECONDS)
         for connections in (200, 1000):
             many = ClosedLoop(port).run(connections, SECONDS)
@@ -185,11 +185,12 @@ class ClosedLoop:
         lag: How many seconds an answer was there before it was read, at most.
     """
 
+    _generator = random.Random(0)  # of all loops, so that no prompt comes again
+
     def __init__(self, port):
         self.statuses = Counter()
         self.slowest = self.lag = 0.0
         self._port = port
-        self._generator = random.Random(port)
         self._selector = selectors.DefaultSelector()
         self._waiting = []
 

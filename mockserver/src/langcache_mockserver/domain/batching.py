@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import anyio
@@ -33,7 +34,7 @@ class Batcher(Generic[Item, Result]):
         work: Takes items and returns a result for each, in their order. It blocks.
         workers: The threads.
         most_at_work: How many batches of one key are at work at once.
-        first_step: Whether the work is the first step of a request; see `run_first_step`.
+        first_step: Whether the work is the first step of a request; see `WorkerThreads.run_batch`.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Batcher(Generic[Item, Result]):
     ) -> None:
         """Do a batch when its turn has come and the event loop has no more items for it."""
         queue.leaders += 1
+        since = anyio.current_time()
         try:
             await self._take_turn(queue)
             try:
@@ -109,7 +111,8 @@ class Batcher(Generic[Item, Result]):
                     await checkpoint()
                 queue.close(batch)
                 self._begin(batch)
-                batch.results = await self._call(batch.items, in_loop=in_loop)
+                waited = anyio.current_time() - since
+                batch.results = await self._call(batch.items, in_loop=in_loop, waited=waited)
             finally:
                 queue.turns.release()
         except OverloadedError:
@@ -139,12 +142,15 @@ class Batcher(Generic[Item, Result]):
         self._backlog.leave(batch.waiting)
         batch.waiting = 0
 
-    async def _call(self, items: list[Item], *, in_loop: bool) -> Sequence[Result]:
+    async def _call(
+        self, items: list[Item], *, in_loop: bool, waited: float = 0.0
+    ) -> Sequence[Result]:
         if in_loop:
             return self._work(items)
-        run = self._workers.run_first_step if self._first_step else self._workers.run
         with self._backlog.doing(len(items)):
-            return await run(self._work, items)
+            return await self._workers.run_batch(
+                partial(self._work, items), first_step=self._first_step, waited=waited
+            )
 
     def _most_items(self) -> float:
         mean = self._backlog.mean_seconds

@@ -53,20 +53,20 @@ class WorkerThreads:
         """
         return await self._of_this_loop().requests.run(partial(function, *args, **kwargs))
 
-    async def run_first_step(
-        self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        """Call a function that is the first step of requests: later steps of others go before it.
+    async def run_batch(self, call: Callable[[], T], *, first_step: bool, waited: float) -> T:
+        """Call a function for a batch of requests that has waited before.
 
-        So requests that have begun end soon. Otherwise those that have waited for their first step
-        would wait as long for each of the next.
+        Args:
+            call: The function.
+            first_step: Whether this is the first step of the requests. Later steps of others go
+                before it, so that requests that have begun end soon. Otherwise those that have
+                waited for their first step would wait as long for each of the next.
+            waited: How many seconds of the longest wait are over.
 
         Raises:
             OverloadedError: It would wait for a thread for too long, or has.
         """
-        return await self._of_this_loop().requests.run(
-            partial(function, *args, **kwargs), first_step=True
-        )
+        return await self._of_this_loop().requests.run(call, first_step=first_step, waited=waited)
 
     async def run_bulk(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function that is part of bulk work; nothing but such work waits for it.
@@ -115,20 +115,22 @@ class _Threads:
         self._turns = _Turns(WORKERS)
         self._threads = CapacityLimiter(WORKERS)
 
-    async def run(self, function: Callable[[], T], *, first_step: bool = False) -> T:
+    async def run(
+        self, function: Callable[[], T], *, first_step: bool = False, waited: float = 0.0
+    ) -> T:
         """Call a function in one of the threads, when its turn has come."""
         if not self._turns.take():
-            await self._wait(first_step=first_step)
+            await self._wait(self._max_wait - waited, first_step=first_step)
         try:
             with self._backlog.doing(1):
                 return await to_thread.run_sync(function, limiter=self._threads)
         finally:
             self._turns.give()
 
-    async def _wait(self, *, first_step: bool) -> None:
+    async def _wait(self, most_seconds: float, *, first_step: bool) -> None:
         self._backlog.join()
         try:
-            with move_on_after(self._max_wait) as scope:
+            with move_on_after(most_seconds) as scope:
                 await self._turns.wait(first_step=first_step)
         finally:
             self._backlog.leave()
