@@ -68,10 +68,10 @@ async def _run(port: int, requests: list[bytes], connections: int, seconds: floa
     clients = [
         (
             await loop.create_connection(
-                lambda number=number: _Client(load, requests, number), "127.0.0.1", port
+                lambda first=first: _Client(load, requests, first), "127.0.0.1", port
             )
         )[1]
-        for number in range(connections)
+        for first in (number * len(requests) // connections for number in range(connections))
     ]
     started = time.perf_counter()
     for client in clients:
@@ -85,10 +85,10 @@ async def _run(port: int, requests: list[bytes], connections: int, seconds: floa
 class _Client(asyncio.Protocol):
     """One connection that sends the next request as soon as it has the answer to the last."""
 
-    def __init__(self, load: Load, requests: list[bytes], number: int) -> None:
+    def __init__(self, load: Load, requests: list[bytes], first: int) -> None:
         self._load = load
         self._requests = requests
-        self._next = number * len(requests) // 7  # not all with the same one
+        self._next = first
         self._received = b""
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
