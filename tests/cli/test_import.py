@@ -211,7 +211,16 @@ class Counting(InMemoryStorage):
             time.sleep(0.2)
 
 
+@pytest.fixture
+def hears_interrupts():
+    """Let processes hear SIGINT. A shell makes those in its background, and theirs, ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.usefixtures("hears_interrupts")
 @pytest.mark.parametrize(
     ("name", "rows", "batches"), [("SIGKILL", 10_000, 40), ("SIGINT", 3000, 12)]
 )
