@@ -142,7 +142,13 @@ def test_a_run_can_be_explained(run, model, answers, upstream):
     found = asyncio.run(answers.aexplain(Runner.run, agent, PARAPHRASE))
     assert (found.outcome, found.question) == ("hit", PARAPHRASE)
     other = agent.clone(instructions="Be polite.")
-    assert answers.explain(Runner.run_sync, other, ASKED).scope != found.scope
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)  # `run_sync` of early releases needs one
+    try:
+        assert answers.explain(Runner.run_sync, other, ASKED).scope != found.scope
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
     assert upstream.count == 1
 
 
