@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["json_rows"]
+__all__ = ["BAD_BYTES", "json_rows"]
 
-_BAD_BYTES = re.compile("[\udc80-\udcff]")
+BAD_BYTES = re.compile("[\udc80-\udcff]")
+"""Finds bytes that are not UTF-8 in a text that was read with `surrogateescape`."""
 
 
 def json_rows(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, Any] | str]]:
@@ -27,7 +28,7 @@ def json_rows(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, Any] | str]
 
 
 def _json_object(text: str) -> dict[str, Any] | str:
-    if _BAD_BYTES.search(text):
+    if BAD_BYTES.search(text):
         return "must be UTF-8"
     try:
         row = json.loads(text)

@@ -70,15 +70,19 @@ def test_openais_client_gets_the_same_streams(openai_client, upstream):
     assert upstream.count == 2
 
 
+def read_message_stream(client, text):
+    """Return the types of the events, and the message that they make up."""
+    with client.messages.stream(model="m", max_tokens=9, messages=user(text)) as events:
+        return [event.type for event in events], events.get_final_message()
+
+
 def test_anthropics_client_gets_hits_and_the_same_streams(anthropic_client, upstream):
     def ask(text):
         return anthropic_client.messages.create(model="m", max_tokens=9, messages=user(text))
 
     def stream(text):
-        with anthropic_client.messages.stream(
-            model="m", max_tokens=9, messages=user(text)
-        ) as events:
-            return [event.type for event in events], events.get_final_message().content
+        types, message = read_message_stream(anthropic_client, text)
+        return types, message.content
 
     first, second = ask(QUESTION), ask(PARAPHRASE)
     assert second.content == first.content
@@ -102,10 +106,7 @@ def test_the_clients_read_a_stream_and_a_whole_answer_of_one_entry(
         return anthropic_client.messages.create(model="m", max_tokens=9, messages=user(text))
 
     def message_stream(text):
-        with anthropic_client.messages.stream(
-            model="m", max_tokens=9, messages=user(text)
-        ) as stream:
-            return stream.get_final_message()
+        return read_message_stream(anthropic_client, text)[1]
 
     for whole, streamed in ((chat, chat_stream), (messages, message_stream)):
         asks = [streamed, whole] if stream_first else [whole, streamed]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import gzip
-import re
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from langcache._json_lines import json_rows
+from langcache._json_lines import BAD_BYTES, json_rows
 from langcache.engine._checks import checked_text, kind
 from langcache.engine.tuning.lookups import RecordedLookup, parsed_label, shortened
 
@@ -30,7 +29,6 @@ _CONTENTS = ("pairs", "cache", "lookups")
 _FIRST = ("prompt1", "text1", "question1", "prompt")
 _SECOND = ("prompt2", "text2", "question2", "cached_prompt", "candidate")
 _SAME = ("same", "label", "is_duplicate")
-_BAD_BYTES = re.compile("[\udc80-\udcff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,7 +329,7 @@ def _cells(file: Iterable[str], *, tabs: bool) -> Iterator[tuple[int, list[str] 
             continue
         if cells is None:
             return
-        if _BAD_BYTES.search("".join(chain(cells))):
+        if BAD_BYTES.search("".join(chain(cells))):
             yield reader.line_num, "must be UTF-8"
         elif cells:
             yield reader.line_num, cells
