@@ -275,9 +275,10 @@ async def test_a_shared_call_that_fails_fails_for_all_and_one_that_is_left_is_ma
     assert len(errors) == 5
 
 
-def slow_embedder(gate):
+def slow_embedder(gate, begun):
     def embed(texts):
         if any("new" in text for text in texts):
+            begun.release()
             gate.wait(20)
         return [[1.0, float(len(text))] for text in texts]
 
@@ -286,7 +287,8 @@ def slow_embedder(gate):
 
 def test_a_server_refuses_what_would_wait_and_answers_what_need_not(serve, gate, check_problem):
     settings = Settings(max_wait_seconds=0.2, default_threshold=0.0)
-    with serve(settings, embedder=slow_embedder(gate)) as client:
+    begun = threading.Semaphore(0)
+    with serve(settings, embedder=slow_embedder(gate, begun)) as client:
         path = "/v1/caches/a/entries"
         assert client.post(path, json={"prompt": "known", "response": "r"}).status_code == 201
 
@@ -294,7 +296,11 @@ def test_a_server_refuses_what_would_wait_and_answers_what_need_not(serve, gate,
             return client.post(f"{path}/search", json={"prompt": f"new {number}"}, timeout=30)
 
         with ThreadPoolExecutor(WORKERS + 20) as pool:
-            first = [pool.submit(search, number) for number in range(WORKERS + 20)]
+            first = []
+            for number in range(WORKERS):  # one by one, as those that come together are one batch
+                first.append(pool.submit(search, number))
+                assert begun.acquire(timeout=20)
+            first += [pool.submit(search, WORKERS + number) for number in range(20)]
             refused = next(each for each in iter(lambda: done(first), None) if each)
             check_problem(refused, 429)
             assert int(refused.headers["retry-after"]) >= 1
