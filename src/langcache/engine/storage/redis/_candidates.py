@@ -49,8 +49,14 @@ class Candidates:
         self._cosines: list[float] = []
         self._updated_at: list[float] = []
         for document in found:
-            glance = self._glance_at(document[1])
-            if glance is None or (glance.expires_at is not None and glance.expires_at <= now):
+            if not document[1]:
+                continue
+            try:
+                glance = glance_at(document[1], self._dimensions)
+            except DamagedError:
+                warn_of_damage(scope.namespace)
+                continue
+            if glance.expires_at is not None and glance.expires_at <= now:
                 continue
             self._documents.append((document, glance))
             self._cosines.append(float(glance.embedding.dot(embedding)))
@@ -61,15 +67,6 @@ class Candidates:
         """Whether all that have not expired are equally similar."""
         self.has_others = False
         """Whether some are known not to be wanted."""
-
-    def _glance_at(self, fields: Mapping[bytes, bytes]) -> Glance | None:
-        if not fields:
-            return None
-        try:
-            return glance_at(fields, self._dimensions)
-        except DamagedError:
-            warn_of_damage(self._scope.namespace)
-            return None
 
     def best(
         self, limit: int, least: float, accepts: Callable[[CacheEntry], bool]

@@ -30,6 +30,41 @@ _redis, _asyncio = cast("Any", redis), cast("Any", redis_asyncio)
 _Sentinel, _AsyncSentinel = cast("Any", Sentinel), cast("Any", AsyncSentinel)
 
 
+class _Client(redis.Redis):
+    """A client that sends a command as the caller has packed it, if so.
+
+    redis-py packs argument by argument, which takes longer than all else that is done to search.
+    """
+
+    def _send_command_parse_response(
+        self, conn: Any, command_name: Any, *args: Any, packed: bytes | None = None, **options: Any
+    ) -> Any:
+        if packed is None:
+            return super()._send_command_parse_response(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+                conn, command_name, *args, **options
+            )
+        conn.send_packed_command([packed])
+        return cast("Any", self).parse_response(conn, command_name, **options)
+
+
+class _AsyncClient(redis_asyncio.Redis):
+    """The asynchronous twin of `_Client`."""
+
+    async def _send_command_parse_response(
+        self, conn: Any, command_name: Any, *args: Any, packed: bytes | None = None, **options: Any
+    ) -> Any:
+        if packed is None:
+            return await super()._send_command_parse_response(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+                conn, command_name, *args, **options
+            )
+        await conn.send_packed_command([packed])
+        return await cast("Any", self).parse_response(conn, command_name, **options)
+
+
+TAKE_PACKED: tuple[Any, ...] = (_Client, _AsyncClient)
+"""The clients whose `execute_command` has an option `packed`."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Group:
     """The parts of a URL of several servers."""
@@ -71,14 +106,14 @@ def make_client(url: str, connection_kwargs: Mapping[str, Any], timeout: float) 
     kwargs = {**_kwargs(timeout), "retry": Retry(NoBackoff(), 0), **connection_kwargs}
     scheme = urlsplit(url).scheme
     if scheme in _PLAIN:
-        return _redis.Redis.from_pool(
+        return _Client.from_pool(
             _redis.BlockingConnectionPool.from_url(url, **{"timeout": timeout, **kwargs})
         )
     group = _group(url)
     kwargs = {**kwargs, **group.kwargs}
     if group.service:
         sentinel = _Sentinel(group.hosts, sentinel_kwargs=_sentinel_kwargs(kwargs), **kwargs)
-        return sentinel.master_for(group.service)
+        return sentinel.master_for(group.service, redis_class=_Client)
     nodes = [redis_cluster.ClusterNode(host, port) for host, port in group.hosts]
     return _redis.RedisCluster(startup_nodes=nodes, **kwargs)
 
@@ -88,14 +123,14 @@ def make_async_client(url: str, connection_kwargs: Mapping[str, Any], timeout: f
     kwargs = {**_kwargs(timeout), "retry": AsyncRetry(NoBackoff(), 0), **connection_kwargs}
     scheme = urlsplit(url).scheme
     if scheme in _PLAIN:
-        return _asyncio.Redis.from_pool(
+        return _AsyncClient.from_pool(
             _asyncio.BlockingConnectionPool.from_url(url, **{"timeout": timeout, **kwargs})
         )
     group = _group(url)
     kwargs = {**kwargs, **group.kwargs}
     if group.service:
         sentinel = _AsyncSentinel(group.hosts, sentinel_kwargs=_sentinel_kwargs(kwargs), **kwargs)
-        return sentinel.master_for(group.service)
+        return sentinel.master_for(group.service, redis_class=_AsyncClient)
     nodes = [redis_asyncio_cluster.ClusterNode(host, port) for host, port in group.hosts]
     return _asyncio.RedisCluster(startup_nodes=nodes, **kwargs)
 

@@ -49,6 +49,10 @@ FORMAT = b"2"
 The first format had no `created`, `words` and numbers of the attributes.
 """
 
+VECTOR = np.dtype("<f4")
+"""The numbers of a stored vector."""
+
+_DECODER = json.JSONDecoder()
 _OF_AN_ENTRY = (b"prompt", b"response", b"attributes", b"metadata", b"times", b"sum")
 
 
@@ -91,7 +95,7 @@ def fields_of(entry: CacheEntry) -> Fields:
     forever = entry.expires_at is None or entry.expires_at == math.inf
     expires_at = None if forever else float(cast("float", entry.expires_at))
     times = (float(entry.created_at), float(entry.updated_at), expires_at)
-    vector = entry.embedding.astype("<f4").tobytes()
+    vector = entry.embedding.astype(VECTOR, copy=False).tobytes()
     fields = {
         b"prompt": encoded(entry.prompt),
         b"response": encoded(entry.response),
@@ -170,7 +174,7 @@ def entry_of(
             namespace=scope.namespace,
             embedding_model_id=scope.embedding_model_id,
             context_hash=scope.context_hash,
-            attributes={} if attributes == b"{}" else json.loads(attributes.decode()),
+            attributes={} if attributes == b"{}" else _DECODER.raw_decode(attributes.decode())[0],
             metadata=None if metadata is None else json.loads(metadata),
             created_at=seen.created_at,
             updated_at=seen.updated_at,
@@ -264,7 +268,7 @@ def _present(value: bytes | None) -> bytes:
 
 
 def _vector(data: bytes) -> NDArray[np.float32]:
-    return np.frombuffer(data, "<f4")
+    return np.frombuffer(data, VECTOR)
 
 
 def _times(text: bytes) -> tuple[float, float, float | None]:
@@ -279,17 +283,14 @@ def _dimensions(fields: Mapping[bytes, bytes]) -> int:
 
 
 def _digest(scope: Scope, entry_id: str, fields: Mapping[bytes, bytes], vector: bytes) -> bytes:
-    get = fields.get
-    parts: list[bytes] = [encoded(entry_id)]
-    for value in (
-        get(b"prompt"),
-        get(b"response"),
-        encoded(scope.embedding_model_id),
-        encoded(scope.context_hash),
-        get(b"attributes"),
-        get(b"metadata"),
-        get(b"times"),
-        vector,
-    ):
-        parts += (b"-",) if value is None else (b"%d:" % len(value), value)
-    return hashlib.blake2b(b"".join(parts), digest_size=8).hexdigest().encode()
+    prompt, response = fields[b"prompt"], fields[b"response"]
+    model, context = encoded(scope.embedding_model_id), encoded(scope.context_hash)
+    attributes, metadata, times = fields[b"attributes"], fields.get(b"metadata"), fields[b"times"]
+    summed = b"%b%d:%b%d:%b%d:%b%d:%b%d:%b%b%d:%b%d:%b" % (
+        encoded(entry_id),
+        *(len(prompt), prompt, len(response), response),
+        *(len(model), model, len(context), context, len(attributes), attributes),
+        b"-" if metadata is None else b"%d:%b" % (len(metadata), metadata),
+        *(len(times), times, len(vector), vector),
+    )
+    return hashlib.blake2b(summed, digest_size=8).hexdigest().encode()

@@ -28,6 +28,7 @@ from langcache.engine._locks import fork_safe_lock
 from langcache.engine._steps import Steps, arun, call, run
 from langcache.engine.storage.errors import StorageError
 from langcache.engine.storage.redis._clients import (
+    TAKE_PACKED,
     aclose,
     check_url,
     close,
@@ -124,9 +125,15 @@ class Connection:
         """Send a command and return its reply, texts as bytes."""
         return call(self._send, self._asend, command)
 
-    def attempt(self, *command: bytes) -> Steps[Any]:
-        """Send a command and return its reply, or the ResponseError Redis answers with."""
-        return call(self._attempt, self._aattempt, command)
+    def attempt(self, *command: bytes, packed: bytes | None = None) -> Steps[Any]:
+        """Send a command and return its reply, or the ResponseError Redis answers with.
+
+        Args:
+            command: The command's name and arguments.
+            packed: The same in the form that is sent, if it is known: some clients need not pack
+                the command then.
+        """
+        return call(self._attempt, self._aattempt, command, packed)
 
     def attempt_all(self, commands: Sequence[tuple[bytes, ...]]) -> Steps[list[Any]]:
         """Send commands in batches and return, for each, what `attempt` would."""
@@ -173,17 +180,17 @@ class Connection:
             raise storage_error(reply)
         return reply
 
-    def _attempt(self, command: tuple[bytes, ...]) -> Any:
+    def _attempt(self, command: tuple[bytes, ...], packed: bytes | None = None) -> Any:
         try:
-            return self._with_client(_executed, command)
+            return self._with_client(_executed, (command, packed))
         except ResponseError as error:
             return error
         except _FAILURES as error:
             raise storage_error(error) from error
 
-    async def _aattempt(self, command: tuple[bytes, ...]) -> Any:
+    async def _aattempt(self, command: tuple[bytes, ...], packed: bytes | None = None) -> Any:
         try:
-            return await self._with_async_client(_executed, command)
+            return await self._with_async_client(_executed, (command, packed))
         except ResponseError as error:
             return error
         except _FAILURES as error:
@@ -362,14 +369,17 @@ def as_bytes(text: bytes | str) -> bytes:
     return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
 
 
-def _executed(client: Any, command: tuple[bytes, ...]) -> Any:
+def _executed(client: Any, what: tuple[tuple[bytes, ...], bytes | None]) -> Any:
     """Return the reply to a command, texts as bytes, or an awaitable of it."""
+    command, packed = what
     # The client needs the name as a str to route the command.
     name = command[0].decode()
     if len(command) == 1 and hasattr(client, "get_random_node"):
         # There is no key to say to which node of a cluster it goes.
         node = client.get_random_node()
         return client.execute_command(name, NEVER_DECODE=True, target_nodes=node)
+    if packed is not None and isinstance(client, TAKE_PACKED):
+        return client.execute_command(name, *command[1:], NEVER_DECODE=True, packed=packed)
     return client.execute_command(name, *command[1:], NEVER_DECODE=True)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 import numpy as np
@@ -24,7 +23,7 @@ from langcache.engine.storage.entry import Scope
 from langcache.engine.storage.errors import StorageError, StorageFullError
 from langcache.engine.storage.ranking import TIE
 from langcache.engine.storage.redis._candidates import Candidates, Document, entry_in
-from langcache.engine.storage.redis._codec import entry_fields, prompt_token, scope_token
+from langcache.engine.storage.redis._codec import VECTOR, prompt_token, scope_token
 from langcache.engine.storage.redis._conditions import (
     EVERYTHING,
     NUMBER_FIELDS,
@@ -38,6 +37,7 @@ from langcache.engine.storage.redis._keys import (
     vector_field,
 )
 from langcache.engine.storage.redis._local_copy import pause
+from langcache.engine.storage.redis._queries import Command, Nearest, limits, returned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -115,7 +115,9 @@ class Filter(NamedTuple):
 
     def query(self) -> tuple[bytes, bool]:
         """Return a query that finds all such entries, and whether it may find many others."""
-        tags = b" ".join(b"@tags:{%b}" % each for each in attribute_tokens(self.attributes))
+        tags = b""
+        if self.attributes:
+            tags = b" ".join(b"@tags:{%b}" % each for each in attribute_tokens(self.attributes))
         if self.expression is None:
             return tags, False
         condition = condition_of(self.expression, is_indexed=self.is_indexed)
@@ -175,6 +177,9 @@ class QueryEngine:
         self._overwrite = overwrite
         self._creates = creates
         self._timeout = timeout
+        # By default, the engine may return after half a second what it has found so far. After this
+        # time nobody waits for the answer.
+        self._milliseconds = b"%d" % max(1, round(1000 * timeout))
         self._clock = clock
         self._lock = fork_safe_lock()
         self.mode: Mode | None = None
@@ -312,18 +317,18 @@ class QueryEngine:
         Options that it does not understand are left out from then on.
         """
         nothing = Scope("", "", "")
-        vector = np.ones(dimensions, np.float32)
+        vector = np.ones(dimensions, VECTOR).tobytes()
         while True:
             options = self._options(algorithm, 0, batches=True)
-            query = self._nearest_query(nothing, vector, 1, PROBE, options)
-            reply = yield from self._connection.attempt(*self._command(dimensions, *query))
+            query = self._nearest(dimensions, scope_token(nothing), PROBE, 1, options)
+            reply = yield from self._connection.attempt(*query.command(vector).parts)
             if not isinstance(reply, ResponseError):
                 break
             if not options or _is_transient(reply):
                 return reply
             self._takes_candidates, self._takes_policy = self._takes_policy, False
-        query = self._exact_query(nothing, "", 1, b"@tags:{h}", dimensions)
-        reply = yield from self._connection.attempt(*self._command(dimensions, *query))
+        exact = self._exact_command(nothing, "", 1, b"@tags:{h}", dimensions)
+        reply = yield from self._connection.attempt(*exact.parts)
         return reply if isinstance(reply, ResponseError) else None
 
     def _options(self, algorithm: str, entries: int, *, batches: bool) -> bytes:
@@ -350,32 +355,31 @@ class QueryEngine:
         Cosines are `least` or more. What the query cannot say of the filter is looked for among the
         `_MOST_NEIGHBOURS` nearest.
         """
-        dimensions = len(embedding)
-        query, is_loose = wanted.query()
+        dimensions, token = len(embedding), scope_token(scope)
+        condition, is_loose = wanted.query()
         neighbours = limit + _MORE_NEIGHBOURS
-        if is_loose or (wanted.expression is not None and scope_token(scope) in self._doubted):
+        if is_loose or (wanted.expression is not None and token in self._doubted):
             neighbours = max(neighbours, _FILTERED_NEIGHBOURS)
         neighbours = min(neighbours, _MOST_RESULTS)
         seen = self._seen.get(dimensions)
         batches = (
             seen is not None
             and seen.entries >= _LARGE_INDEX
-            and not query.strip()
+            and not condition.strip()
             and (yield from self._is_large(dimensions, scope))
         )
+        compares_all = token in self._crowded and ((yield from self._size(scope)) <= _MOST_COMPARED)
+        vector = embedding.astype(VECTOR, copy=False).tobytes()
 
-        compares_all = scope_token(scope) in self._crowded and (
-            (yield from self._size(scope)) <= _MOST_COMPARED
-        )
-
-        def ask() -> tuple[bytes, ...]:
+        def ask() -> Command:
             # The index may have been replaced by one of another kind.
             seen = self._seen.get(dimensions)
             algorithm, entries = (seen.algorithm, seen.entries) if seen else (self._algorithm, 0)
             options = self._options(algorithm, entries, batches=batches)
             if compares_all and algorithm == "HNSW" and self._takes_policy:
                 options = _COMPARE_ALL
-            return self._nearest_query(scope, embedding, neighbours, query, options)
+            nearest = self._nearest(dimensions, token, condition, neighbours, options)
+            return nearest.command(vector)
 
         prefix = self._keys.of(scope.namespace).entry_prefix
         while True:
@@ -450,9 +454,9 @@ class QueryEngine:
         folded = prompt.casefold()
         count = limit + _MORE_NEIGHBOURS
 
-        def ask() -> tuple[bytes, ...]:
+        def ask() -> Command:
             most = min(count, _MOST_RESULTS)
-            return self._exact_query(scope, prompt, most, condition, dimensions)
+            return self._exact_command(scope, prompt, most, condition, dimensions)
 
         while True:
             found = yield from self._search(dimensions, scope, ask, partial)
@@ -474,44 +478,30 @@ class QueryEngine:
                 return entries[:limit]
             count *= _GROWTH
 
-    def _nearest_query(
-        self,
-        scope: Scope,
-        embedding: NDArray[np.float32],
-        count: int,
-        condition: bytes,
-        options: bytes,
-    ) -> tuple[bytes, ...]:
-        field = vector_field(len(embedding))
-        knn = b"KNN %d @%b $vector%b AS distance" % (count, field, options)
-        return (
-            b"(@scope:{%b} %b)=>[%b]" % (scope_token(scope), condition, knn),
-            *(b"PARAMS", b"2", b"vector", embedding.astype("<f4").tobytes()),
-            *(b"SORTBY", b"distance", b"ASC"),
-            *(b"LIMIT", b"0", b"%d" % count),
-            *_returned(len(embedding)),
-        )
+    def _nearest(
+        self, dimensions: int, token: bytes, condition: bytes, count: int, options: bytes
+    ) -> Nearest:
+        index = self._keys.index(dimensions)
+        return Nearest(index, dimensions, token, condition, count, options, self._milliseconds)
 
-    def _exact_query(
+    def _exact_command(
         self, scope: Scope, prompt: str, count: int, condition: bytes, dimensions: int
-    ) -> tuple[bytes, ...]:
+    ) -> Command:
         token = prompt_token(prompt)
-        return (
+        return self._command(
+            dimensions,
             b"@scope:{%b} @exact:{%b} %b" % (scope_token(scope), token, condition),
             *(b"SORTBY", b"updated", b"DESC"),
             *(b"LIMIT", b"0", b"%d" % count),
-            *_returned(dimensions),
+            *returned(dimensions),
         )
 
-    def _command(self, dimensions: int, *query: bytes) -> tuple[bytes, ...]:
-        # By default, the engine may return after half a second what it has found so far. After this
-        # time nobody waits for the answer.
-        milliseconds = b"%d" % max(1, round(1000 * self._timeout))
+    def _command(self, dimensions: int, *query: bytes) -> Command:
         index = self._keys.index(dimensions)
-        return (b"FT.SEARCH", index, *query, b"TIMEOUT", milliseconds, b"DIALECT", b"2")
+        return Command((b"FT.SEARCH", index, *query, *limits(self._milliseconds)))
 
     def _search(
-        self, dimensions: int, scope: Scope, ask: Callable[[], tuple[bytes, ...]], partial: bool
+        self, dimensions: int, scope: Scope, ask: Callable[[], Command], partial: bool
     ) -> Steps[list[Document] | None]:
         """Return keys and fields of what a query finds; None if the index is not complete.
 
@@ -519,8 +509,7 @@ class QueryEngine:
         """
         if partial:
             self._warn("the search index of Redis is being built: searches find a part only")
-            reply = yield from self._connection.send(*self._command(dimensions, *ask()))
-            return self._documents(reply)
+            return self._documents((yield from self._connection.send(*ask().parts)))
         found = self._documents((yield from self._reply(dimensions, ask)))
         if found is None or scope_token(scope) in self._covered:
             return found
@@ -542,10 +531,11 @@ class QueryEngine:
             self._distrust()
         return None
 
-    def _reply(self, dimensions: int, ask: Callable[[], tuple[bytes, ...]]) -> Steps[Any]:
+    def _reply(self, dimensions: int, ask: Callable[[], Command]) -> Steps[Any]:
         """Send a query and return the reply; None if the index is not complete."""
         breaks, started = self._connection.breaks, time.monotonic()
-        reply = yield from self._connection.attempt(*self._command(dimensions, *ask()))
+        command = ask()
+        reply = yield from self._connection.attempt(*command.parts, packed=command.packed)
         if isinstance(reply, ResponseError) or self._connection.breaks != breaks:
             # The index may be gone with all the data, by FLUSHALL, or be made anew by a server
             # that was started again.
@@ -554,7 +544,7 @@ class QueryEngine:
             if not (yield from self.prepare(dimensions)):
                 return None
             started = time.monotonic()
-            reply = yield from self._connection.send(*self._command(dimensions, *ask()))
+            reply = yield from self._connection.send(*ask().parts)
         if time.monotonic() - started >= self._timeout:
             # The user's own client may wait longer. With RESP2 the engine does not report whether
             # it has stopped early.
@@ -577,7 +567,7 @@ class QueryEngine:
             return None
         latest = (*(b"SORTBY", b"updated", b"DESC"), *(b"LIMIT", b"0", b"%d" % _SAMPLE_RESULTS))
         command = self._command(dimensions, b"@scope:{%b}" % scope_token(scope), *latest)
-        reply = yield from self._connection.send(*command)
+        reply = yield from self._connection.send(*command.parts)
         # There is a key without fields if the entry has expired, or the engine cannot read it.
         if any(fields for _, fields in self._documents(reply) or ()):
             return True
@@ -620,8 +610,11 @@ class QueryEngine:
             if "timeout" in warning.lower():
                 raise StorageError("Redis: the query engine stopped before the end of a search")
             self._warn(f"the query engine of Redis may find less than there is: {warning}")
-        results = [pairs(result) for result in facts.get(b"results", [])]
-        return [(result[b"id"], pairs(result.get(b"extra_attributes"))) for result in results]
+        results = facts.get(b"results", ())
+        if facts is reply:  # all names in it are bytes
+            return [(found[b"id"], found.get(b"extra_attributes") or {}) for found in results]
+        named = map(pairs, results)
+        return [(found[b"id"], pairs(found.get(b"extra_attributes"))) for found in named]
 
     def _create(self, name: bytes, dimensions: int) -> Steps[Any]:
         """Make an index, unless another process has just done so, and return what FT.INFO says."""
@@ -735,13 +728,6 @@ class QueryEngine:
             if self.mode is None:
                 self.mode = mode
                 _logger.info("Redis storage: searches are done in the mode %r%s", mode, reason)
-
-
-@lru_cache(maxsize=16)
-def _returned(dimensions: int) -> tuple[bytes, ...]:
-    """Return what a query says of the fields that it returns."""
-    fields = entry_fields(dimensions)
-    return b"RETURN", b"%d" % len(fields), *fields
 
 
 def _entries_of(info: Any) -> int:
