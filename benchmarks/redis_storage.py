@@ -12,9 +12,10 @@ each later one asks what has changed. Below "after a change", another process ha
 before every search. RedisVL's SemanticCache takes part where it is installed and the Redis has the
 query engine.
 
-With `--ratios`, searches take turns with the command that they send, sent by redis-py alone, and
-with RedisVL's `check`, so that a busy machine slows all of them alike. "CPU ms" is the time of this
-thread's CPU, without that of the server.
+With `--ratios`, searches take turns with the command that they send, sent by redis-py alone over
+the same connection, and with RedisVL's `check`, so that a busy machine slows all of them alike. The
+order is random: each leaves something in the caches of the processor for the next. "CPU ms" is the
+time of this thread's CPU, without that of the server.
 """
 
 import argparse
@@ -30,6 +31,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -165,6 +167,8 @@ def ratios(client: redis.Redis, url: str, vectors: np.ndarray) -> list[list[str]
             """Return what sends the command that a search sends, each time with another vector."""
             command = command_of(storage, search)
             place = command.index(b"vector", command.index(b"PARAMS")) + 1
+            pool = storage._connection.sync_client().connection_pool
+            client = redis.Redis(connection_pool=pool)
 
             def send() -> None:
                 vector = next(queries).astype("<f4").tobytes()
@@ -285,8 +289,11 @@ def in_turns(*acts: Callable[[], object] | None) -> tuple[list[float], list[floa
     """Return the medians of each: milliseconds, and those of this thread's CPU; 0 for None."""
     walls: list[list[float]] = [[] for _ in acts]
     cpus: list[list[float]] = [[] for _ in acts]
+    turns = list(zip(acts, walls, cpus, strict=True))
+    random = Random(0)
     for turn in range(TURNS + TURNS // 10):
-        for act, wall, cpu in zip(acts, walls, cpus, strict=True):
+        random.shuffle(turns)
+        for act, wall, cpu in turns:
             started, began = time.perf_counter(), time.thread_time()
             if act is not None:
                 act()

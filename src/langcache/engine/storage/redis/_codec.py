@@ -207,7 +207,7 @@ def glance_at(fields: Mapping[bytes, bytes], dimensions: int) -> Glance:
         DamagedError: A field is missing or malformed.
     """
     try:
-        embedding = _vector(fields[vector_field(dimensions)])
+        embedding = np.frombuffer(fields[vector_field(dimensions)], VECTOR)
         times = _times(fields[b"times"])
     except (KeyError, ValueError) as error:
         raise DamagedError from error
@@ -237,7 +237,7 @@ def outline_of(namespace: str, entry_id: str, values: list[bytes | None]) -> Cac
     try:
         seq, _, model_id, context_hash, exact, times, attributes, vector = map(_present, values)
         created_at, updated_at, expires_at = _times(times)
-        embedding = _vector(vector).astype(np.float32)
+        embedding = np.frombuffer(vector, VECTOR).astype(np.float32)
         check_embedding(embedding)
         return CacheEntry(
             id=entry_id,
@@ -265,10 +265,6 @@ def _present(value: bytes | None) -> bytes:
     if value is None:
         raise DamagedError
     return value
-
-
-def _vector(data: bytes) -> NDArray[np.float32]:
-    return np.frombuffer(data, VECTOR)
 
 
 def _times(text: bytes) -> tuple[float, float, float | None]:

@@ -153,21 +153,15 @@ class _Conditions(Translator[Condition]):
     def tag_is_one_of(self, name: str, values: Collection[str]) -> Condition:
         if not values:
             return Condition(_NOTHING, _NOTHING)
+        if len(values) == 1:
+            tag = b"@tags:{%b}" % repeated_token(name, *values)
+            return Condition(tag, tag, 1)
         tags = b"@tags:{%b}" % b"|".join(sorted(repeated_token(name, value) for value in values))
         return _bounded(tags, tags)
 
     @override
     def number(self, name: str, within: NumberRange) -> Condition:
-        bounds = _range(within)
-        if name in TIME_FIELDS:
-            finite = (each for each in within[:2] if math.isfinite(each))
-            if any(abs(each) >= LATEST for each in finite):
-                return _UNKNOWN
-            query = b"@%b:%b" % (TIME_FIELDS[name], bounds)
-            return Condition(query, query)
-        first, other, spare = _number_places(name)
-        narrow = b"%b%b) | %b%b)" % (first, bounds, other, bounds)
-        return Condition(b"(%b | %b)" % (narrow, spare), b"(%b)" % narrow, 2)
+        return _number_condition(name, within)
 
     @override
     def words(self, name: str, phrase: Sequence[str]) -> Condition:
@@ -196,6 +190,20 @@ class _OfTagsOnly(_Conditions):
 
 
 _CONDITIONS, _OF_TAGS_ONLY = _Conditions(), _OfTagsOnly()
+
+
+@lru_cache(maxsize=256)
+def _number_condition(name: str, within: NumberRange) -> Condition:
+    bounds = _range(within)
+    if name in TIME_FIELDS:
+        finite = (each for each in within[:2] if math.isfinite(each))
+        if any(abs(each) >= LATEST for each in finite):
+            return _UNKNOWN
+        query = b"@%b:%b" % (TIME_FIELDS[name], bounds)
+        return Condition(query, query)
+    first, other, spare = _number_places(name)
+    narrow = b"%b%b) | %b%b)" % (first, bounds, other, bounds)
+    return Condition(b"(%b | %b)" % (narrow, spare), b"(%b)" % narrow, 2)
 
 
 def _range(within: NumberRange) -> bytes:

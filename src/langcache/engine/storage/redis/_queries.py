@@ -1,4 +1,4 @@
-"""The queries for the nearest vectors, packed as the protocol sends them."""
+"""Commands that search, packed in part as the protocol sends them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 from langcache.engine.storage.redis._codec import entry_fields
 from langcache.engine.storage.redis._keys import vector_field
-
-_KEPT = 128
 
 
 class Command(NamedTuple):
@@ -24,52 +22,69 @@ class Command(NamedTuple):
 
 
 class Nearest(NamedTuple):
-    """What a query for the nearest vectors depends on, besides the vector.
+    """Searches for the nearest vectors, which differ in the vector and in what they search.
 
     Attributes:
         index_name: The name of the index.
         dimensions: The width of the vectors.
-        scope: The token of the scope.
-        condition: What else the entries meet, as a query; empty for nothing.
         limit: How many entries to return at most.
         options: Options of the search, each after a space.
-        milliseconds: How long the search may take.
+        milliseconds: How long a search may take.
     """
 
     index_name: bytes
     dimensions: int
-    scope: bytes
-    condition: bytes
     limit: int
     options: bytes
     milliseconds: bytes
 
-    def command(self, vector: bytes) -> Command:
-        """Return the command for a vector, float32 in little-endian order."""
-        before, after, packed_before, packed_after = _around(self)
-        packed = b"".join((packed_before, vector, packed_after))
-        return Command((*before, vector, *after), packed)
+    def command(self, scope: bytes, condition: bytes, vector: bytes) -> Command:
+        """Return the command of one search.
+
+        Args:
+            scope: The token of the scope.
+            condition: What else the entries meet, as a query; empty for nothing.
+            vector: The vector, float32 in little-endian order.
+        """
+        around = _around(self)
+        query = b"(@scope:{%b} %b)=>%b" % (scope, condition, around.nearest)
+        packed = b"%b$%d\r\n%b%b%b%b" % (
+            *(around.packed_start, len(query), query),
+            *(around.packed_middle, vector, around.packed_end),
+        )
+        return Command((*around.start, query, *around.middle, vector, *around.end), packed)
 
 
-@lru_cache(maxsize=_KEPT)
-def _around(nearest: Nearest) -> tuple[tuple[bytes, ...], tuple[bytes, ...], bytes, bytes]:
-    """Return the arguments before and after the vector, and both packed."""
-    dimensions, count = nearest.dimensions, b"%d" % nearest.limit
-    field = vector_field(dimensions)
-    knn = b"KNN %b @%b $vector%b AS distance" % (count, field, nearest.options)
-    before = (
-        *(b"FT.SEARCH", nearest.index_name),
-        b"(@scope:{%b} %b)=>[%b]" % (nearest.scope, nearest.condition, knn),
-        *(b"PARAMS", b"2", b"vector"),
-    )
-    after = (
+class _Around(NamedTuple):
+    """What is before the query, between it and the vector, and after the vector."""
+
+    nearest: bytes
+    start: tuple[bytes, ...]
+    middle: tuple[bytes, ...]
+    end: tuple[bytes, ...]
+    packed_start: bytes
+    packed_middle: bytes
+    packed_end: bytes
+
+
+@lru_cache(maxsize=64)
+def _around(search: Nearest) -> _Around:
+    limit, field = b"%d" % search.limit, vector_field(search.dimensions)
+    start = (b"FT.SEARCH", search.index_name)
+    middle = (b"PARAMS", b"2", b"vector")
+    end = (
         *(b"SORTBY", b"distance", b"ASC"),
-        *(b"LIMIT", b"0", count),
-        *returned(dimensions),
-        *limits(nearest.milliseconds),
+        *(b"LIMIT", b"0", limit),
+        *returned(search.dimensions),
+        *limits(search.milliseconds),
     )
-    start = b"*%d\r\n%b$%d\r\n" % (len(before) + 1 + len(after), _packed(before), 4 * dimensions)
-    return before, after, start, b"\r\n" + _packed(after)
+    return _Around(
+        b"[KNN %b @%b $vector%b AS distance]" % (limit, field, search.options),
+        *(start, middle, end),
+        b"*%d\r\n%b" % (len(start) + len(middle) + len(end) + 2, _packed(start)),
+        b"\r\n%b$%d\r\n" % (_packed(middle), 4 * search.dimensions),
+        b"\r\n%b" % _packed(end),
+    )
 
 
 def _packed(parts: tuple[bytes, ...]) -> bytes:
@@ -78,11 +93,11 @@ def _packed(parts: tuple[bytes, ...]) -> bytes:
 
 @lru_cache(maxsize=16)
 def returned(dimensions: int) -> tuple[bytes, ...]:
-    """Return what a query says of the fields that it returns."""
+    """Return what a search says of the fields that it returns."""
     fields = entry_fields(dimensions)
     return b"RETURN", b"%d" % len(fields), *fields
 
 
 def limits(milliseconds: bytes) -> tuple[bytes, ...]:
-    """Return the end of every query: how long it may take, and the version of the language."""
+    """Return how long a search may take and the version of its language, which are at the end."""
     return b"TIMEOUT", milliseconds, b"DIALECT", b"2"

@@ -320,8 +320,9 @@ class QueryEngine:
         vector = np.ones(dimensions, VECTOR).tobytes()
         while True:
             options = self._options(algorithm, 0, batches=True)
-            query = self._nearest(dimensions, scope_token(nothing), PROBE, 1, options)
-            reply = yield from self._connection.attempt(*query.command(vector).parts)
+            search = self._nearest(dimensions, 1, options)
+            command = search.command(scope_token(nothing), PROBE, vector)
+            reply = yield from self._connection.attempt(*command.parts)
             if not isinstance(reply, ResponseError):
                 break
             if not options or _is_transient(reply):
@@ -378,8 +379,7 @@ class QueryEngine:
             options = self._options(algorithm, entries, batches=batches)
             if compares_all and algorithm == "HNSW" and self._takes_policy:
                 options = _COMPARE_ALL
-            nearest = self._nearest(dimensions, token, condition, neighbours, options)
-            return nearest.command(vector)
+            return self._nearest(dimensions, neighbours, options).command(token, condition, vector)
 
         prefix = self._keys.of(scope.namespace).entry_prefix
         while True:
@@ -478,11 +478,9 @@ class QueryEngine:
                 return entries[:limit]
             count *= _GROWTH
 
-    def _nearest(
-        self, dimensions: int, token: bytes, condition: bytes, count: int, options: bytes
-    ) -> Nearest:
+    def _nearest(self, dimensions: int, limit: int, options: bytes) -> Nearest:
         index = self._keys.index(dimensions)
-        return Nearest(index, dimensions, token, condition, count, options, self._milliseconds)
+        return Nearest(index, dimensions, limit, options, self._milliseconds)
 
     def _exact_command(
         self, scope: Scope, prompt: str, count: int, condition: bytes, dimensions: int

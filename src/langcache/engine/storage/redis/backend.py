@@ -744,10 +744,12 @@ class RedisStorage(StorageBackend):
 
         Those of the first format have the tags only.
         """
-        if self._engine.mode == "plain" or all(kind == "tag" for _, kind in expression.fields()):
-            return True
         now = time.monotonic()
         known, until = self._formats.get(namespace, (False, 0.0))
+        if (known and now < until) or self._engine.mode == "plain":
+            return True
+        if all(kind == "tag" for _, kind in expression.fields()):
+            return True
         if now < until:
             return known
         state = self._keys.of(namespace).state
