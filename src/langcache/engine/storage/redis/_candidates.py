@@ -82,7 +82,10 @@ class Candidates:
 
         def is_good(row: int) -> bool:
             if row not in entries:
-                entries[row] = self._entry(row)
+                document, glance = self._documents[row]
+                entries[row] = entry_in(
+                    document, self._prefix, self._scope, self._dimensions, glance
+                )
             entry = entries[row]
             return entry is not None and accepts(entry)
 
@@ -93,10 +96,6 @@ class Candidates:
             rows = filter(is_good, rows)
             best = best_of_few(self._cosines, self._updated_at, rows, limit, least)
         return [(entry, self._cosines[row]) for row in best if (entry := entries[row]) is not None]
-
-    def _entry(self, row: int) -> CacheEntry | None:
-        document, glance = self._documents[row]
-        return entry_in(document, self._prefix, self._scope, self._dimensions, glance)
 
 
 def entry_in(

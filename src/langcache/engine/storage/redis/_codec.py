@@ -278,14 +278,20 @@ def _dimensions(fields: Mapping[bytes, bytes]) -> int:
     return next((int(name[1:]) for name in fields if name[:1] == b"v" and name[1:].isdigit()), 0)
 
 
+@lru_cache(maxsize=1024)
+def _summed_scope(scope: Scope) -> bytes:
+    """Return what the digest of an entry has of its scope."""
+    model, context = encoded(scope.embedding_model_id), encoded(scope.context_hash)
+    return b"%d:%b%d:%b" % (len(model), model, len(context), context)
+
+
 def _digest(scope: Scope, entry_id: str, fields: Mapping[bytes, bytes], vector: bytes) -> bytes:
     prompt, response = fields[b"prompt"], fields[b"response"]
-    model, context = encoded(scope.embedding_model_id), encoded(scope.context_hash)
     attributes, metadata, times = fields[b"attributes"], fields.get(b"metadata"), fields[b"times"]
-    summed = b"%b%d:%b%d:%b%d:%b%d:%b%d:%b%b%d:%b%d:%b" % (
+    summed = b"%b%d:%b%d:%b%b%d:%b%b%d:%b%d:%b" % (
         encoded(entry_id),
         *(len(prompt), prompt, len(response), response),
-        *(len(model), model, len(context), context, len(attributes), attributes),
+        *(_summed_scope(scope), len(attributes), attributes),
         b"-" if metadata is None else b"%d:%b" % (len(metadata), metadata),
         *(len(times), times, len(vector), vector),
     )

@@ -95,7 +95,7 @@ class Keys:
 
     def index(self, dimensions: int) -> bytes:
         """Return the name of the search index over vectors of so many dimensions."""
-        return self._prefix + b":" + vector_field(dimensions) + b":2"
+        return _index_name(self._prefix, dimensions)
 
     def dimensions_of(self, index: bytes) -> int | None:
         """Return the dimensions of the vectors in an index; None if it is none of ours."""
@@ -130,6 +130,11 @@ def _namespace_keys(prefix: bytes, namespace: str) -> NamespaceKeys:
     return _tagged_keys(prefix, quoted or b"%")
 
 
+@lru_cache(maxsize=64)
+def _index_name(prefix: bytes, dimensions: int) -> bytes:
+    return b"%b:%b:2" % (prefix, vector_field(dimensions))
+
+
 def _tagged_keys(prefix: bytes, hash_tag: bytes) -> NamespaceKeys:
     tag = b":{" + hash_tag + b"}"
     state, members, removed, expiries, entry = (
@@ -148,6 +153,7 @@ def hash_tag(key: bytes) -> bytes:
     return key[key.index(b"{") + 1 : key.index(b"}")]
 
 
+@lru_cache(maxsize=64)
 def vector_field(dimensions: int) -> bytes:
     """Return the name of the field for vectors of so many dimensions.
 

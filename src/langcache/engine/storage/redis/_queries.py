@@ -21,42 +21,18 @@ class Command(NamedTuple):
     packed: bytes | None = None
 
 
-class Nearest(NamedTuple):
-    """Searches for the nearest vectors, which differ in the vector and in what they search.
+class Around(NamedTuple):
+    """What searches for the nearest vectors have in common.
 
     Attributes:
-        index_name: The name of the index.
-        dimensions: The width of the vectors.
-        limit: How many entries to return at most.
-        options: Options of the search, each after a space.
-        milliseconds: How long a search may take.
+        nearest: The part of the query that is about the vector.
+        start: The arguments before the query.
+        middle: Those between it and the vector.
+        end: Those after the vector.
+        packed_start: The first, in the form that is sent.
+        packed_middle: The second, and the size of the vector.
+        packed_end: The third.
     """
-
-    index_name: bytes
-    dimensions: int
-    limit: int
-    options: bytes
-    milliseconds: bytes
-
-    def command(self, scope: bytes, condition: bytes, vector: bytes) -> Command:
-        """Return the command of one search.
-
-        Args:
-            scope: The token of the scope.
-            condition: What else the entries meet, as a query; empty for nothing.
-            vector: The vector, float32 in little-endian order.
-        """
-        around = _around(self)
-        query = b"(@scope:{%b} %b)=>%b" % (scope, condition, around.nearest)
-        packed = b"%b$%d\r\n%b%b%b%b" % (
-            *(around.packed_start, len(query), query),
-            *(around.packed_middle, vector, around.packed_end),
-        )
-        return Command((*around.start, query, *around.middle, vector, *around.end), packed)
-
-
-class _Around(NamedTuple):
-    """What is before the query, between it and the vector, and after the vector."""
 
     nearest: bytes
     start: tuple[bytes, ...]
@@ -66,23 +42,46 @@ class _Around(NamedTuple):
     packed_middle: bytes
     packed_end: bytes
 
+    def command(self, scope: bytes, condition: bytes, vector: bytes) -> Command:
+        """Return the command of one search.
+
+        Args:
+            scope: The token of the scope.
+            condition: What else the entries meet, as a query; empty for nothing.
+            vector: The vector, float32 in little-endian order.
+        """
+        query = b"(@scope:{%b} %b)=>%b" % (scope, condition, self.nearest)
+        packed = b"%b$%d\r\n%b\r\n%b%b%b" % (
+            *(self.packed_start, len(query), query),
+            *(self.packed_middle, vector, self.packed_end),
+        )
+        return Command((*self.start, query, *self.middle, vector, *self.end), packed)
+
 
 @lru_cache(maxsize=64)
-def _around(search: Nearest) -> _Around:
-    limit, field = b"%d" % search.limit, vector_field(search.dimensions)
-    start = (b"FT.SEARCH", search.index_name)
+def nearest(index: bytes, dimensions: int, limit: int, options: bytes, milliseconds: int) -> Around:
+    """Return what searches for the nearest vectors have in common.
+
+    Args:
+        index: The name of the index.
+        dimensions: The width of the vectors.
+        limit: How many entries to return at most.
+        options: Options of the search, each after a space.
+        milliseconds: How long a search may take.
+    """
+    start = (b"FT.SEARCH", index)
     middle = (b"PARAMS", b"2", b"vector")
     end = (
         *(b"SORTBY", b"distance", b"ASC"),
-        *(b"LIMIT", b"0", limit),
-        *returned(search.dimensions),
-        *limits(search.milliseconds),
+        *(b"LIMIT", b"0", b"%d" % limit),
+        *returned(dimensions),
+        *limits(milliseconds),
     )
-    return _Around(
-        b"[KNN %b @%b $vector%b AS distance]" % (limit, field, search.options),
+    return Around(
+        b"[KNN %d @%b $vector%b AS distance]" % (limit, vector_field(dimensions), options),
         *(start, middle, end),
         b"*%d\r\n%b" % (len(start) + len(middle) + len(end) + 2, _packed(start)),
-        b"\r\n%b$%d\r\n" % (_packed(middle), 4 * search.dimensions),
+        b"%b$%d\r\n" % (_packed(middle), 4 * dimensions),
         b"\r\n%b" % _packed(end),
     )
 
@@ -98,6 +97,6 @@ def returned(dimensions: int) -> tuple[bytes, ...]:
     return b"RETURN", b"%d" % len(fields), *fields
 
 
-def limits(milliseconds: bytes) -> tuple[bytes, ...]:
+def limits(milliseconds: int) -> tuple[bytes, ...]:
     """Return how long a search may take and the version of its language, which are at the end."""
-    return b"TIMEOUT", milliseconds, b"DIALECT", b"2"
+    return b"TIMEOUT", b"%d" % milliseconds, b"DIALECT", b"2"

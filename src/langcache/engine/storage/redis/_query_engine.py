@@ -37,7 +37,7 @@ from langcache.engine.storage.redis._keys import (
     vector_field,
 )
 from langcache.engine.storage.redis._local_copy import pause
-from langcache.engine.storage.redis._queries import Command, Nearest, limits, returned
+from langcache.engine.storage.redis._queries import Command, limits, nearest, returned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -179,7 +179,7 @@ class QueryEngine:
         self._timeout = timeout
         # By default, the engine may return after half a second what it has found so far. After this
         # time nobody waits for the answer.
-        self._milliseconds = b"%d" % max(1, round(1000 * timeout))
+        self._milliseconds = max(1, round(1000 * timeout))
         self._clock = clock
         self._lock = fork_safe_lock()
         self.mode: Mode | None = None
@@ -317,11 +317,11 @@ class QueryEngine:
         Options that it does not understand are left out from then on.
         """
         nothing = Scope("", "", "")
-        vector = np.ones(dimensions, VECTOR).tobytes()
+        vector, index = np.ones(dimensions, VECTOR).tobytes(), self._keys.index(dimensions)
         while True:
             options = self._options(algorithm, 0, batches=True)
-            search = self._nearest(dimensions, 1, options)
-            command = search.command(scope_token(nothing), PROBE, vector)
+            around = nearest(index, dimensions, 1, options, self._milliseconds)
+            command = around.command(scope_token(nothing), PROBE, vector)
             reply = yield from self._connection.attempt(*command.parts)
             if not isinstance(reply, ResponseError):
                 break
@@ -370,7 +370,7 @@ class QueryEngine:
             and (yield from self._is_large(dimensions, scope))
         )
         compares_all = token in self._crowded and ((yield from self._size(scope)) <= _MOST_COMPARED)
-        vector = embedding.astype(VECTOR, copy=False).tobytes()
+        vector, index = embedding.astype(VECTOR, copy=False).tobytes(), self._keys.index(dimensions)
 
         def ask() -> Command:
             # The index may have been replaced by one of another kind.
@@ -379,7 +379,8 @@ class QueryEngine:
             options = self._options(algorithm, entries, batches=batches)
             if compares_all and algorithm == "HNSW" and self._takes_policy:
                 options = _COMPARE_ALL
-            return self._nearest(dimensions, neighbours, options).command(token, condition, vector)
+            around = nearest(index, dimensions, neighbours, options, self._milliseconds)
+            return around.command(token, condition, vector)
 
         prefix = self._keys.of(scope.namespace).entry_prefix
         while True:
@@ -477,10 +478,6 @@ class QueryEngine:
                 entries.sort(key=lambda entry: entry.updated_at, reverse=True)
                 return entries[:limit]
             count *= _GROWTH
-
-    def _nearest(self, dimensions: int, limit: int, options: bytes) -> Nearest:
-        index = self._keys.index(dimensions)
-        return Nearest(index, dimensions, limit, options, self._milliseconds)
 
     def _exact_command(
         self, scope: Scope, prompt: str, count: int, condition: bytes, dimensions: int
