@@ -26,6 +26,7 @@ from langcache.engine import StorageError
 from langcache.engine.storage.entry import Scope
 from langcache.engine.storage.redis import RedisStorage
 from langcache.engine.storage.redis._codec import scope_token
+from langcache.engine.storage.redis._queries import nearest
 from langcache.engine.testing import StorageConformance
 
 
@@ -345,6 +346,17 @@ def test_a_search_with_filters_is_one_round_trip(make, engine):
     )[1]
     assert storage.search_top(EAST, *SCOPE, 0.9, attributes={"a": "b"})
     assert calls == engine.commands == ["FT.SEARCH"]
+
+
+@pytest.mark.parametrize("dimensions", [3, 4000])
+def test_a_search_is_packed_as_the_client_packs_it(dimensions):
+    searches = nearest(b"index", dimensions, 2, b" EF_RUNTIME 64", 5000)
+    vector = np.ones(dimensions, "<f4").tobytes()
+    for condition in (b"", b"@tags:{h1 | h2}", b"@n0:[(1.0 inf]" * 1000):
+        command = searches.command(b"hscope", condition, vector)
+        client = redis.connection.Connection()
+        assert command.packed == b"".join(client.pack_command(*command.parts))
+        assert vector in command.parts
 
 
 def test_an_entry_of_a_plain_storage_is_found_by_the_engine_and_the_other_way(make):
@@ -924,6 +936,34 @@ def on_engine(redis_url, redis_prefix):
     yield storage
     assert storage.search_mode in ("query-engine", None)  # None: it has never searched
     storage.close()
+
+
+@pytest.mark.query_engine
+def test_clients_made_from_a_url_do_not_pack_searches(on_engine, monkeypatch):
+    sent = []
+
+    def noted(send):
+        return lambda connection, *args, **options: (
+            sent.append(args[0]),
+            send(connection, *args, **options),
+        )[1]
+
+    for module in (redis.connection, redis.asyncio.connection):
+        connection = module.AbstractConnection
+        monkeypatch.setattr(connection, "send_command", noted(connection.send_command))
+    on_engine.store(entry())
+    assert on_engine.search(EAST, *SCOPE, 0.9).entry.id == "1"
+    assert "FT.INFO" in sent
+    sent.clear()
+    assert on_engine.search(EAST, *SCOPE, 0.9).entry.id == "1"
+
+    async def main():
+        found = await on_engine.asearch(EAST, *SCOPE, 0.9)
+        await on_engine.aclose()
+        return found.entry.id
+
+    assert asyncio.run(main()) == "1"
+    assert "FT.SEARCH" not in sent
 
 
 @pytest.mark.query_engine
