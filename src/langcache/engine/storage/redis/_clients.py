@@ -33,7 +33,9 @@ _Sentinel, _AsyncSentinel = cast("Any", Sentinel), cast("Any", AsyncSentinel)
 class _Client(redis.Redis):
     """A client that sends a command as the caller has packed it, if so.
 
-    redis-py packs argument by argument, which takes longer than all else that is done to search.
+    A search has more than 20 arguments, which redis-py packs one by one. Should a version of it not
+    call the method below, the client packs as any other. The caller passes the arguments as well,
+    for programs that trace what is executed.
     """
 
     def _send_command_parse_response(

@@ -166,6 +166,7 @@ def entry_of(
         seen = glance or glance_at(fields, dimensions)
         attributes = fields[b"attributes"]
         metadata = fields.get(b"metadata")
+        # The texts are as they were stored, so nothing follows the JSON.
         return CacheEntry(
             id=entry_id,
             prompt=decoded(fields[b"prompt"]),
