@@ -21,7 +21,7 @@ class Command(NamedTuple):
     packed: bytes | None = None
 
 
-class Around(NamedTuple):
+class VectorSearch(NamedTuple):
     """What searches for the nearest vectors have in common.
 
     Attributes:
@@ -59,7 +59,7 @@ class Around(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def nearest(index: bytes, dimensions: int, limit: int, options: bytes, milliseconds: int) -> Around:
+def nearest(index: bytes, dimensions: int, limit: int, options: bytes, milliseconds: int) -> VectorSearch:
     """Return what searches for the nearest vectors have in common.
 
     Args:
@@ -77,7 +77,7 @@ def nearest(index: bytes, dimensions: int, limit: int, options: bytes, milliseco
         *returned(dimensions),
         *limits(milliseconds),
     )
-    return Around(
+    return VectorSearch(
         b"[KNN %d @%b $vector%b AS distance]" % (limit, vector_field(dimensions), options),
         *(start, middle, end),
         b"*%d\r\n%b" % (len(start) + len(middle) + len(end) + 2, _packed(start)),
