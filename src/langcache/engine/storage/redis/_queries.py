@@ -59,7 +59,9 @@ class VectorSearch(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def nearest(index: bytes, dimensions: int, limit: int, options: bytes, milliseconds: int) -> VectorSearch:
+def nearest(
+    index: bytes, dimensions: int, limit: int, options: bytes, milliseconds: int
+) -> VectorSearch:
     """Return what searches for the nearest vectors have in common.
 
     Args:
