@@ -1,6 +1,7 @@
 """The ids of stored answers stay the same: another release finds what is stored."""
 
 import asyncio
+from typing import ClassVar
 
 import agents
 import pydantic_ai.messages as messages
@@ -59,7 +60,7 @@ def test_those_of_the_openai_agents_sdk(answers):
 
 class NamedModel(FunctionModel):
     model_name = system = "small"
-    profile = {"vision": False, "tools": frozenset({int, str}), "tags": ("<a>", "</a>")}
+    profile: ClassVar = {"vision": False, "tools": frozenset({int, str}), "tags": ("<a>", "</a>")}
     base_url = "http://provider"
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from langcache.answers import Answer
 from langcache.answers.apis import Responses
 from langcache.answers.apis.base import items_of
+from langcache.integrations._provider_objects import object_of
 from langcache.integrations.openai_agents._agents import (
     ModelResponse,
     TResponseOutputItem,
@@ -80,7 +81,7 @@ def response_of(answer: Answer) -> ModelResponse:
         KeyError: It came as a stream, or has an item of an unknown type.
         TypeError: It came as a stream.
     """
-    items = [_ITEMS[item["type"]].construct(**item) for item in answer.value["output"]]
+    items = [object_of(_ITEMS[item["type"]], item) for item in answer.value["output"]]
     return ModelResponse(items, Usage(), answer.value["response_id"])
 
 
@@ -97,7 +98,7 @@ class EventRecording:
             return
         try:
             stored = event.to_dict(mode="json")
-            self._is_readable = _EVENTS[stored["type"]].construct(**stored) == event
+            self._is_readable = object_of(_EVENTS[stored["type"]], stored) == event
         except Exception:  # noqa: BLE001 - no error of the cache may fail a call
             self._is_readable = False
         else:
@@ -115,7 +116,7 @@ def events_of(answer: Answer) -> Sequence[Any] | None:
         KeyError: It has an event of an unknown type.
     """
     chunks = _API.unbilled(answer).chunks
-    return chunks and [_EVENTS[chunk["type"]].construct(**chunk) for chunk in chunks]
+    return chunks and [object_of(_EVENTS[chunk["type"]], chunk) for chunk in chunks]
 
 
 def saved_by(answer: Answer, hit: Hit) -> Hit:
