@@ -13,8 +13,10 @@ from pydantic import BaseModel
 __all__ = [
     "NotCacheableError",
     "digest",
+    "digest_of_members",
     "digest_of_texts",
     "list_of_texts",
+    "mapping_of_texts",
     "plain",
     "text_of_value",
 ]
@@ -38,9 +40,20 @@ def digest_of_texts(*texts: str) -> str:
     return _digest_of(list_of_texts(*texts))
 
 
+def digest_of_members(**texts: str) -> str:
+    """Return the digest of a mapping, of whose members `text_of_value` has made these texts."""
+    return _digest_of(mapping_of_texts(**texts))
+
+
 def list_of_texts(*texts: str) -> str:
     """Return what `text_of_value` makes of a list, of whose items it has made these texts."""
     return f"[{','.join(texts)}]"
+
+
+def mapping_of_texts(**texts: str) -> str:
+    """Return what `text_of_value` makes of a mapping, of whose members it has made these texts."""
+    members = (f'"{name}":{texts[name]}' for name in sorted(texts))
+    return f"{{{','.join(members)}}}"
 
 
 def text_of_value(value: Any) -> str:

@@ -186,3 +186,26 @@ def test_it_stands_for_the_model(run, model, upstream, answers):
     run(Agent(model), ASKED)
     run(Agent(other), ASKED)
     assert upstream.count == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("plain", lambda profile: profile.update(plain=1)),
+        ("mapping", lambda profile: profile["mapping"].update(a=2)),
+        ("list", lambda profile: profile["list"].append(2)),
+        ("tuple", lambda profile: profile["tuple"][0].append(2)),
+    ],
+)
+def test_a_profile_that_changes_is_another_scope(run, upstream, answers, name, change):
+    profile = {"plain": True, "mapping": {"a": 1}, "list": [1], "tuple": ([1],)}
+    bare = bare_model(upstream)
+    bare.__dict__["profile"] = {**bare.profile, name: profile[name]}
+    agent = Agent(langcache.wrap(bare, cache=answers))
+    for _ in range(2):
+        run(agent, ASKED)
+    assert upstream.count == 1
+    change(bare.__dict__["profile"])
+    for _ in range(2):
+        run(agent, ASKED)
+    assert upstream.count == 2

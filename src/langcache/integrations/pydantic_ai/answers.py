@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, TypeAdapter
+from pydantic_core import to_json
 
 from langcache.answers import Answer
 from langcache.integrations.pydantic_ai._pydantic_ai import (
@@ -46,7 +47,8 @@ class Stored:
 
     def __init__(self, response: ModelResponse, events: list[Any]) -> None:
         self.saved: dict[str, Any] = _saved(response.usage)
-        self.response: Any = replace(response, usage=RequestUsage())  # pyright: ignore[reportArgumentType]
+        response.usage = RequestUsage()
+        self.response: Any = response
         self.events: list[Any] = events
 
 
@@ -98,7 +100,7 @@ def stored_stream_of(answer: Answer) -> Stored | None:
     if answer.chunks is None:
         return None
     response, *events = answer.chunks
-    return Stored(_loaded(response), _events.validate_json(json.dumps(events)))
+    return Stored(_loaded(response), _events.validate_json(to_json(events)))
 
 
 def _dumped(response: ModelResponse) -> Any:
@@ -110,7 +112,7 @@ def _dumped(response: ModelResponse) -> Any:
 
 
 def _loaded(stored: Any) -> ModelResponse:
-    [response] = ModelMessagesTypeAdapter.validate_json(json.dumps([stored]))
+    [response] = ModelMessagesTypeAdapter.validate_json(to_json([stored]))
     if not isinstance(response, ModelResponse):
         raise TypeError("it is not an answer")
     return response

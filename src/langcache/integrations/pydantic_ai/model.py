@@ -20,13 +20,13 @@ from langcache.integrations.pydantic_ai.answers import (
     stored_of,
     stored_stream_of,
 )
-from langcache.integrations.pydantic_ai.requests import request_of
+from langcache.integrations.pydantic_ai.requests import ProfileText, request_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
     from datetime import datetime
 
-    from langcache.answers import Hit, Lookup
+    from langcache.answers import Hit, Lookup, Request
     from langcache.integrations.pydantic_ai._pydantic_ai import (
         ModelRequestParameters,
         ModelResponse,
@@ -56,6 +56,7 @@ class CachedModel(WrapperModel):
             raise TypeError(f"cache: must be an AnswerCache, got {type(cache).__name__}")
         super().__init__(wrapped)
         self.cache: AnswerCache = cache
+        self._profile_text = ProfileText()
 
     async def request(
         self,
@@ -65,9 +66,7 @@ class CachedModel(WrapperModel):
     ) -> ModelResponse:
         """Answer messages from the cache, or by the model."""
         cache = self.cache
-        request = request_of(
-            self.wrapped, messages, model_settings, model_request_parameters, stream=False
-        )
+        request = self._asked(messages, model_settings, model_request_parameters, stream=False)
         lookup = await cache.alook_up(request, stored_of)
         if lookup.value is not None:
             return _served(lookup.value, _hit(lookup, lookup.value))
@@ -90,9 +89,7 @@ class CachedModel(WrapperModel):
     ) -> AsyncGenerator[StreamedResponse]:
         """Answer messages by a stream from the cache, or from the model."""
         cache = self.cache
-        request = request_of(
-            self.wrapped, messages, model_settings, model_request_parameters, stream=True
-        )
+        request = self._asked(messages, model_settings, model_request_parameters, stream=True)
         lookup = await cache.alook_up(request, stored_stream_of)
         if lookup.value is not None:
             yield _Replay(model_request_parameters, lookup.value, _hit(lookup, lookup.value))
@@ -104,6 +101,18 @@ class CachedModel(WrapperModel):
                 yield _recording(stream, cache, lookup)
         finally:
             cache.release(lookup)
+
+    def _asked(
+        self,
+        messages: list[Any],
+        settings: Any,
+        parameters: ModelRequestParameters,
+        *,
+        stream: bool,
+    ) -> Request | None:
+        return request_of(
+            self.wrapped, messages, settings, parameters, self._profile_text, stream=stream
+        )
 
 
 def wrap(client: Model, *, cache: AnswerCache) -> CachedModel:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import operator
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import TypeAdapter
 
-from langcache.answers import NotCacheableError, Request, chat_request, digest, plain
+from langcache.answers import NotCacheableError, Request, chat_request, plain
+from langcache.answers.digests import (
+    digest_of_members,
+    list_of_texts,
+    mapping_of_texts,
+    text_of_value,
+)
 from langcache.integrations.pydantic_ai._pydantic_ai import (
     ModelMessagesTypeAdapter,
     ModelRequestParameters,
@@ -19,7 +26,7 @@ if TYPE_CHECKING:
 
     from langcache.integrations.pydantic_ai._pydantic_ai import Model
 
-__all__ = ["request_of"]
+__all__ = ["ProfileText", "request_of"]
 
 _DOOR = "pydantic_ai"
 _ROLES = {"system-prompt": "system", "user-prompt": "user"}
@@ -45,51 +52,107 @@ def request_of(
     messages: Sequence[Any],
     settings: Mapping[str, Any] | None,
     parameters: ModelRequestParameters,
+    profile_text: ProfileText,
     *,
     stream: bool,
 ) -> Request | None:
-    """Return what a model is asked; None if it cannot be compared with other calls."""
+    """Return what a model is asked; None if it cannot be compared with other calls.
+
+    Args:
+        model: The model.
+        messages: The messages.
+        settings: The settings of the call.
+        parameters: What the agent says about its tools and its output.
+        profile_text: Describes the profile of the model.
+        stream: Whether a stream is asked for.
+    """
     try:
         given: dict[str, Any] = {**(model.settings or {}), **(settings or {})}
         given = {name: each for name, each in given.items() if name not in _HARMLESS_SETTINGS}
         if any(given.get(name) for name in _KEPT_ELSEWHERE):
             return None
         said = _parameters.dump_python(parameters, mode="json", warnings=False)
-        shaping = {
-            "model": _identity(model),
-            "settings": plain(given),
-            "parameters": said,
-            "stream": stream,
-        }
+        shaping = digest_of_members(
+            model=_identity_text(model, profile_text),
+            settings=text_of_value(given),
+            parameters=text_of_value(said),
+            stream="true" if stream else "false",
+        )
         exact = any(said.get(name) for name in _TOOLS)
         turns = _turns_of(messages)
-        return chat_request(_DOOR, digest(shaping), turns, exact=exact)
+        return chat_request(_DOOR, shaping, turns, exact=exact)
     except (NotCacheableError, TypeError, ValueError):
         return None
 
 
-def _identity(model: Model) -> dict[str, Any]:
-    """Return what of a model an answer may depend on: all but the key."""
+def _identity_text(model: Model, profile_text: ProfileText) -> str:
+    """Return what of a model an answer may depend on, which is all but the key, as JSON."""
     wrapped: Any = model
     kinds: list[str] = []
     while wrapped is not None:
         kinds.append(f"{type(wrapped).__module__}.{type(wrapped).__qualname__}")
         wrapped = getattr(wrapped, "__dict__", {}).get("wrapped")
-    return {
-        "kinds": kinds,
-        "system": model.system,
-        "name": model.model_name,
-        "base_url": plain(getattr(model, "base_url", None)),
-        "profile": _described(getattr(model, "profile", None)),
+    texts = {
+        "kinds": list_of_texts(*map(text_of_value, kinds)),
+        "system": text_of_value(model.system),
+        "name": text_of_value(model.model_name),
     }
+    base_url, profile = getattr(model, "base_url", None), getattr(model, "profile", None)
+    if base_url is not None:
+        texts["base_url"] = text_of_value(base_url)
+    if profile is not None:
+        texts["profile"] = profile_text.of(profile)
+    return mapping_of_texts(**texts)
+
+
+class ProfileText:
+    """The text of a model's profile.
+
+    A profile has some thirty members, which hardly ever change. So the text is kept, as long as the
+    members are the same objects, and none that can change.
+    """
+
+    def __init__(self) -> None:
+        self._kept: tuple[dict[Any, Any], str] = ({}, "{}")
+
+    def of(self, profile: Any) -> str:
+        """Return a profile as JSON, with names of classes in place of objects."""
+        members = _members(profile)
+        if members is None:
+            return text_of_value(_described(profile))
+        kept, text = self._kept
+        if not _is_same(kept, members):
+            members = {**members}  # before it can change
+            text = text_of_value(_described(members))
+            if all(map(_is_fixed, members.values())):
+                self._kept = members, text
+        return text
+
+
+def _members(value: Any) -> dict[Any, Any] | None:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
+    return cast("dict[Any, Any]", value) if isinstance(value, dict) else None
+
+
+def _is_same(one: dict[Any, Any], other: dict[Any, Any]) -> bool:
+    """Return whether two mappings have the same objects in the same order."""
+    return len(one) == len(other) and all(
+        map(operator.is_, (*one, *one.values()), (*other, *other.values()))
+    )
+
+
+def _is_fixed(value: Any) -> bool:
+    """Return whether `_described` always says the same of an object."""
+    if isinstance(value, (tuple, frozenset)):
+        return all(map(_is_fixed, cast("Sequence[Any]", value)))
+    return _members(value) is None and not isinstance(value, (list, set))
 
 
 def _described(value: Any) -> Any:
     """Return a profile of a model in JSON's types, with names of classes in place of objects."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
-    if isinstance(value, dict):
-        members = cast("dict[Any, Any]", value)
+    members = _members(value)
+    if members is not None:
         return {str(name): _described(each) for name, each in members.items()}
     if isinstance(value, (list, tuple)):
         return [_described(each) for each in cast("Sequence[Any]", value)]
