@@ -380,8 +380,44 @@ def test_any_call_that_looks_up_an_answer_can_be_explained(answers, make_cache):
     assert answers.explain(with_preparations, ASKED).question == ASKED
     with pytest.raises(TypeError, match="or look up an answer in this cache"):
         answers.explain(len, ASKED)
-    with pytest.raises(RuntimeError, match="errors of its own"):
-        make_cache().explain(with_preparations, ASKED)  # another cache
+
+
+@pytest.mark.parametrize("explain", ["explain", "aexplain"])
+def test_explaining_calls_no_model_behind_another_cache(answers, make_cache, explain):
+    calls, other = [], make_cache()
+
+    @other.cached(prompt="question")
+    def rewrite(question):
+        calls.append("rewrite")
+        return question.lower()
+
+    @answers.cached(prompt="question")
+    def ask(question):
+        calls.append("ask")
+        return question
+
+    def both(question):
+        try:
+            return ask(rewrite(question))
+        except BaseException as error:
+            raise RuntimeError("a framework has errors of its own") from error
+
+    def explained(cache, call):
+        found = getattr(cache, explain)(call, ASKED)
+        return asyncio.run(found) if explain == "aexplain" else found
+
+    for cache in (answers, make_cache()):
+        with pytest.raises(TypeError, match="first asks through another cache, which has no"):
+            explained(cache, both)
+    assert not calls
+    # Nobody waits for an answer to the calls that were stopped.
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        assert pool.submit(both, ASKED).result(30) == ASKED.lower()
+    assert calls == ["rewrite", "ask"]
+    assert explained(answers, both).outcome == "hit"
+    with other.bypass():
+        assert explained(answers, both).outcome == "hit"
+    assert calls == ["rewrite", "ask", "rewrite"]
 
 
 def test_a_wrong_hit_is_served_no_more(answers):

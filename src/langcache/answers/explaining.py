@@ -6,16 +6,17 @@ import asyncio
 import inspect
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from langcache._event_loops import running_asyncio_loop
+from langcache.answers.controls import controls_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from langcache.answers.request import Request
 
-__all__ = ["arequest_of_call", "intercept", "request_of_call"]
+__all__ = ["arequest_of_call", "intercept", "not_looked_up", "refuse", "request_of_call"]
 
 _METHODS = ("create", "parse")
 _explained: ContextVar[_Explained | None] = ContextVar("_explained", default=None)
@@ -30,21 +31,37 @@ class _Explained:
 
     Attributes:
         cache: The cache that it may look up in.
-        is_stopped: Whether it has been stopped there.
+        is_stopped: Whether it has been stopped, there or before.
+        is_refused: Whether it was stopped because it was about to ask a model.
         request: What it was about to look up.
     """
 
     def __init__(self, cache: object) -> None:
         self.cache = cache
         self.is_stopped: bool = False
+        self.is_refused: bool = False
         self.request: Request | None = None
+
+    def stop(self, request: Request | None = None, *, is_refused: bool = False) -> NoReturn:
+        """Stop the call. What it does after it was stopped does not count."""
+        if not self.is_stopped:
+            self.is_stopped = True
+            self.is_refused = is_refused
+            self.request = request
+        raise _StoppedError
 
     def found(self) -> Request | None:
         """Return the request that was to be looked up.
 
         Raises:
-            TypeError: The call has looked up nothing.
+            TypeError: The call has looked up nothing, or was about to ask a model.
         """
+        if self.is_refused:
+            raise TypeError(
+                "call: must not ask a model before it looks up an answer in this cache; it first"
+                " asks through another cache, which has no answer. If it may ask that model, bypass"
+                " the other cache"
+            )
         if not self.is_stopped:
             raise TypeError(f"{_REFUSED}, or look up an answer in this cache")
         return self.request
@@ -56,11 +73,22 @@ _REFUSED = "call: must be a cached function or a cached method of a wrapped clie
 def intercept(cache: object, request: Request | None) -> None:
     """Stop the call here if it is only to be explained."""
     explained = _explained.get()
-    if explained is not None and explained.cache is cache:
-        if not explained.is_stopped:
-            explained.is_stopped = True
-            explained.request = request
-        raise _StoppedError
+    if explained is not None and (explained.cache is cache or explained.is_stopped):
+        explained.stop(request)
+
+
+def not_looked_up(cache: object) -> None:
+    """Stop the call here if it is only to be explained, and its answer is never in a cache."""
+    intercept(cache, None)
+    if not controls_of(cache).bypass:
+        refuse()
+
+
+def refuse() -> None:
+    """Stop the call here, before it asks a model, if it is only to be explained."""
+    explained = _explained.get()
+    if explained is not None:
+        explained.stop(is_refused=True)
 
 
 def request_of_call(

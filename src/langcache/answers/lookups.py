@@ -17,7 +17,7 @@ from langcache.answers._worker_pool import WorkerPool
 from langcache.answers.answer import Answer, Hit
 from langcache.answers.controls import Controls, controls_of, use_controls
 from langcache.answers.digests import NotCacheableError, list_of_texts, text_of_value
-from langcache.answers.explaining import intercept
+from langcache.answers.explaining import intercept, refuse
 from langcache.answers.question import Question, QuestionRules
 from langcache.answers.standalone import stands_alone
 from langcache.answers.statistics import Counters, Statistics
@@ -251,9 +251,12 @@ class Lookups:
         intercept(self, request)
         found: Lookup[_T] = Lookup("miss", call_id=str(next(_call_ids)), seconds_left=self._budget)
         try:
-            run(self._look_up(request, read, controls or controls_of(self), found))
-        except Exception as error:  # noqa: BLE001 - no error of the cache may fail a call
-            self._workers.failed(error)
+            try:
+                run(self._look_up(request, read, controls or controls_of(self), found))
+            except Exception as error:  # noqa: BLE001 - no error of the cache may fail a call
+                self._workers.failed(error)
+            if found.outcome not in ("hit", "bypass"):
+                refuse()  # it is only to be explained, by another cache
         except BaseException:
             self.release(found)
             raise
@@ -269,9 +272,12 @@ class Lookups:
         intercept(self, request)
         found: Lookup[_T] = Lookup("miss", call_id=str(next(_call_ids)), seconds_left=self._budget)
         try:
-            await arun(self._look_up(request, read, controls or controls_of(self), found))
-        except Exception as error:  # noqa: BLE001 - no error of the cache may fail a call
-            self._workers.failed(error)
+            try:
+                await arun(self._look_up(request, read, controls or controls_of(self), found))
+            except Exception as error:  # noqa: BLE001 - no error of the cache may fail a call
+                self._workers.failed(error)
+            if found.outcome not in ("hit", "bypass"):
+                refuse()  # it is only to be explained, by another cache
         except BaseException:
             self.release(found)
             raise

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from langcache.answers import Answer, AnswerCache, Lookup, NotCacheableError
 from langcache.answers._checks import check_number
 from langcache.answers.apis import in_form
-from langcache.answers.explaining import intercept
+from langcache.answers.explaining import not_looked_up
 from langcache.integrations._provider_objects import is_async, object_of, stream_of
 from langcache.integrations._streams import arecorded, recorded
 
@@ -100,7 +100,7 @@ def _cached_post(
     def cached(path: str, **arguments: Any) -> Any:
         call = _read(client, operation, settings, path, arguments)
         if call is None:
-            intercept(cache, None)
+            not_looked_up(cache)
             return post(path, **arguments)
         lookup = cache.look_up(call.request, call.served)
         if lookup.outcome == "hit":
@@ -128,7 +128,7 @@ def _cached_async_post(
     async def cached(path: str, **arguments: Any) -> Any:
         call = _read(client, operation, settings, path, arguments)
         if call is None:
-            intercept(cache, None)
+            not_looked_up(cache)
             return await post(path, **arguments)
         lookup = await cache.alook_up(call.request, call.served)
         if lookup.outcome == "hit":

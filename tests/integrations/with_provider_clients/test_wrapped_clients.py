@@ -363,6 +363,19 @@ def test_a_call_can_be_explained(door, upstream, answers):
         answers.explain(door.bare.models.list)
 
 
+def test_explaining_calls_no_provider_behind_another_cache(door, upstream, make_cache):
+    cache = make_cache()
+
+    def ask(**changes):
+        return door.create(**door.kwargs(**changes))
+
+    with pytest.raises(TypeError, match="first asks through another cache"):
+        cache.explain(ask)
+    with pytest.raises(TypeError, match="first asks through another cache"):
+        cache.explain(ask, extra_headers={"x-stainless-raw-response": "true"})
+    assert upstream.count == 0
+
+
 def test_a_wrong_answer_can_be_reported(door, upstream, answers):
     door.ask()
     assert answers.report_wrong(door.ask(PARAPHRASE))

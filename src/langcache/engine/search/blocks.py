@@ -126,6 +126,11 @@ class Snapshot:
         scores = [block.scores(query) for block in self]
         return scores[0] if len(scores) == 1 else np.concatenate([*scores, _NOTHING])
 
+    def exact_scores(self, vector: Vectors) -> Vectors:
+        """Return the exact scores of all rows for a vector."""
+        scores = [dots(block.vectors, vector) for block in self]
+        return scores[0] if len(scores) == 1 else np.concatenate([*scores, _NOTHING])
+
     def _place(self, row: int) -> tuple[Block, int]:
         """Return the block that a row is in, and its offset there."""
         number, offset = divmod(row, self._block_rows)

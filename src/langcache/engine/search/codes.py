@@ -21,7 +21,9 @@ Codes: TypeAlias = NDArray[np.int8]
 Products: TypeAlias = NDArray[np.int32]
 
 _LARGEST = 127.0
-_ROUNDING = 1e-5
+
+ROUNDING = 1e-5
+"""By how much the score of two vectors of length 1 may be off, which is computed in float32."""
 
 
 class Encoded(NamedTuple):
@@ -145,7 +147,7 @@ class CodedQueries:
         # Of two vectors of length 1, one is off by `error` at most and the other by half a step in
         # each dimension.
         half_steps = max(self.scales.tolist()) / 2 * math.sqrt(self.vectors.shape[1])
-        return error + (1.0 + error) * half_steps + _ROUNDING
+        return error + (1.0 + error) * half_steps + ROUNDING
 
 
 def scaled(products: Products, scales: Vectors) -> Vectors:

@@ -11,7 +11,7 @@ import numpy as np
 
 from langcache.engine.search.arrays import dots, row_numbers
 from langcache.engine.search.blocks import Blocks
-from langcache.engine.search.codes import CodedQueries, encoded
+from langcache.engine.search.codes import ROUNDING, CodedQueries, encoded
 from langcache.engine.search.index_tuning import IndexTuning
 from langcache.engine.search.inverted_file import GONE, InvertedFile, training
 from langcache.engine.search.scan import Found, scan_together
@@ -183,11 +183,14 @@ class VectorIndex:
         least = self.tuning.few_together if is_small else 2
         # Searches for nearly all rows gain nothing by a shared scan.
         shares_scan = len(vectors) >= least and any(each.least > 0 for each in wanted)
+        # Vectors are encoded for codes only; a few rows take less time without them.
+        scores_codes = self.has_lists or shares_scan or len(self) > self.tuning.few_rows
         if not is_small:
             rows = self._blocks.snapshot()
-        elif not shares_scan:
+        elif scores_codes and not shares_scan:
             self._blocks.pack()
-        return Search(vectors, wanted, rows, self._lists, self._version, shares_scan)
+        queries = CodedQueries.of(vectors) if scores_codes else None
+        return Search(vectors, wanted, rows, self._lists, self._version, shares_scan, queries)
 
     def catch_up(self, search: Search) -> bool:
         """Correct what a search has found by the rows that have changed since it began.
@@ -358,6 +361,7 @@ class Search:
         lists: The inverted file, if there is one.
         version: The version of the index.
         shares_scan: Whether the vectors share one scan of all rows if there is no inverted file.
+        queries: The vectors as they are compared with codes; None to score all rows exactly.
 
     Attributes:
         vectors: What is searched for.
@@ -376,6 +380,7 @@ class Search:
         lists: InvertedFile | None,
         version: int,
         shares_scan: bool,
+        queries: CodedQueries | None,
     ) -> None:
         self.vectors = vectors
         self.wanted = wanted
@@ -384,8 +389,8 @@ class Search:
         self._snapshot = snapshot
         self._lists = lists
         self._shares_scan = shares_scan and lists is None and self.size > 0
-        self._queries = CodedQueries.of(vectors)
-        self.error: float = self._queries.error(snapshot.error)
+        self._queries = queries
+        self.error: float = ROUNDING if queries is None else queries.error(snapshot.error)
         self.found: list[Found] = []
 
     def run(self) -> None:
@@ -395,7 +400,7 @@ class Search:
             scan_together(
                 self._snapshot, self._queries, leasts, [each.nearest for each in self.wanted]
             )
-            if self._shares_scan
+            if self._shares_scan and self._queries is not None
             else [None] * len(leasts)
         )
         self.found = [
@@ -406,9 +411,15 @@ class Search:
         """Find the rows for one vector by itself; `least` is the least approximate score."""
         limit, _, sure_from, rows, filtered, nearest = self.wanted[number]
         lists, size = self._lists, self.size
-        if lists is None or rows is not None or limit > size * self._snapshot.tuning.limit_share:
+        queries = self._queries
+        if (
+            queries is None
+            or lists is None
+            or rows is not None
+            or limit > size * self._snapshot.tuning.limit_share
+        ):
             return self._scan(number, least)
-        query = self._queries.one(number)
+        query = queries.one(number)
         found, scores = lists.search(query, sure_from, None if filtered else limit)
         reached = scores >= least
         if nearest and not reached.any():
@@ -420,13 +431,18 @@ class Search:
     def _scan(self, number: int, least: float) -> Found:
         """Score all rows, or the only ones that may be found, for one vector."""
         wanted, snapshot = self.wanted[number], self._snapshot
-        rows = wanted.rows
-        if rows is None:
-            scores = snapshot.scores(self._queries.one(number))
-        elif self._lists or len(rows) <= snapshot.tuning.selective_share * self.size:
+        rows, queries = wanted.rows, self._queries
+        if rows is not None and (
+            self._lists or len(rows) <= snapshot.tuning.selective_share * self.size
+        ):
             scores = snapshot.products(rows, self.vectors[number])
         else:
-            scores = snapshot.scores(self._queries.one(number))[rows]
+            scores = (
+                snapshot.exact_scores(self.vectors[number])
+                if queries is None
+                else snapshot.scores(queries.one(number))
+            )
+            scores = scores if rows is None else scores[rows]
         reached = (scores >= least).nonzero()[0]
         if wanted.nearest and not len(reached) and len(scores):
             reached = np.array([int(scores.argmax())], np.intp)

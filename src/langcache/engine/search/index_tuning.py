@@ -18,7 +18,8 @@ class IndexTuning:
         quick_rows: To search more rows than this takes longer than to hand the search to a thread.
         selective_share: Up to this share of all rows, candidates are scored one by one.
         most_changes: A search is repeated after more changes than this.
-        few_rows: So many rows are copied together to score them.
+        few_rows: So many rows are copied together to score them, and scored exactly if an index has
+            no more.
 
         searches_together: How many searches share a scan at most. More would not make each any
             faster, and the scores would fill the processor's caches.
