@@ -9,6 +9,7 @@ import pytest
 from litellm.integrations.custom_logger import CustomLogger
 
 import langcache.integrations.litellm as integration
+from langcache.answers import AnswerCache
 
 QUESTION = "How do I reset my password?"
 PARAPHRASE = "How can I reset my password?"
@@ -244,3 +245,21 @@ def test_update_keeps_answers_and_other_settings(enable, ask):
 def test_update_without_a_cache_says_what_to_do():
     with pytest.raises(RuntimeError, match=r"call enable\(\) first"):
         integration.update(similarity_threshold=0.9)
+
+
+def test_explaining_calls_no_model_behind_the_cache_of_litellm(cache, model, minilm):
+    arguments = {"model": "own/any", "messages": [{"role": "user", "content": QUESTION}]}
+    with AnswerCache(verifier=None, embedder=minilm) as other:
+        with pytest.raises(TypeError, match="first asks through another cache"):
+            other.explain(litellm.completion, **arguments)
+        with pytest.raises(TypeError, match="first asks through another cache"):
+            asyncio.run(other.aexplain(litellm.acompletion, **arguments))
+        # Embeddings are no answers: they are among what a call may prepare.
+        with pytest.raises(TypeError, match="or look up an answer in this cache"):
+            other.explain(litellm.embedding, model="own/any", input=["one"])
+    assert model.calls == [["one"]]
+    # Nobody waits for the calls that were stopped.
+    asking = threading.Thread(target=lambda: litellm.completion(**arguments), daemon=True)
+    asking.start()
+    asking.join(5)
+    assert len(model.calls) == 2

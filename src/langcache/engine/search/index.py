@@ -183,13 +183,14 @@ class VectorIndex:
         least = self.tuning.few_together if is_small else 2
         # Searches for nearly all rows gain nothing by a shared scan.
         shares_scan = len(vectors) >= least and any(each.least > 0 for each in wanted)
-        # Vectors are encoded for codes only; a few rows take less time without them.
-        scores_codes = self.has_lists or shares_scan or len(self) > self.tuning.few_rows
         if not is_small:
             rows = self._blocks.snapshot()
-        elif scores_codes and not shares_scan:
+        elif not shares_scan and len(self) <= self.tuning.few_rows:
+            # To encode the vector takes longer than what codes save.
+            return Search(vectors, wanted, rows, None, self._version, False, None)
+        elif not shares_scan:
             self._blocks.pack()
-        queries = CodedQueries.of(vectors) if scores_codes else None
+        queries = CodedQueries.of(vectors)
         return Search(vectors, wanted, rows, self._lists, self._version, shares_scan, queries)
 
     def catch_up(self, search: Search) -> bool:

@@ -13,6 +13,7 @@ from langcache import LangCache
 from langcache.answers._checks import check_number, is_ttl
 from langcache.answers._stores import EngineStore, ServiceStore, StoredAnswer, has_limits
 from langcache.answers._worker_pool import WorkerPool
+from langcache.answers.explaining import refuse
 from langcache.answers.statistics import Counters, Statistics
 from langcache.engine import StorageBackend
 from langcache.engine._steps import Steps, arun, call, run
@@ -265,7 +266,18 @@ class LangCacheSemanticCache(BaseCache):
             metadata = each.get("metadata")
             if isinstance(metadata, dict):
                 metadata[_SIMILARITY] = found.similarity if found else 0.0
+        if found is None and (arguments.get("messages") or arguments.get("prompt")):
+            self._refuse(arguments)
         return json.loads(found.text) if found else None
+
+    def _refuse(self, arguments: Mapping[str, Any]) -> None:
+        """Stop the call before it asks a model, if an `AnswerCache` is only to explain it."""
+        try:
+            refuse()
+        except BaseException:
+            if self.pending_calls:
+                self.pending_calls.release(str(arguments.get("litellm_call_id")))
+            raise
 
     def _look_up(
         self, question: Question, arguments: Mapping[str, Any]
