@@ -141,9 +141,13 @@ class AnswerCache(Lookups):
             *args: The arguments of the call.
             **kwargs: The arguments of the call.
 
+        Another cache that the call comes to first may answer. If it has no answer, the call is
+        refused, so that no model is asked, unless it bypasses that cache.
+
         Raises:
-            TypeError: The call does not look up an answer in this cache. If it is not a method of a
-                provider's client, it has been made.
+            TypeError: The call does not look up an answer in this cache. If it has come to no cache
+                at all, and is not a method of a provider's client, it has been made: nothing can
+                stop it before.
         """
         explained: Any = getattr(call, "explain", None)
         if callable(explained):
