@@ -23,6 +23,7 @@ from pydantic_ai.tools import ToolDefinition
 
 import langcache
 from langcache.integrations.pydantic_ai import CachedModel
+from langcache.integrations.pydantic_ai.requests import ProfileText
 
 
 def bare_model(upstream, name="gpt-4o-mini", **settings):
@@ -188,24 +189,27 @@ def test_it_stands_for_the_model(run, model, upstream, answers):
     assert upstream.count == 2
 
 
+@dataclasses.dataclass
+class Profile:
+    plain: object = True
+    inner: object = None
+
+
 @pytest.mark.parametrize(
-    ("name", "change"),
+    ("profile", "change"),
     [
-        ("plain", lambda profile: profile.update(plain=1)),
-        ("mapping", lambda profile: profile["mapping"].update(a=2)),
-        ("list", lambda profile: profile["list"].append(2)),
-        ("tuple", lambda profile: profile["tuple"][0].append(2)),
+        ({"plain": True}, lambda profile: profile.update(plain=1)),
+        ({"plain": True}, lambda profile: profile.update(more=True)),
+        ({"inner": {"a": 1}}, lambda profile: profile["inner"].update(a=2)),
+        ({"inner": [1]}, lambda profile: profile["inner"].append(2)),
+        ({"inner": ([1],)}, lambda profile: profile["inner"][0].append(2)),
+        (Profile(), lambda profile: setattr(profile, "plain", 1)),
+        (Profile(inner=Profile()), lambda profile: setattr(profile.inner, "plain", 1)),
     ],
 )
-def test_a_profile_that_changes_is_another_scope(run, upstream, answers, name, change):
-    profile = {"plain": True, "mapping": {"a": 1}, "list": [1], "tuple": ([1],)}
-    bare = bare_model(upstream)
-    bare.__dict__["profile"] = {**bare.profile, name: profile[name]}
-    agent = Agent(langcache.wrap(bare, cache=answers))
-    for _ in range(2):
-        run(agent, ASKED)
-    assert upstream.count == 1
-    change(bare.__dict__["profile"])
-    for _ in range(2):
-        run(agent, ASKED)
-    assert upstream.count == 2
+def test_the_text_of_a_profile_changes_with_it(profile, change):
+    text = ProfileText()
+    first = text.of(profile)
+    assert text.of(profile) == first
+    change(profile)
+    assert text.of(profile) == ProfileText().of(profile) != first
