@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from dataclasses import replace
-
 import numpy as np
 import pytest
-from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stored_entries import EAST, NORTH, make_entry, random_vectors, unit
+from stored_entries import EAST, NORTH, make_entry, random_vectors
 
-from langcache.engine import InMemoryStorage, SQLiteStorage
+from examples import examples
+from langcache.engine import InMemoryStorage
 from langcache.engine.search.index_tuning import IndexTuning
 from langcache.engine.storage import StorageFullError
 
@@ -86,35 +82,60 @@ def state(storage):
     return entries, pages, found, exact, sizes, storage.namespaces(), storage.usage
 
 
-TIMES = st.sampled_from([999.0, 1000.0, 1001.0, 1005.0, None])
-ENTRIES = st.builds(
-    make_entry,
-    st.integers(0, 60),
-    st.sampled_from(VECTORS[:-2]),
-    namespace=st.sampled_from([*NAMESPACES, "ns", "ns"]),
-    embedding_model_id=st.sampled_from(["model", "model", "model", "another"]),
-    context_hash=st.sampled_from(["", "", "", "context"]),
-    attributes=st.sampled_from(
-        [{}, {"a": "x"}, {"a": "y", "b": "z"}, {str(number): "" for number in range(20)}]
-    ),
-    metadata=st.sampled_from([None, {"a": [1]}]),
-    updated_at=st.sampled_from([900.0, 901.0]),
-    expires_at=st.one_of(st.none(), st.none(), TIMES),
+ATTRIBUTES = [{}, {"a": "x"}, {"a": "y", "b": "z"}, {str(number): "" for number in range(20)}]
+SCOPES = st.fixed_dictionaries(
+    {
+        "namespace": st.sampled_from(NAMESPACES),
+        "embedding_model_id": st.sampled_from(["model", "model", "another"]),
+        "context_hash": st.sampled_from(["", "", "context"]),
+    }
 )
+
+
+@st.composite
+def runs(draw):
+    """Entries of one scope and successive ids, which may be there already."""
+    first, scope = draw(st.integers(0, 200)), draw(SCOPES)
+    expire = draw(st.sampled_from([None, None, 999.0, 1001.0, 1003.0]))
+    every = draw(st.integers(1, 40))
+    vectors = draw(st.sampled_from([VECTORS[:8], VECTORS[:8], VECTORS[8:]]))
+    return [
+        make_entry(
+            number,
+            vectors[number % len(vectors)],
+            attributes=ATTRIBUTES[number // 3 % 4],
+            metadata=None if number % 5 else {"a": [number]},
+            updated_at=900.0 + number % 2,
+            expires_at=None if number % every else expire,
+            **scope,
+        )
+        for number in range(first, first + draw(st.integers(1, 90)))
+    ]
+
+
 ODD_ENTRIES = st.one_of(
-    ENTRIES,
-    ENTRIES,
-    ENTRIES,
-    st.builds(make_entry, st.integers(0, 60), st.sampled_from([*BAD_VECTORS, *VECTORS[-2:]])),
-    st.builds(make_entry, st.integers(0, 60), updated_at=st.just(float("nan"))),
-    st.builds(make_entry, st.integers(0, 60), metadata=st.just({"deep": DEEP})),
-    st.builds(make_entry, st.integers(0, 60), response=st.just("x" * 60_000)),
+    st.builds(make_entry, st.integers(0, 300), st.sampled_from([*BAD_VECTORS, *VECTORS[8:]])),
+    st.builds(make_entry, st.integers(0, 300), updated_at=st.just(float("nan"))),
+    st.builds(make_entry, st.integers(0, 300), metadata=st.just({"deep": DEEP})),
+    st.builds(make_entry, st.integers(0, 300), response=st.just("x" * 60_000)),
 )
+
+
+@st.composite
+def batches(draw):
+    """Runs of entries, and among them now and then one that is odd or comes twice."""
+    batch = [entry for run in draw(st.lists(runs(), min_size=1, max_size=3)) for entry in run]
+    for place in draw(st.lists(st.integers(0, len(batch)), max_size=2)):
+        batch.insert(place, draw(st.one_of(ODD_ENTRIES, st.sampled_from(batch))))
+    return batch
+
+
+IDS = st.lists(st.integers(0, 300).map(str), max_size=20)
 STEPS = st.one_of(
-    st.tuples(st.just("store"), st.lists(ENTRIES, min_size=1, max_size=100)),
-    st.tuples(st.just("store"), st.lists(ODD_ENTRIES, max_size=10)),
-    st.tuples(st.just("delete"), st.lists(st.integers(0, 60).map(str), max_size=10)),
-    st.tuples(st.just("use"), st.lists(st.integers(0, 60).map(str), max_size=10)),
+    st.tuples(st.just("store"), batches()),
+    st.tuples(st.just("store"), batches()),
+    st.tuples(st.just("delete"), IDS),
+    st.tuples(st.just("use"), IDS),
     st.tuples(st.just("wait"), st.just(1.0)),
 )
 
@@ -123,8 +144,8 @@ STEPS = st.one_of(
 @settings(max_examples=examples(50), deadline=None)
 @given(
     steps=st.lists(STEPS, min_size=1, max_size=6),
-    max_entries=st.sampled_from([None, 3, 40, 100]),
-    max_bytes=st.sampled_from([None, 20_000, 50_000]),
+    max_entries=st.sampled_from([None, None, 3, 150]),
+    max_bytes=st.sampled_from([None, None, 30_000, 150_000]),
 )
 def test_many_leave_the_storage_as_one_after_the_other(block_bytes, steps, max_entries, max_bytes):
     now = [1000.0]
@@ -148,3 +169,17 @@ def test_many_leave_the_storage_as_one_after_the_other(block_bytes, steps, max_e
             for storage in (many, single):
                 (storage.delete if kind == "delete" else storage.mark_used)("ns", value)
         assert state(many) == state(single)
+
+
+def test_many_are_stored_little_by_little_so_that_others_have_their_turn():
+    storage = InMemoryStorage()
+    behind = []
+
+    def entries():
+        for number, vector in enumerate(random_vectors(500, 3)):
+            behind.append(number - storage.namespace_size("ns"))
+            yield make_entry(number, vector)
+
+    storage.store_many(entries())
+    assert storage.namespace_size("ns") == 500
+    assert 0 < max(behind) <= 64

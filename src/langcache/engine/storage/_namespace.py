@@ -76,6 +76,14 @@ class Namespace:
             self._remove_rows(old.table, [old.row])
         return None if table else target
 
+    def add(
+        self, table: ScopeTable, rows: Sequence[tuple[Record, Traits]], vectors: Vectors
+    ) -> None:
+        """Store records of new ids in a table."""
+        table.extend(rows, vectors)
+        for record, _ in rows:
+            self._keep(record, table.index.dimensions, None)
+
     def _keep(self, record: Record, dimensions: int, old: Record | None) -> None:
         self.records[record.id] = record
         if self._usage:

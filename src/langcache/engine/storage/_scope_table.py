@@ -176,9 +176,9 @@ class ScopeTable:
     def extend(self, rows: Sequence[tuple[Record, Traits]], vectors: Vectors) -> None:
         """Add records; their vectors are copied."""
         self._remembered.clear()
+        self._reserve(max(len(traits.keys) for _, traits in rows), len(rows))
         self.index.extend(vectors)
         for record, traits in rows:
-            self._reserve(len(traits.keys))
             self.records.append(record)
             self._write(len(self.records) - 1, record, traits)
 
@@ -215,12 +215,13 @@ class ScopeTable:
         self.records = []
         self.next_expiry = math.inf
 
-    def _reserve(self, width: int) -> None:
-        """Make room for so many keys, and for one more row if there is none."""
+    def _reserve(self, width: int, more: int = 0) -> None:
+        """Make room for so many keys, and for so many more rows."""
         width = max(width, len(self._keys))
         rows = len(self._expires_at)
-        if rows == len(self.records):
-            rows += growth(rows)
+        missing = len(self.records) + more - rows
+        if missing > 0:
+            rows += max(missing, growth(rows))
             self._expires_at = _grown(self._expires_at, (rows,))
             self._updated_at = _grown(self._updated_at, (rows,))
             self._bytes = _grown(self._bytes, (rows,))

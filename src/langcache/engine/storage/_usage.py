@@ -11,7 +11,7 @@ from langcache.engine.storage.entry import StorageUsage
 from langcache.engine.storage.errors import StorageFullError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from langcache.engine.storage._scope_table import Record
 
@@ -111,6 +111,11 @@ class Usage:
                 found.append(record)
                 number, size = number - 1, size - cost
         return found
+
+    def has_room(self, records: Sequence[Record], dimensions: int) -> bool:
+        """Return whether some more records fit without any being removed."""
+        size = sum(_cost(record, dimensions) for record in records)
+        return not self._exceeds(len(self._costs) + len(records), self._bytes + size)
 
     def _exceeds(self, entries: int, size: int) -> bool:
         if self._suspended:

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from dataclasses import replace
 from functools import partial
+from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 
 _RECLAIM_BATCH = 256
 _ROWS_PER_CALL = 1024
+_STORED_TOGETHER = 32  # while others wait for the lock, for some tenths of a millisecond
 
 
 class InMemoryStorage(StorageBackend):
@@ -68,11 +70,12 @@ class InMemoryStorage(StorageBackend):
     there are half as many entries more, and neither storing nor searching waits for it. What is
     found is scored exactly. Still, a few hits in a thousand are missed.
 
-    Storing and deleting take one lock for some microseconds, and so does a search among some 2,500
-    entries or fewer. Among more, a search takes the lock only before and after the work, which is
-    done without it, and sees the storage as it is at its end. If hundreds of entries change
-    meanwhile, it searches again and keeps the lock. Expired entries are skipped from the moment
-    they expire; later calls reclaim their memory little by little.
+    Storing and deleting take one lock for some microseconds, storing many for some tenths of a
+    millisecond at a time, and a search among some 2,500 entries or fewer for some microseconds.
+    Among more, a search takes the lock only before and after the work, which is done without it,
+    and sees the storage as it is at its end. If hundreds of entries change meanwhile, it searches
+    again and keeps the lock. Expired entries are skipped from the moment they expire; later calls
+    reclaim their memory little by little.
 
     What an entry takes besides its texts is its vector, 5 bytes per dimension, up to an eighth of
     that to spare, and some 500 bytes, which includes the id.
@@ -164,6 +167,14 @@ class InMemoryStorage(StorageBackend):
         self._store_instead(entry, lambda _: True)
 
     @override
+    def store_many(self, entries: Iterable[CacheEntry]) -> None:
+        for scope, some in groupby(entries, lambda entry: entry.scope):
+            while block := list(islice(some, _STORED_TOGETHER)):
+                if len(block) == 1 or not self._add_new(scope, block):
+                    for entry in block:
+                        self._store_instead(entry, lambda _: True)
+
+    @override
     def store_distinct(self, entries: Sequence[CacheEntry], other_ids: Sequence[str]) -> list[str]:
         ids: list[str] = []
         for entry, other_id in zip(entries, other_ids, strict=True):
@@ -207,6 +218,57 @@ class InMemoryStorage(StorageBackend):
             if table:
                 self._tables.append(table)
         return True
+
+    def _add_new(self, scope: Scope, entries: Sequence[CacheEntry]) -> bool:
+        """Store entries of a scope at once if that comes to the same as one after the other.
+
+        It does if they are sound, their ids are new, and nothing has to be removed for them. It
+        takes less than half the time.
+
+        Returns:
+            Whether they are stored.
+        """
+        ids = {entry.id for entry in entries}
+        if len(ids) < len(entries) or not self._are_new(scope.namespace, ids):
+            return False
+        try:
+            for entry in entries:
+                check_entry(entry)
+            records = [Record(entry) for entry in entries]
+            vectors = np.array([entry.embedding for entry in entries])
+        except ValueError:
+            return False
+        rows = [(record, traits_of(entry)) for record, entry in zip(records, entries, strict=True)]
+        dimensions = vectors.shape[1]
+        with self._lock:
+            now = self._clock()
+            namespace = self._find_or_begin(scope.namespace)
+            table = namespace.tables.get(scope)
+            if (
+                (table and table.index.dimensions != dimensions)
+                or not namespace.records.keys().isdisjoint(ids)
+                or any(record.expires_at <= now for record in records)
+                or not (self._usage is None or self._usage.has_room(records, dimensions))
+            ):
+                return False
+            for _ in entries:
+                self._reclaim_in_turn(now)
+            namespace = self._find_or_begin(scope.namespace)
+            table = namespace.tables.get(scope)
+            if not table:
+                table = namespace.begin_table(scope, dimensions)
+                self._tables.append(table)
+            for record in records:
+                self._changes += 1
+                record.number = record.first = self._changes
+            namespace.add(table, rows, vectors)
+            self._namespaces[scope.namespace] = namespace
+        return True
+
+    def _are_new(self, namespace: str, ids: Collection[str]) -> bool:
+        with self._lock:
+            found = self._find(namespace)
+            return not found or found.records.keys().isdisjoint(ids)
 
     # Searching
 

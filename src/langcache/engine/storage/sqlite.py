@@ -269,8 +269,7 @@ class SQLiteStorage(InMemoryStorage):
         self._add(write)
         with self._lock:
             self._evict(victims, self._clock())
-        for entry in entries:
-            super().store(entry)
+        super().store_many(entries)
 
     def _add(self, write: Callable[[sqlite3.Connection, float], object]) -> None:
         """Write in a transaction, with the connection and the present moment."""
