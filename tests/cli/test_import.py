@@ -222,7 +222,7 @@ def hears_interrupts():
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 @pytest.mark.usefixtures("hears_interrupts")
 @pytest.mark.parametrize(
-    ("name", "rows", "batches"), [("SIGKILL", 10_000, 40), ("SIGINT", 3000, 12)]
+    ("name", "rows", "batches"), [("SIGKILL", 10_000, 16), ("SIGINT", 7500, 12)]
 )
 def test_an_import_that_is_stopped_goes_on_without_a_lost_or_doubled_entry(
     tmp_path, name, rows, batches
@@ -281,18 +281,18 @@ class Failing(InMemoryStorage):
 def test_a_failure_that_passes_is_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr("langcache.cli.import_command.time.sleep", lambda _: None)
     file = tmp_path / "faq.csv"
-    write_rows(file, 1000)
+    write_rows(file, 2500)
     storage = Failing(4)
     with MockServer(embedder=SimilarityTable({}), storage=storage) as server:
         where = ["--server-url", server.url, "--cache-id", "faq", "--json"]
-        assert summary(invoke(file, *where), 1)[0]["stored"] == 1000
-    assert len(stored(storage)) == 1000
+        assert summary(invoke(file, *where), 1)[0]["stored"] == 2500
+    assert len(stored(storage)) == 2500
 
 
 def test_a_failure_that_does_not_pass_ends_the_import_which_can_go_on(tmp_path, monkeypatch, state):
     monkeypatch.setattr("langcache.cli.import_command.time.sleep", lambda _: None)
     file = tmp_path / "faq.csv"
-    write_rows(file, 1000)
+    write_rows(file, 2500)
     storage = Failing(1000)
     with MockServer(embedder=SimilarityTable({}), storage=storage) as server:
         where = ["--server-url", server.url, "--cache-id", "faq", "--json"]
@@ -301,14 +301,14 @@ def test_a_failure_that_does_not_pass_ends_the_import_which_can_go_on(tmp_path, 
         assert "the storage cannot be used" in result.stderr
         storage.failures = 0
         assert invoke(file, *where).stderr.startswith("Going on after ")
-        assert len(stored(storage)) == 1000
+        assert len(stored(storage)) == 2500
     assert not [path for path in state.rglob("*") if path.is_file()]
 
 
 def test_a_file_that_changed_is_imported_from_its_first_row(tmp_path, monkeypatch):
     monkeypatch.setattr("langcache.cli.import_command.time.sleep", lambda _: None)
     file = tmp_path / "faq.csv"
-    write_rows(file, 1000)
+    write_rows(file, 2500)
     storage = Failing(1000)
     with MockServer(embedder=SimilarityTable({}), storage=storage) as server:
         where = ["--server-url", server.url, "--cache-id", "faq", "--json"]

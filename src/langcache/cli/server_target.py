@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT = httpx.Timeout(5.0, read=120.0, write=60.0)
 _NO_KEY = "any"  # what a server in development accepts as well as any other key
-_TOGETHER = 100
+_TOGETHER = 250  # with more, a slow embedder might not be done within the timeout
 _PARALLEL = 4
 _MOST_BYTES = 900_000  # a server accepts 1 MiB unless it is told otherwise
 _PASSING = frozenset({408, 424, 429, 502, 503, 504})

@@ -247,9 +247,15 @@ class Caches:
             prompts = [new[place].prompt for place in places]
             embedded = await self._workers.run_bulk(self._embedder.embed, prompts)
             vectors.update(zip(places, embedded, strict=True))
-        entries = [self._entry(cache_id, each, vectors[place]) for place, each in enumerate(new)]
-        await self._in_worker("store_many", self._storage.store_many, entries)
-        return [entry.id for entry in entries]
+
+        def store() -> list[str]:
+            entries = [
+                self._entry(cache_id, each, vectors[place]) for place, each in enumerate(new)
+            ]
+            self._timed("store_many", self._storage.store_many, entries)
+            return [entry.id for entry in entries]
+
+        return await self._workers.run(store)
 
     def _entry(self, cache_id: str, new: NewEntry, embedding: NDArray[np.float32]) -> CacheEntry:
         now = self._clock()
