@@ -4,7 +4,7 @@ import csv
 import json
 
 import pytest
-from langcache_mockserver import MockServer
+from langcache_mockserver import MockServer, SimilarityTable
 from typer.testing import CliRunner
 
 from langcache.cli.app import create_app
@@ -265,3 +265,14 @@ def test_a_prompt_cannot_steer_the_terminal(run):
     assert "\x1b[2J" not in run("search", "evil prompt", status=1) + run(
         "search", "evil \x1b[2J prompt"
     )
+
+
+def test_a_server_without_tls_needs_no_certificates(tmp_path, monkeypatch):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    missing = str(tmp_path / "missing.pem")
+    with MockServer(embedder=SimilarityTable({})) as server:
+        where = ["--server-url", server.url, "--cache-id", CACHE]
+        result = invoke("stats", *where, SSL_CERT_FILE=missing)
+    assert result.exit_code == 0, result.exception

@@ -110,7 +110,7 @@ def _text(column: str, row: dict[str, Any]) -> str:
         raise ValueError(f"{column}: must not be empty" if column in row else _required(column))
     if not isinstance(value, str):
         raise ValueError(f"{column}: must be text, got {type(value).__name__}")
-    if _BAD_BYTES.search(value):
+    if not value.isascii() and _BAD_BYTES.search(value):
         raise ValueError(f"{column}: must be UTF-8")
     return value
 

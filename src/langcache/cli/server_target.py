@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import ssl
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+from urllib.request import getproxies
 
 import httpx
 from pydantic_core import from_json, to_json
@@ -59,6 +61,7 @@ class ServerTarget:
                 base_url=url.copy_with(userinfo=b"", query=None, fragment=None),
                 headers=httpx.Headers(headers, encoding="ascii"),
                 timeout=_TIMEOUT,
+                verify=_verify(url),
             )
         except UnicodeEncodeError:
             raise TargetError("the API key: must be ASCII", USAGE) from None
@@ -218,6 +221,13 @@ class ServerTarget:
             )
         except httpx.HTTPError as error:
             raise _unreachable(error) from None
+
+
+def _verify(url: httpx.URL) -> ssl.SSLContext | bool:
+    """Return what checks certificates: nothing is loaded for a server without them."""
+    if url.scheme == "https" or getproxies():
+        return True
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _lines(parts: Iterator[bytes]) -> Iterator[bytes]:
