@@ -64,7 +64,8 @@ def _rounded(vectors: Vectors) -> tuple[Codes, Vectors]:
     else:
         scales = np.abs(vectors).max(axis=1, initial=0.0) / np.float32(_LARGEST)
         numbers = vectors / scales[:, np.newaxis]
-    return np.rint(numbers).astype(np.int8), scales
+    np.rint(numbers, out=numbers)
+    return numbers.astype(np.int8), scales
 
 
 class Packed:
@@ -140,7 +141,9 @@ class CodedQueries:
 
     def scores_of_packed(self, packed: Packed) -> Vectors:
         """Return the approximate scores of packed vectors for one query."""
-        return packed.scores(self.codes)[0] * self.scales[0]
+        scores = packed.scores(self.codes)[0]
+        scores *= self.scales[0]
+        return scores
 
     def error(self, error: float) -> float:
         """Return by how much a score may be off if vectors differ so much from their codes."""

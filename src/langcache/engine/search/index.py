@@ -397,13 +397,11 @@ class Search:
     def run(self) -> None:
         """Find the rows."""
         leasts = [wanted.least - self.error for wanted in self.wanted]
-        found = (
-            scan_together(
-                self._snapshot, self._queries, leasts, [each.nearest for each in self.wanted]
-            )
-            if self._shares_scan and self._queries is not None
-            else [None] * len(leasts)
-        )
+        if not self._shares_scan or self._queries is None:
+            self.found = [self._alone(number, least) for number, least in enumerate(leasts)]
+            return
+        nearest = [wanted.nearest for wanted in self.wanted]
+        found = scan_together(self._snapshot, self._queries, leasts, nearest)
         self.found = [
             each or self._alone(number, leasts[number]) for number, each in enumerate(found)
         ]
