@@ -48,10 +48,25 @@ def test_what_a_search_has_found_is_remembered():
     assert found_by(storage, first, second) == [["0"], ["1"]]
     assert recalled(storage, second) == ["1"]
     (match,) = storage.recall(first)
-    match.entry.embedding[:] = 0
-    (match,) = storage.recall(first)
     assert match.similarity == pytest.approx(1)
     assert np.array_equal(match.entry.embedding, VECTORS[0])
+
+
+def test_what_is_remembered_cannot_be_changed():
+    storage = filled(clock=lambda: 0.0)
+    with_metadata = make_entry(50, VECTORS[50], metadata={"list": [1]})
+    storage.store(with_metadata)
+    first, last = (TopSearch(fixed(VECTORS[number]), *SCOPE, 0.99) for number in (0, 50))
+    assert found_by(storage, first, last) == [["0"], ["50"]]
+    (match,) = storage.recall(first)
+    with pytest.raises(ValueError, match="read-only"):
+        match.entry.embedding[:] = 0
+    with pytest.raises(TypeError):
+        match.entry.attributes["topic"] = "other"
+    (match,) = storage.recall(last)
+    match.entry.metadata["list"].append(2)
+    (match,) = storage.recall(last)
+    assert match.entry == with_metadata
 
 
 def test_other_searches_for_a_vector_are_not_mixed_up():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import replace
 from itertools import chain
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
@@ -12,8 +14,8 @@ import numpy as np
 from langcache.engine.search.arrays import Mask, Rows, Vectors, row_numbers
 from langcache.engine.search.blocks import growth
 from langcache.engine.search.index import Search, VectorIndex, Wanted
-from langcache.engine.storage.base import entry_bytes, has_attributes
-from langcache.engine.storage.entry import CacheEntry, Scope, TopSearch
+from langcache.engine.storage.base import entry_bytes, has_attributes, similarity_of
+from langcache.engine.storage.entry import CacheEntry, Match, Scope, TopSearch
 from langcache.engine.storage.ranking import TIE, best_rows
 
 if TYPE_CHECKING:
@@ -67,10 +69,12 @@ class Record:
         self.response = entry.response
         # One flat tuple takes half the memory of a dict.
         self.attributes = tuple(chain.from_iterable(entry.attributes.items()))
-        try:
-            self.metadata: Mapping[str, Any] | None = copy.deepcopy(entry.metadata)
-        except RecursionError:
-            raise ValueError("metadata: must not be nested so deeply") from None
+        self.metadata: Mapping[str, Any] | None = entry.metadata
+        if entry.metadata is not None:
+            try:
+                self.metadata = copy.deepcopy(entry.metadata)
+            except RecursionError:
+                raise ValueError("metadata: must not be nested so deeply") from None
         self.created_at = entry.created_at
         self.updated_at = entry.updated_at
         self.expires_at = math.inf if entry.expires_at is None else entry.expires_at
@@ -115,6 +119,23 @@ class Record:
 
 Nearest: TypeAlias = tuple[Record, Vectors, float]
 """A record that was found, a copy of its vector, and its cosine."""
+
+
+class _Remembered:
+    """What a search has found.
+
+    Attributes:
+        vector: What was searched for; kept, so that no other vector has its id.
+        found: The records and their cosines.
+        matches: The same as matches, if the search has come again and they cannot change.
+    """
+
+    __slots__ = ("found", "matches", "vector")
+
+    def __init__(self, vector: Vectors, found: list[tuple[Record, float]]) -> None:
+        self.vector = vector
+        self.found = found
+        self.matches: list[Match] | None = None
 
 
 class Traits(NamedTuple):
@@ -168,7 +189,7 @@ class ScopeTable:
         self._keys = np.empty((1, 0), np.uint32)
         self._overflows = False  # whether there was ever a record with more attributes than keys
         # What the latest searches have found since the last change; see `recall`.
-        self._remembered: dict[tuple[object, ...], tuple[Vectors, list[tuple[Record, float]]]] = {}
+        self._remembered: dict[tuple[object, ...], _Remembered] = {}
         self.next_expiry = math.inf
 
     # Writing
@@ -295,7 +316,7 @@ class ScopeTable:
             wanted.append(Wanted(search.limit, lowest_score, least, rows, filtered, search.nearest))
         return self.index.search(vectors, wanted)
 
-    def recall(self, search: TopSearch, now: float) -> list[Nearest] | None:
+    def recall(self, search: TopSearch, now: float) -> list[Match] | None:
         """Return what a search has found before, or None if it has to be done.
 
         Prompts that come again do not need another scan as long as no record has changed. Only
@@ -305,7 +326,20 @@ class ScopeTable:
         known = None if key is None or now >= self.next_expiry else self._remembered.get(key)
         if known is None:
             return None
-        return [(record, self.index.vector(record.row), score) for record, score in known[1]]
+        if known.matches is not None:
+            return known.matches
+        matches = [self._fixed_match(record, score) for record, score in known.found]
+        if all(record.metadata is None for record, _ in known.found):  # which can be changed
+            known.matches = matches
+        return matches
+
+    def _fixed_match(self, record: Record, cosine: float) -> Match:
+        """Return a match that nobody can change, apart from metadata."""
+        vector = self.index.vector(record.row)
+        vector.flags.writeable = False
+        entry = record.entry(vector)
+        entry = replace(entry, attributes=MappingProxyType(entry.attributes))
+        return Match(entry, similarity_of(cosine))
 
     def remember(self, search: TopSearch, nearest: Sequence[Nearest], now: float) -> None:
         """Keep what a search has found for `recall`."""
@@ -315,9 +349,8 @@ class ScopeTable:
             return
         while len(self._remembered) >= most:
             del self._remembered[next(iter(self._remembered))]
-        # The vector is kept, too, so that no other one has its id.
         found = [(record, score) for record, _, score in nearest]
-        self._remembered[key] = search.embedding, found
+        self._remembered[key] = _Remembered(search.embedding, found)
 
     def _preselected(self, attributes: Mapping[str, str]) -> Rows | None:
         """Return the rows that have the attributes; None if filtering what is found is faster."""

@@ -82,6 +82,10 @@ class Usage:
         """Count records that were removed to make room."""
         self._evictions += number
 
+    def has_room(self, record: Record, dimensions: int) -> bool:
+        """Return whether a record fits even if it replaces no other."""
+        return not self._exceeds(len(self._costs) + 1, self._bytes + _cost(record, dimensions))
+
     def victims(
         self, entries: Iterable[tuple[Record, int]] = (), replaced: Iterable[Record] = ()
     ) -> list[Record]:

@@ -360,7 +360,8 @@ class StorageBackend(ABC):
     def recall(self, search: TopSearch) -> list[Match] | None:
         """Return what a search has found before, if that is remembered and nothing has changed.
 
-        It does no I/O and waits for nothing, so an event loop may call it.
+        It does no I/O and waits for nothing, so an event loop may call it. Nobody may change what
+        it returns.
         """
         del search
         return None

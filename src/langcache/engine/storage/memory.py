@@ -396,10 +396,9 @@ class InMemoryStorage(StorageBackend):
             return None
         try:
             table = self._find_table(search.scope)
-            nearest = table.recall(search, self._clock()) if table else None
+            return table.recall(search, self._clock()) if table else None
         finally:
             self._lock.release()
-        return None if nearest is None else _matches(nearest)
 
     @override
     def find_exact(
@@ -622,7 +621,7 @@ class InMemoryStorage(StorageBackend):
                 self._reclaim(table, now)
 
     def _make_room(self, entry: CacheEntry, record: Record, now: float) -> None:
-        if self._usage:
+        if self._usage and not self._usage.has_room(record, len(entry.embedding)):
             self._evict(self._victims([(entry, record)], now), now)
 
     def _victims(self, entries: Sequence[tuple[CacheEntry, Record]], now: float) -> list[Record]:
