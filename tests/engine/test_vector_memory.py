@@ -28,8 +28,8 @@ def test_the_texts_asked_for_last_are_remembered():
     for text in ("a", "bb", "a", "ccc", "a", "bb"):
         assert (embedder.embed([text]) == inner.embed([text])).all()
     del inner.asked[:]
-    assert embedder.knows("bb")
-    assert not embedder.knows("ccc")
+    assert embedder.recall("bb") is not None
+    assert embedder.recall("ccc") is None
     mixed = embedder.embed(["bb", "dddd", "a"])
     assert inner.asked == ["dddd"]
     assert (mixed == inner.embed(["bb", "dddd", "a"])).all()
@@ -39,10 +39,11 @@ def test_the_texts_asked_for_last_are_remembered():
 def test_a_size_of_0_and_long_texts_remember_nothing():
     none = VectorMemory(CountingEmbedder(), 0)
     none.embed(["a"])
-    assert not none.knows("a")
+    assert none.recall("a") is None
     some = VectorMemory(CountingEmbedder(), 9)
     some.embed(["a" * 4097, "b" * 4096])
-    assert [some.knows("a" * 4097), some.knows("b" * 4096)] == [False, True]
+    assert some.recall("a" * 4097) is None
+    assert some.recall("b" * 4096) is not None
 
 
 def test_what_is_remembered_cannot_be_changed():

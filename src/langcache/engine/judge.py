@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -62,14 +61,15 @@ class Judge:
 
         That takes microseconds; otherwise, `judge` has to find them.
         """
-        if all(match.entry.prompt == prompt for match in candidates):
-            return [EQUAL] * len(candidates)
+        cached = [match.entry.prompt for match in candidates]
+        if cached.count(prompt) == len(cached):
+            return [EQUAL] * len(cached)
         if self._verifier is not None or self._reports is not None:
             return None
-        # If it fails, the chain logs that and turns the candidates down.
-        with contextlib.suppress(Exception):
-            return self._identity.verify(prompt, [match.entry.prompt for match in candidates])
-        return None
+        try:
+            return self._identity.verify(prompt, cached)
+        except Exception:  # noqa: BLE001 - the chain logs it and turns the candidates down
+            return None
 
     @property
     def _reports(self) -> Feedback | None:

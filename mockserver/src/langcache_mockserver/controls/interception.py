@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from langcache_mockserver.controls.server_controls import Controls
+    from langcache_mockserver.http.exchange import Exchange
 
 _BODIES_OF = "/v1/"  # other planes take and give secrets
 _KEPT_BYTES = 64 << 10
 
 
-def may_intercept(request: Request, controls: Controls) -> bool:
+def may_intercept(exchange: Exchange, controls: Controls) -> bool:
     """Return whether there is something to `intercept` a request for."""
-    return exchange_of(request) in controls.interceptions or controls.recording.mode != "off"
+    return exchange in controls.interceptions or controls.recording.mode != "off"
 
 
 async def intercept(request: Request, controls: Controls) -> Response | None:

@@ -188,6 +188,7 @@ class Caches:
     ) -> None:
         self._lookups = lookups
         self._embedder = embedder
+        self._model_id = embedder.model_id
         self._storage = storage
         self._workers = workers
         self._default_threshold = default_threshold
@@ -229,7 +230,8 @@ class Caches:
         """
         new = NewEntry(prompt, response, attributes, ttl_millis)
         entry = self._entry(cache_id, new, await self._embed(prompt))
-        await self._quickly(entry.scope, "store", self._storage.store, entry)
+        scope = Scope(cache_id, self._model_id)
+        await self._quickly(scope, "store", self._storage.store, entry)
         if self._lookups is not None:
             self._lookups.answered(cache_id, prompt)
         return entry.id
@@ -265,7 +267,7 @@ class Caches:
             response=new.response,
             embedding=embedding,
             namespace=cache_id,
-            embedding_model_id=self._embedder.model_id,
+            embedding_model_id=self._model_id,
             attributes=new.attributes,
             created_at=now,
             updated_at=now,
@@ -342,7 +344,7 @@ class Caches:
         return result
 
     async def _find(self, cache_id: str, lookup: Lookup, *, alone: bool) -> LookupResult:
-        scope = Scope(cache_id, self._embedder.model_id)
+        scope = Scope(cache_id, self._model_id)
         hits: list[Hit] = []
         outcome: Outcome = "miss"
         best: Best | None = None
@@ -404,7 +406,7 @@ class Caches:
         started = time.perf_counter()
         embedding = await self._embed(lookup.prompt)
         embedded = time.perf_counter()
-        scope = Scope(cache_id, self._embedder.model_id)
+        scope = Scope(cache_id, self._model_id)
         found = await self._in_worker(
             "search",
             self._storage.search_top,
@@ -699,9 +701,8 @@ class Caches:
         return Feedback(self._storage, cache_id, self._clock)
 
     async def _embed(self, prompt: str, *, alone: bool = False) -> NDArray[np.float32]:
-        if self._embedder.knows(prompt):
-            return self._embedder.embed_one(prompt)
-        return await self._embeddings.submit("", prompt, alone=alone)
+        known = self._embedder.recall(prompt)
+        return await self._embeddings.submit("", prompt, alone=alone) if known is None else known
 
     async def _quickly(
         self,
@@ -760,21 +761,27 @@ def _is_quick(verifier: str, prompt: str, candidates: Sequence[Match]) -> bool:
 
     What is equal to the prompt is not given to the verifier.
     """
-    others = [each.entry.prompt for each in candidates if each.entry.prompt != prompt]
-    if not others:
+    count, characters = 0, len(prompt)
+    for candidate in candidates:
+        other = candidate.entry.prompt
+        if other != prompt:
+            count += 1
+            characters += len(other)
+    if not count:
         return True
     return (
         verifier in _QUICK_VERIFIERS
-        and len(others) <= _LOOP_CANDIDATES
-        and len(prompt) + sum(map(len, others)) <= _LOOP_CHARACTERS
+        and count <= _LOOP_CANDIDATES
+        and characters <= _LOOP_CHARACTERS
     )
 
 
 def _settled(choice: Choice) -> tuple[Outcome, Best | None]:
     """Return what a choice comes to, whatever the least similarity of its search, and why."""
     if choice.accepted:
-        # The first that was accepted.
-        return "hit", next(Best(*each) for each in choice.judged if each[1].accepted)
+        for match, verdict in choice.judged:
+            if verdict.accepted:  # the first one
+                return "hit", Best(match, verdict)
     if choice.judged:
         return "rejected", Best(*choice.judged[0])
     if not choice.found:

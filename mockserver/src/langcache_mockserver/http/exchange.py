@@ -9,7 +9,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from starlette.requests import ClientDisconnect
 
@@ -94,12 +94,14 @@ Observer: TypeAlias = Callable[[Exchange], object]
 
 def exchange_of(request: Request) -> Exchange:
     """Return the exchange that a request begins."""
-    return exchange_in(request.scope)
+    exchange: Exchange = request.scope[_SCOPE_KEY]
+    return exchange
 
 
 def exchange_in(scope: Scope) -> Exchange:
     """Return the exchange of an ASGI scope."""
-    return cast("Exchange", scope[_SCOPE_KEY])
+    exchange: Exchange = scope[_SCOPE_KEY]
+    return exchange
 
 
 class ExchangeMiddleware:
@@ -172,7 +174,7 @@ def _begin(scope: Scope) -> Exchange:
     is_fit = asked_id and _REQUEST_ID.fullmatch(asked_id)
     client = scope.get("client")
     return Exchange(
-        asked_id if is_fit else random.randbytes(16).hex(),  # noqa: S311 - unique is enough
+        asked_id if is_fit else f"{random.getrandbits(128):032x}",
         scope["method"],
         raw_path(scope),
         asked_id,
@@ -185,7 +187,7 @@ def _completed(
 ) -> list[tuple[bytes, bytes]]:
     """Return the headers of a response with those that every response has."""
     added = _SECURITY_HEADERS
-    present = {name for name, _ in headers}
+    present = dict(headers)
     if not _SECURITY_NAMES.isdisjoint(present):
         added = [each for each in added if each[0] not in present]
     return [*headers, *added, (b"x-request-id", request_id.encode())]

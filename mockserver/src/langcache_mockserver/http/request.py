@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Scope
 
-_HEADERS_KEY = "langcache_mockserver.headers"  # of a scope: its headers by name
+_HEADERS_KEY = "langcache_mockserver.headers"  # of a scope: the last header of each name
 _BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 _BEARER = re.compile(rb"bearer +([\x21-\x7e]+)", re.IGNORECASE)
 
@@ -25,12 +25,14 @@ def header_values(scope: Scope, name: bytes) -> list[bytes]:
         scope: The request's scope.
         name: The header's name, in lower case.
     """
-    by_name: dict[bytes, list[bytes]] | None = scope.get(_HEADERS_KEY)
+    by_name: dict[bytes, bytes] | None = scope.get(_HEADERS_KEY)
     if by_name is None:
-        by_name = scope[_HEADERS_KEY] = {}
-        for each, value in scope["headers"]:
-            by_name.setdefault(each, []).append(value)
-    return by_name.get(name, [])
+        by_name = scope[_HEADERS_KEY] = dict(scope["headers"])
+    if name not in by_name:
+        return []
+    if len(by_name) == len(scope["headers"]):  # as in most requests, no header is given twice
+        return [by_name[name]]
+    return [value for each, value in scope["headers"] if each == name]
 
 
 def bearer_token(request: Request) -> str:

@@ -20,7 +20,7 @@ import sys
 from functools import partial
 from http import HTTPStatus
 from itertools import chain
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from typing_extensions import override
@@ -264,7 +264,8 @@ def _writes_whole(cycle: Any, start: Message, body: Message) -> bool:
 
 def _cycle(method: Receive | Send) -> Any:
     """Return uvicorn's own object of a request, whose methods these are."""
-    return cast("Any", method).__self__
+    bound: Any = method
+    return bound.__self__
 
 
 def _hang_up(send: Send, *, reset: bool) -> None:
@@ -336,11 +337,15 @@ class _OneWriteTransport(asyncio.Transport):
 
     Args:
         transport: The transport to write to.
+
+    Attributes:
+        write_whole: Writes a whole response.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
         super().__init__()
         self._transport = transport
+        self.write_whole = transport.write
         self._head = b""
         self._head_is_sent = False
 
@@ -353,10 +358,6 @@ class _OneWriteTransport(asyncio.Transport):
             self._transport.write(self._head + data)
         else:
             self._head = bytes(data)
-
-    def write_whole(self, data: bytes) -> None:
-        """Write a whole response."""
-        self._transport.write(data)
 
     def end_response(self) -> None:
         """Write what is kept; the next write is the head of another response."""
@@ -464,7 +465,8 @@ else:
 
         @override
         def connection_made(self, transport: asyncio.Transport) -> None:
-            super().connection_made(_OneWriteTransport(transport))
+            self._writer = _OneWriteTransport(transport)
+            super().connection_made(self._writer)
             self.app_state[UNDER_WAY] = self.tasks
             self._door.open(self.loop, self._another)
             self._start_timer()
@@ -508,7 +510,8 @@ else:
         def on_headers_complete(self) -> None:
             self._steps += 1
             self._in_head, self._in_body = False, True
-            self._stop_timer()
+            if self._timer is not None:
+                self._stop_timer()
             head_bytes = len(self.url) + _HEADER_PUNCTUATION * len(self.headers)
             head_bytes += sum(map(len, chain.from_iterable(self.headers)))
             if head_bytes <= MAX_HEAD_BYTES:
@@ -531,18 +534,18 @@ else:
         def on_message_complete(self) -> None:
             self._steps += 1
             self._in_body = False
-            self._stop_timer()
+            if self._timer is not None:
+                self._stop_timer()
             if self.cycle.response_complete:
                 self.cycle.more_body = False
             super().on_message_complete()
 
         @override
         def on_response_complete(self) -> None:
-            transport = cast("_OneWriteTransport", self.transport)
-            transport.end_response()
+            self._writer.end_response()
             if self._last_response and not self.pipeline:
-                transport.write(self._last_response)
-                transport.close()
+                self._writer.write(self._last_response)
+                self._writer.close()
             elif self._in_body and not self.pipeline:  # the answer did not wait for the body
                 self._start_timer()
             super().on_response_complete()
@@ -622,7 +625,7 @@ else:
             self._timer = self.loop.call_later(self._seconds, self.transport.abort)
 
         def _start_writing_timer(self) -> None:
-            self._unsent = cast("_OneWriteTransport", self.transport).get_write_buffer_size()
+            self._unsent = self._writer.get_write_buffer_size()
             self._writing_timer = self.loop.call_later(self._seconds, self._check_writing)
 
         def _stop_writing_timer(self) -> None:
@@ -631,7 +634,7 @@ else:
                 self._writing_timer = None
 
         def _check_writing(self) -> None:
-            unsent = cast("_OneWriteTransport", self.transport).get_write_buffer_size()
+            unsent = self._writer.get_write_buffer_size()
             if self._unsent - unsent < _LEAST_TAKEN:
                 self.transport.abort()
             else:

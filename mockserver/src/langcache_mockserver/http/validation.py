@@ -96,8 +96,11 @@ def parse_body(body: bytes, schema: str, schemas: Schemas) -> dict[str, Any]:
     if b"\\u" in body:  # only an escape can make a lone surrogate
         # Before the validator, which may not be safe with such strings.
         _refuse(_lone_surrogates(value))
-    _refuse(field_errors(value, schemas[schema]))
-    return cast("dict[str, Any]", value)
+    errors = field_errors(value, schemas[schema])
+    if errors:
+        raise invalid(*errors)
+    members: Any = value
+    return members
 
 
 def field_errors(value: object, validator: Draft202012Validator) -> list[FieldError]:

@@ -56,7 +56,7 @@ async def _search(request: Request) -> Response:
     alone = is_alone(request.scope)
     result = await service.caches.search(exchange.cache_id, lookup, alone=alone)
     exchange.outcome = result.outcome
-    return await _found(service, result)
+    return _response(result) if _is_short(result) else await service.workers.run(_response, result)
 
 
 async def _conversational_search(request: Request) -> Response:
@@ -66,7 +66,10 @@ async def _conversational_search(request: Request) -> Response:
     context = body.get("context", [])
     actual_prompt, result = await service.caches.converse(exchange.cache_id, lookup, context)
     exchange.outcome = result.outcome
-    return await _found(service, result, {"actualPrompt": actual_prompt})
+    members = {"actualPrompt": actual_prompt}
+    if _is_short(result):
+        return _response(result, members)
+    return await service.workers.run(_response, result, members)
 
 
 async def _delete_query(request: Request) -> Response:
@@ -133,21 +136,18 @@ def _lookup(service: Service, cache_id: str, body: dict[str, Any]) -> Lookup:
     )
 
 
-async def _found(
-    service: Service, result: LookupResult, members: Mapping[str, object] = _NO_MEMBERS
-) -> Response:
-    """Return the response to a search; a large one is made in a thread."""
+def _is_short(result: LookupResult) -> bool:
+    """Return whether the response to a search takes little time to write, as most do."""
     hits = result.hits
-    if len(hits) <= _LOOP_HITS:
-        characters = 0
-        for hit in hits:
-            characters += characters_of(hit.entry)
-        if characters <= _LOOP_CHARACTERS:
-            return _response(result, members)
-    return await service.workers.run(_response, result, members)
+    if len(hits) > _LOOP_HITS:
+        return False
+    characters = 0
+    for hit in hits:
+        characters += characters_of(hit.entry)
+    return characters <= _LOOP_CHARACTERS
 
 
-def _response(result: LookupResult, members: Mapping[str, object]) -> Response:
+def _response(result: LookupResult, members: Mapping[str, object] = _NO_MEMBERS) -> Response:
     return JSONResponse({**members, "data": _entries(result)})
 
 
@@ -169,9 +169,10 @@ def _operation(operation: str, endpoint: Endpoint) -> Endpoint:
     """Return an endpoint that notes its operation and lets the test controls step in."""
 
     def noted(request: Request) -> Awaitable[Response]:
-        exchange_of(request).operation = operation
+        exchange = exchange_of(request)
+        exchange.operation = operation
         controls = service_of(request).controls
-        if controls is not None and may_intercept(request, controls):
+        if controls is not None and may_intercept(exchange, controls):
             return intercepted(request, controls)
         return endpoint(request)
 

@@ -86,4 +86,5 @@ def service_in(app: Application) -> Service:
 
 def service_of(request: Request) -> Service:
     """Return the service of the application that a request is for."""
-    return cast("Service", request.scope["app"].service)
+    service: Service = request.scope["app"].service
+    return service

@@ -66,13 +66,17 @@ class VectorMemory:
         """Length of each vector."""
         return self._embedder.dimensions
 
-    def knows(self, text: str) -> bool:
-        """Return whether a text's vector is in memory, so that embedding it takes microseconds."""
-        return text in self._vectors
+    def recall(self, text: str) -> NDArray[np.float32] | None:
+        """Return the vector of a text if it is in memory, read-only; else None."""
+        with self._lock:
+            vector = self._vectors.get(text)
+            if vector is not None:
+                self._vectors.move_to_end(text)
+            return vector
 
     def embed_one(self, text: str) -> NDArray[np.float32]:
         """Return the vector of a text: read-only, float32 of shape (dimensions,)."""
-        vector = self._recall(text)
+        vector = self.recall(text)
         return self._remember(text, self._embed([text])[0]) if vector is None else vector
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -82,7 +86,7 @@ class VectorMemory:
             TypeError: `texts` is a single str, or holds something that is not a str.
         """
         check_texts(texts)
-        known = {text: vector for text in texts if (vector := self._recall(text)) is not None}
+        known = {text: vector for text in texts if (vector := self.recall(text)) is not None}
         missing = [text for text in dict.fromkeys(texts) if text not in known]
         if missing:
             for text, vector in zip(missing, self._embed(missing), strict=True):
@@ -101,13 +105,6 @@ class VectorMemory:
         if self._on_embedding is not None:
             self._on_embedding(time.perf_counter() - started)
         return vectors
-
-    def _recall(self, text: str) -> NDArray[np.float32] | None:
-        with self._lock:
-            vector = self._vectors.get(text)
-            if vector is not None:
-                self._vectors.move_to_end(text)
-            return vector
 
     def _remember(self, text: str, vector: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return a vector as it is kept, which it is unless its text is too long."""
