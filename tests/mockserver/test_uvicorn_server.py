@@ -60,6 +60,7 @@ class Connections:
         app = uvicorn_server._adapted(self.app)
         self.config = uvicorn_server._config(app, listener, 3, self.seconds)
         self.call_later = None
+        self.time = None
         self.state = ServerState()
         self.app_state = {}
 
@@ -410,6 +411,29 @@ async def test_an_idle_connection_whose_response_is_not_taken_is_left_in_the_end
 
 
 @pytest.mark.anyio
+async def test_a_connection_is_closed_when_it_has_been_idle_since_its_last_response(connections):
+    timers = Timers(connections)
+    connections.respond.set()
+    protocol, transport = connections.connect()
+    limit = protocol.timeout_keep_alive
+    for second in range(3):
+        timers.now = second
+        protocol.data_received(HEAD + BODY)
+        await turns()
+    timers.now = 0
+    timers.fire(limit)  # after the first response
+    assert not transport.closed
+    protocol.data_received(HEAD)
+    timers.fire(2)  # after the last one
+    assert not transport.closed
+    protocol.data_received(BODY)
+    await turns()
+    timers.fire(limit)
+    assert transport.closed
+    assert answers(transport) == [b"200"] * 4
+
+
+@pytest.mark.anyio
 async def test_a_request_that_is_cut_at_shutdown_is_told_to_try_again(connections):
     protocol, transport = connections.connect()
     protocol.data_received(HEAD + BODY)
@@ -423,11 +447,13 @@ async def test_a_request_that_is_cut_at_shutdown_is_told_to_try_again(connection
 
 
 class Timers:
-    """The timers of an event loop, which fire when they are told to."""
+    """The clock of an event loop and its timers, which fire when they are told to."""
 
     def __init__(self, connections):
         self.pending = []
+        self.now = 0.0
         connections.call_later = self.call_later
+        connections.time = lambda: self.now
 
     def call_later(self, seconds, function):
         timer = Timer(seconds, function)
@@ -435,6 +461,7 @@ class Timers:
         return timer
 
     def fire(self, seconds):
+        self.now += seconds
         for timer in self.pending.copy():
             if timer.seconds == seconds and not timer.cancelled:
                 timer.cancel()
@@ -460,6 +487,9 @@ class Loop:
 
     def call_later(self, seconds, function):
         return self._connections.call_later(seconds, function)
+
+    def time(self):
+        return self._connections.time()
 
     def __getattr__(self, name):
         return getattr(self._loop, name)

@@ -2,12 +2,14 @@
 
 Some of what this module uses is not public, so `pyproject.toml` bounds the versions of both, and
 `tests/mockserver/test_uvicorn_server.py` fails when it changes: of the HTTP protocol `app`,
-`app_state`, `cycle`, `pipeline`, `tasks`, `transport`, `url`, the methods of `asyncio.Protocol` and
-of the parser, `on_response_complete`, `send_400_response`, `timeout_keep_alive_handler` and
-`_unsupported_upgrade_warning`; of a request's cycle, whose methods `receive` and `send` are,
-`default_headers`, `disconnected`, `flow`, `keep_alive`, `message_event`, `more_body`,
-`on_response`, `response_complete`, `response_started`, `scope`, `transport` and
-`waiting_for_100_continue`; of `Multiprocess` `init_processes`, `processes` and `should_exit`.
+`app_state`, `cycle`, `flow`, `pipeline`, `server_state`, `tasks`, `transport`, `url`, the methods
+of `asyncio.Protocol` and of the parser, `on_response_complete`, `send_400_response`,
+`timeout_keep_alive`, `timeout_keep_alive_handler`, `timeout_keep_alive_task`, `_start_asgi_task`,
+`_unset_keepalive_if_required` and `_unsupported_upgrade_warning`; of a request's cycle, whose
+methods `receive` and `send` are, `default_headers`, `disconnected`, `flow`, `keep_alive`,
+`message_event`, `more_body`, `on_response`, `response_complete`, `response_started`, `scope`,
+`transport` and `waiting_for_100_continue`; of `Multiprocess` `init_processes`, `processes` and
+`should_exit`.
 """
 
 from __future__ import annotations
@@ -441,6 +443,8 @@ else:
           before it. Nothing after it is read.
         - The head of a request, the trailers after its body and what surrounds a chunk have at most
           `MAX_HEAD_BYTES` each; more is a 431. Trailers are not headers.
+        - The timer of an idle connection goes on when a request comes, and is set anew when it has
+          run out: a timer for each request would take a twentieth of its time.
         - A head must arrive in `seconds`, and so must what follows an answer that did not wait for
           the body. In each such time, a client must take `_LEAST_TAKEN` bytes of a large response.
 
@@ -456,6 +460,7 @@ else:
             self._timer: asyncio.TimerHandle | None = None
             self._writing_timer: asyncio.TimerHandle | None = None
             self._unsent = 0  # bytes of a response, when that timer was started
+            self._idle_since: float | None = None  # when the last response was complete
             self._in_head = False
             self._in_body = False
             self._steps = 0  # of the parser, beyond heads and trailers
@@ -473,6 +478,9 @@ else:
 
         @override
         def connection_lost(self, exc: Exception | None) -> None:
+            if self.timeout_keep_alive_task is not None:
+                self.timeout_keep_alive_task.cancel()
+                self.timeout_keep_alive_task = None
             self._stop_timer()
             self._stop_writing_timer()
             super().connection_lost(exc)
@@ -548,7 +556,34 @@ else:
                 self._writer.close()
             elif self._in_body and not self.pipeline:  # the answer did not wait for the body
                 self._start_timer()
-            super().on_response_complete()
+            self.server_state.total_requests += 1
+            if self.transport.is_closing():
+                return
+            self.flow.resume_reading()
+            if self.pipeline:
+                self._start_asgi_task(*self.pipeline.pop())
+                return
+            self._idle_since = self.loop.time()
+            if self.timeout_keep_alive_task is None:
+                self._check_idle_in(self.timeout_keep_alive)
+
+        @override
+        def _unset_keepalive_if_required(self) -> None:
+            self._idle_since = None
+
+        def _check_idle_in(self, seconds: float) -> None:
+            self.timeout_keep_alive_task = self.loop.call_later(seconds, self._check_idle)
+
+        def _check_idle(self) -> None:
+            """Close the connection if nothing has come for the time after a response."""
+            self.timeout_keep_alive_task = None
+            if self._idle_since is None:  # the next response starts the timer
+                return
+            left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+            if left > 0:
+                self._check_idle_in(left)
+            else:
+                self.timeout_keep_alive_handler()
 
         @override
         def pause_writing(self) -> None:
