@@ -82,9 +82,10 @@ class Usage:
         """Count records that were removed to make room."""
         self._evictions += number
 
-    def has_room(self, record: Record, dimensions: int) -> bool:
-        """Return whether a record fits even if it replaces no other."""
-        return not self._exceeds(len(self._costs) + 1, self._bytes + _cost(record, dimensions))
+    def has_room(self, records: Sequence[Record], dimensions: int) -> bool:
+        """Return whether some more records fit even if they replace no others."""
+        size = sum(_cost(record, dimensions) for record in records)
+        return not self._exceeds(len(self._costs) + len(records), self._bytes + size)
 
     def victims(
         self, entries: Iterable[tuple[Record, int]] = (), replaced: Iterable[Record] = ()
@@ -115,11 +116,6 @@ class Usage:
                 found.append(record)
                 number, size = number - 1, size - cost
         return found
-
-    def has_room(self, records: Sequence[Record], dimensions: int) -> bool:
-        """Return whether some more records fit without any being removed."""
-        size = sum(_cost(record, dimensions) for record in records)
-        return not self._exceeds(len(self._costs) + len(records), self._bytes + size)
 
     def _exceeds(self, entries: int, size: int) -> bool:
         if self._suspended:

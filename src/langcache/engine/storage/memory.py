@@ -621,7 +621,7 @@ class InMemoryStorage(StorageBackend):
                 self._reclaim(table, now)
 
     def _make_room(self, entry: CacheEntry, record: Record, now: float) -> None:
-        if self._usage and not self._usage.has_room(record, len(entry.embedding)):
+        if self._usage and not self._usage.has_room([record], len(entry.embedding)):
             self._evict(self._victims([(entry, record)], now), now)
 
     def _victims(self, entries: Sequence[tuple[CacheEntry, Record]], now: float) -> list[Record]:
