@@ -8,7 +8,7 @@ known bound: a search finds by the codes which rows may be among the best, and s
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numkong
 import numpy as np
@@ -57,7 +57,8 @@ def _rounded(vectors: Vectors) -> tuple[Codes, Vectors]:
     """Return the codes and scales of vectors."""
     if len(vectors) == 1:
         # By far the most common call. It does the same as below.
-        low, _, high, _ = cast("tuple[float, int, float, int]", numkong.minmax(vectors[0]))
+        extremes: Any = numkong.minmax(vectors[0])
+        low, _, high, _ = extremes
         scale = max(high, -low) / _LARGEST
         scales = np.array([scale], np.float32)
         numbers = vectors * (1.0 / scale)
@@ -85,7 +86,8 @@ class Packed:
     def scores(self, codes: Codes) -> Vectors:
         """Return the products of codes with the packed vectors, shape (codes, vectors)."""
         tensor: Any = numkong.dots_packed(codes, self._packed)
-        return scaled(cast("Products", np.asarray(tensor)), self._scales)
+        products: Products = np.asarray(tensor)
+        return scaled(products, self._scales)
 
 
 class CodedQueries:

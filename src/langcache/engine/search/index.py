@@ -396,10 +396,12 @@ class Search:
 
     def run(self) -> None:
         """Find the rows."""
-        leasts = [wanted.least - self.error for wanted in self.wanted]
         if not self._shares_scan or self._queries is None:
-            self.found = [self._alone(number, least) for number, least in enumerate(leasts)]
+            self.found = []
+            for number, wanted in enumerate(self.wanted):
+                self.found.append(self._alone(number, wanted.least - self.error))
             return
+        leasts = [wanted.least - self.error for wanted in self.wanted]
         nearest = [wanted.nearest for wanted in self.wanted]
         found = scan_together(self._snapshot, self._queries, leasts, nearest)
         self.found = [
@@ -408,15 +410,12 @@ class Search:
 
     def _alone(self, number: int, least: float) -> Found:
         """Find the rows for one vector by itself; `least` is the least approximate score."""
+        lists, queries = self._lists, self._queries
+        if lists is None or queries is None:
+            return self._scan(number, least)
         limit, _, sure_from, rows, filtered, nearest = self.wanted[number]
-        lists, size = self._lists, self.size
-        queries = self._queries
-        if (
-            queries is None
-            or lists is None
-            or rows is not None
-            or limit > size * self._snapshot.tuning.limit_share
-        ):
+        size = self.size
+        if rows is not None or limit > size * self._snapshot.tuning.limit_share:
             return self._scan(number, least)
         query = queries.one(number)
         found, scores = lists.search(query, sure_from, None if filtered else limit)

@@ -375,12 +375,12 @@ class InMemoryStorage(StorageBackend):
                     found = table.search(vectors, searches, leasts, lowest)
                     found.run()
             now = self._clock()
-            nearest = [
-                table.best(found, number, search, now) for number, search in enumerate(searches)
-            ]
-            if not lowest:
-                for search, each in zip(searches, nearest, strict=True):
-                    table.remember(search, each, now)
+            nearest: list[list[Nearest]] = []
+            for number, search in enumerate(searches):
+                best = table.best(found, number, search, now)
+                nearest.append(best)
+                if not lowest:
+                    table.remember(search, best, now)
             if now >= table.next_expiry:
                 self._reclaim(table, now)
         return nearest
