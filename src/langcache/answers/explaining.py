@@ -84,10 +84,16 @@ def not_looked_up(cache: object) -> None:
         refuse()
 
 
-def refuse() -> None:
-    """Stop the call here, before it asks a model, if it is only to be explained."""
+def refuse(release: Callable[[], object] | None = None) -> None:
+    """Stop the call here, before it asks a model, if it is only to be explained.
+
+    Args:
+        release: Called before, so that nobody waits for the answer to the call.
+    """
     explained = _explained.get()
     if explained is not None:
+        if release is not None:
+            release()
         explained.stop(is_refused=True)
 
 

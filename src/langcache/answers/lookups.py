@@ -251,15 +251,14 @@ class Lookups:
         intercept(self, request)
         found: Lookup[_T] = Lookup("miss", call_id=str(next(_call_ids)), seconds_left=self._budget)
         try:
-            try:
-                run(self._look_up(request, read, controls or controls_of(self), found))
-            except Exception as error:  # noqa: BLE001 - no error of the cache may fail a call
-                self._workers.failed(error)
-            if found.outcome not in ("hit", "bypass"):
-                refuse()  # it is only to be explained, by another cache
+            run(self._look_up(request, read, controls or controls_of(self), found))
+        except Exception as error:  # noqa: BLE001 - no error of the cache may fail a call
+            self._workers.failed(error)
         except BaseException:
             self.release(found)
             raise
+        if found.outcome not in ("hit", "bypass"):
+            refuse(partial(self.release, found))  # if another cache is to explain the call
         return found
 
     async def alook_up(
@@ -272,15 +271,14 @@ class Lookups:
         intercept(self, request)
         found: Lookup[_T] = Lookup("miss", call_id=str(next(_call_ids)), seconds_left=self._budget)
         try:
-            try:
-                await arun(self._look_up(request, read, controls or controls_of(self), found))
-            except Exception as error:  # noqa: BLE001 - no error of the cache may fail a call
-                self._workers.failed(error)
-            if found.outcome not in ("hit", "bypass"):
-                refuse()  # it is only to be explained, by another cache
+            await arun(self._look_up(request, read, controls or controls_of(self), found))
+        except Exception as error:  # noqa: BLE001 - no error of the cache may fail a call
+            self._workers.failed(error)
         except BaseException:
             self.release(found)
             raise
+        if found.outcome not in ("hit", "bypass"):
+            refuse(partial(self.release, found))  # if another cache is to explain the call
         return found
 
     def _look_up(

@@ -267,17 +267,13 @@ class LangCacheSemanticCache(BaseCache):
             if isinstance(metadata, dict):
                 metadata[_SIMILARITY] = found.similarity if found else 0.0
         if found is None and (arguments.get("messages") or arguments.get("prompt")):
-            self._refuse(arguments)
+            refuse(partial(self._release, arguments))  # if an `AnswerCache` is to explain the call
         return json.loads(found.text) if found else None
 
-    def _refuse(self, arguments: Mapping[str, Any]) -> None:
-        """Stop the call before it asks a model, if an `AnswerCache` is only to explain it."""
-        try:
-            refuse()
-        except BaseException:
-            if self.pending_calls:
-                self.pending_calls.release(str(arguments.get("litellm_call_id")))
-            raise
+    def _release(self, arguments: Mapping[str, Any]) -> None:
+        """Let no concurrent call wait for the answer to a call."""
+        if self.pending_calls:
+            self.pending_calls.release(str(arguments.get("litellm_call_id")))
 
     def _look_up(
         self, question: Question, arguments: Mapping[str, Any]
