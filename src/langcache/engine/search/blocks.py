@@ -123,13 +123,11 @@ class Snapshot:
         """Return the scores of all rows for one query, by their codes if there are codes."""
         if self._packed is not None:
             return query.scores_of_packed(self._packed)
-        scores = [block.scores(query) for block in self]
-        return scores[0] if len(scores) == 1 else np.concatenate([*scores, _NOTHING])
+        return _joined([block.scores(query) for block in self])
 
     def exact_scores(self, vector: Vectors) -> Vectors:
         """Return the exact scores of all rows for a vector."""
-        scores = [dots(block.vectors, vector) for block in self]
-        return scores[0] if len(scores) == 1 else np.concatenate([*scores, _NOTHING])
+        return _joined([dots(block.vectors, vector) for block in self])
 
     def _place(self, row: int) -> tuple[Block, int]:
         """Return the block that a row is in, and its offset there."""
@@ -254,6 +252,11 @@ class Blocks(Snapshot):
 
 
 _NOTHING = np.empty(0, np.float32)
+
+
+def _joined(scores: list[Vectors]) -> Vectors:
+    """Return the scores of all blocks as one array."""
+    return scores[0] if len(scores) == 1 else np.concatenate([*scores, _NOTHING])
 
 
 def growth(size: int) -> int:

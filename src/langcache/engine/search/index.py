@@ -99,7 +99,7 @@ class VectorIndex:
 
     def replace(self, row: int, vector: Vectors) -> None:
         """Put another vector, of shape (dimensions,), in a row; it is copied."""
-        # An entry that gets a new response or TTL keeps its vector. `array_equal` takes longer.
+        # An entry that gets a new response or TTL keeps its vector; `array_equal` is slower.
         if self._blocks.vector(row).tobytes() != vector.tobytes():
             self._take_from_lists(row)
             new = encoded(vector[np.newaxis])

@@ -36,7 +36,7 @@ from langcache.engine.storage.index_view import AsyncIndexView, IndexView
 from langcache.engine.storage.ranking import best_rows
 
 _SLACK = 1e-6
-_FLOAT32 = np.dtype(np.float32)  # compared in half the time of the type
+_FLOAT32 = np.dtype(np.float32)  # to compare with `np.float32` itself takes twice as long
 _LENGTH_TOLERANCE = 1e-3
 _BATCH = 256
 _LEAST_FETCHED = 16
@@ -733,7 +733,7 @@ class StorageBackend(ABC):
 def similarity_of(cosine: float) -> float:
     """Return the similarity for a cosine: (1 + cosine) / 2, no less than 0 and no more than 1."""
     similarity = (1.0 + cosine) / 2.0
-    if 0.0 <= similarity <= 1.0:  # as nearly always, which takes less time than two functions
+    if 0.0 <= similarity <= 1.0:  # nearly always; two function calls would take longer
         return similarity
     return min(1.0, max(0.0, similarity))
 

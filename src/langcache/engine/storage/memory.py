@@ -172,7 +172,7 @@ class InMemoryStorage(StorageBackend):
             while block := list(islice(some, _STORED_TOGETHER)):
                 if len(block) == 1 or not self._add_new(scope, block):
                     for entry in block:
-                        self._store_instead(entry, lambda _: True)
+                        InMemoryStorage.store(self, entry)  # SQLite's would write it once more
 
     @override
     def store_distinct(self, entries: Sequence[CacheEntry], other_ids: Sequence[str]) -> list[str]:

@@ -320,8 +320,8 @@ class QueryEngine:
         vector, index = np.ones(dimensions, VECTOR).tobytes(), self._keys.index(dimensions)
         while True:
             options = self._options(algorithm, 0, batches=True)
-            around = nearest(index, dimensions, 1, options, self._milliseconds)
-            command = around.command(scope_token(nothing), PROBE, vector)
+            search = nearest(index, dimensions, 1, options, self._milliseconds)
+            command = search.command(scope_token(nothing), PROBE, vector)
             reply = yield from self._connection.attempt(*command.parts)
             if not isinstance(reply, ResponseError):
                 break
@@ -379,8 +379,8 @@ class QueryEngine:
             options = self._options(algorithm, entries, batches=batches)
             if compares_all and algorithm == "HNSW" and self._takes_policy:
                 options = _COMPARE_ALL
-            around = nearest(index, dimensions, neighbours, options, self._milliseconds)
-            return around.command(token, condition, vector)
+            search = nearest(index, dimensions, neighbours, options, self._milliseconds)
+            return search.command(token, condition, vector)
 
         prefix = self._keys.of(scope.namespace).entry_prefix
         while True:
