@@ -148,7 +148,7 @@ def test_a_docstring_names_every_argument_and_error(name):
     operation_id = re.sub("_(.)", lambda match: match[1].upper(), name)
     for method in (getattr(LangCache, name), getattr(LangCache, f"{name}_async")):
         for parameter in list(inspect.signature(method).parameters)[1:]:
-            assert f"\n            {parameter}: " in method.__doc__
+            assert f"\n    {parameter}: " in inspect.getdoc(method)
         for status in OPERATIONS[operation_id]["responses"]:
             if int(status) >= 400:
                 assert f"{ERRORS_BY_STATUS[int(status)].__name__}: Status {status}." in " ".join(

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 
+import event_loops
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -107,7 +108,7 @@ class Awaited:
 def loop():
     made = asyncio.new_event_loop()
     yield made
-    made.close()
+    event_loops.close(made)
 
 
 @pytest.fixture(params=["sync", "async"])

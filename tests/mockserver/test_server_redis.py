@@ -10,6 +10,7 @@ import sys
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
@@ -223,16 +224,15 @@ def test_a_redis_that_is_not_there_at_the_start_is_waited_for(own_redis):
 
 
 def children(process):
-    listed = subprocess.run(
-        ["pgrep", "--parent", str(process.pid), "--full", "spawn_main"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return set(map(int, listed.stdout.split()))
+    return {
+        int(pid)
+        for listed in Path(f"/proc/{process.pid}/task").glob("*/children")
+        for pid in listed.read_text().split()
+        if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    }
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+@pytest.mark.skipif(not Path("/proc").exists(), reason="processes are listed from /proc")
 def test_a_worker_that_dies_is_replaced_and_loses_nothing(own_redis):
     with running("--storage", own_redis.url, "--workers", "2") as (client, process):
         assert statuses(client) == (201, 200, 200)

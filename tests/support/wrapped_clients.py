@@ -3,6 +3,7 @@
 import asyncio
 from importlib.util import find_spec
 
+import event_loops
 import pytest
 
 import langcache
@@ -117,6 +118,6 @@ def door(request, upstream, answers):
     yield door
     if isinstance(door, AsyncDoor):
         door.wait(door.bare.close())
-        door.loop.close()
+        event_loops.close(door.loop)
     else:
         door.bare.close()

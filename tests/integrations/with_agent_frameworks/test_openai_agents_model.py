@@ -3,6 +3,7 @@
 import asyncio
 import copy
 
+import event_loops
 import openai
 import pytest
 from agents import (
@@ -109,7 +110,7 @@ def run():
         return result
 
     yield lambda *args, **arguments: loop.run_until_complete(main(*args, **arguments))
-    loop.close()
+    event_loops.close(loop)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -148,7 +149,7 @@ def test_a_run_can_be_explained(run, model, answers, upstream):
         assert answers.explain(Runner.run_sync, other, ASKED).scope != found.scope
     finally:
         asyncio.set_event_loop(None)
-        loop.close()
+        event_loops.close(loop)
     assert upstream.count == 1
 
 

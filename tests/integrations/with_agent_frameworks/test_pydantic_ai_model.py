@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 
+import event_loops
 import openai
 import pytest
 from model_doors import ASKED, PARAPHRASE, ModelDoor, ModelDoorTests, without
@@ -92,7 +93,7 @@ def run():
         return await agent.run(*asked, **arguments)
 
     yield lambda *args, **arguments: loop.run_until_complete(main(*args, **arguments))
-    loop.close()
+    event_loops.close(loop)
 
 
 def test_an_agent_is_answered_from_the_cache(run, model, upstream):

@@ -4,6 +4,7 @@ import itertools
 import time
 from typing import NamedTuple
 
+import event_loops
 import litellm
 import pytest
 from langcache_mockserver import MockServer
@@ -47,7 +48,7 @@ def server(minilm):
 def loop():
     loop = asyncio.new_event_loop()
     yield loop
-    loop.close()
+    event_loops.close(loop)
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import event_loops
 import openai
 import pytest
 from llama_index.core import PromptTemplate, Settings, SummaryIndex
@@ -126,7 +127,7 @@ def called(request):
         return loop.run_until_complete(main())
 
     yield call
-    loop.close()
+    event_loops.close(loop)
 
 
 @pytest.mark.parametrize("name", ["complete", "stream_complete"])
