@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import select
 import socket
 import sys
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -77,6 +79,7 @@ class Upstream:
         self._gate = threading.Event()
         self._gate.set()
         self._gate_after = 0
+        self._left = threading.Event()
         self._sockets = set()
         self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"upstream": self}))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -147,6 +150,7 @@ class Upstream:
     def hold(self, *, after_events=0):
         """Let requests wait until the block ends; a stream after this number of events."""
         self._gate_after = after_events
+        self._left.clear()
         self._gate.clear()
         try:
             yield
@@ -158,6 +162,11 @@ class Upstream:
         with self._changed:
             if not self._changed.wait_for(lambda: self.count >= count, _LONGEST_WAIT_S):
                 raise AssertionError(f"{self.count} of {count} requests reached the upstream")
+
+    def wait_until_left(self):
+        """Wait until the client of a held request has closed the connection."""
+        if not self._left.wait(_LONGEST_WAIT_S):
+            raise AssertionError("no client has left a held request")
 
     def _plan(self, index=0):
         with self._changed:
@@ -171,9 +180,16 @@ class Upstream:
             self._changed.notify_all()
             return self.count, self._plans.pop(0) if self._plans else _Plan()
 
-    def _pass_gate(self, events):
-        if events == self._gate_after and not self._gate.wait(_LONGEST_WAIT_S):
-            raise AssertionError("a held request was not released")
+    def _pass_gate(self, events, connection):
+        if events != self._gate_after:
+            return
+        deadline = time.monotonic() + _LONGEST_WAIT_S
+        while not self._gate.wait(0.01):
+            if select.select([connection], [], [], 0)[0]:  # a client that waits sends nothing
+                self._left.set()
+                raise ConnectionError
+            if time.monotonic() > deadline:
+                raise AssertionError("a held request was not released")
 
     def _accepts(self, headers):
         key = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
@@ -212,7 +228,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = json.loads(content)
         number, plan = self.upstream._receive(ReceivedRequest(path, headers, body))
-        self.upstream._pass_gate(0)
+        self.upstream._pass_gate(0, self.connection)
         api = _APIS.get(path)
         if api is None:
             self._fail(404, None, {})
@@ -253,7 +269,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         for sent, (name, data) in enumerate(api.events_of(body, answer)):
             if sent:
-                self.upstream._pass_gate(sent)
+                self.upstream._pass_gate(sent, self.connection)
             if sent == plan.breaks_after:
                 self.close_connection = True
                 return
