@@ -13,6 +13,7 @@ import numpy as np
 from langcache.engine import CacheEntry, Explanation, Match, StorageBackend
 from langcache.engine._steps import call, run
 from langcache.engine.embedders.vector_memory import VectorMemory
+from langcache.engine.expiry import moment_of_expiry
 from langcache.engine.explanation import Moments, explanation_of
 from langcache.engine.feedback import Feedback, concerns_pair
 from langcache.engine.judge import SPARE_CANDIDATES, Choice, Judge, choose, settle
@@ -243,7 +244,7 @@ class EngineStore(Store):
                 attributes=question.labels,
                 created_at=now,
                 updated_at=now,
-                expires_at=None if ttl is None else now + ttl,
+                expires_at=moment_of_expiry(now, ttl),
             )
         )
         return question.id

@@ -234,7 +234,8 @@ def _moment(seconds: float) -> str:
 
 
 def _exported(entry: CacheEntry) -> dict[str, Any]:
-    left = None if entry.expires_at is None else (entry.expires_at - time.time()) * 1000
+    from langcache.engine.expiry import millis_left
+
     return {
         "id": entry.id,
         "prompt": entry.prompt,
@@ -242,5 +243,5 @@ def _exported(entry: CacheEntry) -> dict[str, Any]:
         "attributes": dict(entry.attributes),
         "createdAt": _moment(entry.created_at),
         "updatedAt": _moment(entry.updated_at),
-        "ttlMillis": None if left is None else max(1, round(left)),
+        "ttlMillis": millis_left(entry.expires_at, time.time()),
     }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from langcache.engine._locks import fork_safe_lock
 from langcache.engine._steps import Steps, arun, run
+from langcache.engine.expiry import has_expired, moment_of_expiry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ class EmbeddingRecord:
     embedding: NDArray[np.floating[Any]]
     metadata: dict[str, Any] | None
     inserted_at: float = 0.0
-    expires_at: float = math.inf
+    expires_at: float | None = None
 
     def entry(self) -> dict[str, Any]:
         """Return the entry as the cache returns it."""
@@ -172,16 +172,21 @@ class MemoryEmbeddings:
     def _live(self, keys: list[str], ttl: int | None) -> list[EmbeddingRecord | None]:
         now = self._clock()
         found = [self._records.get(key) for key in keys]
-        live = [record if record and record.expires_at > now else None for record in found]
+        live = [
+            record if record and not has_expired(record.expires_at, now) else None
+            for record in found
+        ]
         if ttl is not None:
             for record in live:
                 if record is not None:
-                    record.expires_at = now + ttl
+                    record.expires_at = moment_of_expiry(now, ttl)
         return live
 
     def _sweep(self) -> None:
         """Remove expired records."""
         now = self._clock()
-        expired = [key for key, record in self._records.items() if record.expires_at <= now]
+        expired = [
+            key for key, record in self._records.items() if has_expired(record.expires_at, now)
+        ]
         for key in expired:
             del self._records[key]

@@ -29,6 +29,7 @@ from langcache.engine._single_flight import SingleFlight
 from langcache.engine._steps import Steps, arun, call, run
 from langcache.engine.embedders.create import create_embedder
 from langcache.engine.embedders.redisvl import VectorizerEmbedder, is_vectorizer
+from langcache.engine.expiry import moment_of_expiry
 from langcache.engine.explanation import Explanation, Moments, explanation_of
 from langcache.engine.feedback import Feedback, concerns_pair
 from langcache.engine.filter_syntax import parse_filter
@@ -639,7 +640,7 @@ class SemanticCache:
 
     def _refresh(self, found: CacheEntry, ttl: int) -> Steps[None]:
         """Restart an entry's time to live, unless the entry has changed since it was found."""
-        expires_at = self._clock() + ttl
+        expires_at = moment_of_expiry(self._clock(), ttl)
 
         def refreshed(entry: CacheEntry) -> CacheEntry:
             unchanged = entry.updated_at == found.updated_at
@@ -1027,7 +1028,7 @@ class SemanticCache:
             metadata=new.metadata,
             created_at=now,
             updated_at=now,
-            expires_at=None if lifetime is None else now + lifetime,
+            expires_at=moment_of_expiry(now, lifetime),
         )
 
     def _complete_shadow(self, entry: CacheEntry) -> None:
@@ -1097,7 +1098,7 @@ class SemanticCache:
         if values:
             changes["updated_at"] = now
         if self._ttl is not None:
-            changes["expires_at"] = now + self._ttl
+            changes["expires_at"] = moment_of_expiry(now, self._ttl)
 
         def updated(entry: CacheEntry) -> CacheEntry:
             merged = {**entry.attributes, **attributes}
@@ -1130,7 +1131,7 @@ class SemanticCache:
         if lifetime is None:
             checked_text("key", key)
             return
-        expires_at = self._clock() + lifetime
+        expires_at = moment_of_expiry(self._clock(), lifetime)
         yield from self._edit(key, lambda entry: replace(entry, expires_at=expires_at))
 
     def _edit(self, key: str, change: Callable[[CacheEntry], CacheEntry]) -> Steps[None]:

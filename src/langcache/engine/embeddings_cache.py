@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import math
 import re
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
@@ -31,6 +30,7 @@ from langcache.engine._embeddings import (
 from langcache.engine._locks import fork_safe_lock
 from langcache.engine._steps import Steps, arun, call, run
 from langcache.engine.embedders.text_facts import DescribesTexts
+from langcache.engine.expiry import moment_of_expiry
 from langcache.engine.statistics import EmbeddingsCacheStatistics
 
 if TYPE_CHECKING:
@@ -257,7 +257,7 @@ class EmbeddingsCache:
         now = self._clock()
         for record in records:
             record.inserted_at = now
-            record.expires_at = math.inf if lifetime is None else now + lifetime
+            record.expires_at = moment_of_expiry(now, lifetime)
         keys = yield from self._free_keys(records)
         yield from self._store.write(dict(zip(keys, records, strict=True)))
         return keys

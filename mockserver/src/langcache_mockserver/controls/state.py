@@ -10,6 +10,7 @@ import numpy as np
 from typing_extensions import NotRequired
 
 from langcache.engine._steps import run
+from langcache.engine.expiry import moment_of_expiry
 from langcache.engine.feedback import Feedback
 from langcache.engine.storage import CacheEntry
 from langcache.engine.storage.base import check_embedding
@@ -237,7 +238,7 @@ class State:
             attributes=attributes,
             created_at=now,
             updated_at=now,
-            expires_at=now + ttl_millis / 1000 if ttl_millis > 0 else None,
+            expires_at=moment_of_expiry(now, ttl_millis / 1000) if ttl_millis > 0 else None,
             embedding=None,
         )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 from langcache.engine._steps import run
 from langcache.engine.embedders.text_facts import DescribesTexts, RememberedFacts
+from langcache.engine.expiry import moment_of_expiry
 from langcache.engine.explanation import Explanation, Moments, explanation_of
 from langcache.engine.feedback import Feedback, concerns_pair
 from langcache.engine.judge import NEAR_MISS, SPARE_CANDIDATES, Choice, Judge, settle
@@ -271,7 +272,7 @@ class Caches:
             attributes=new.attributes,
             created_at=now,
             updated_at=now,
-            expires_at=None if new.ttl_millis is None else now + new.ttl_millis / 1000,
+            expires_at=moment_of_expiry(now, new.ttl_millis and new.ttl_millis / 1000),
         )
 
     async def list_entries(

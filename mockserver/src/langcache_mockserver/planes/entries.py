@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from pydantic_core import to_json
 from starlette.responses import Response, StreamingResponse
 
+from langcache.engine.expiry import millis_left
 from langcache_mockserver.domain.cache_rules import CacheRulesError, apply_rules
 from langcache_mockserver.domain.caches import NewEntry
 from langcache_mockserver.domain.registry import Access, moment
@@ -175,7 +176,6 @@ def _lines(entries: Iterable[CacheEntry], now: float) -> bytes:
 
 
 def _fields(entry: CacheEntry, now: float) -> dict[str, object]:
-    left = None if entry.expires_at is None else max(0.0, entry.expires_at - now) * 1000
     return {
         "id": entry.id,
         "prompt": entry.prompt,
@@ -183,7 +183,7 @@ def _fields(entry: CacheEntry, now: float) -> dict[str, object]:
         "attributes": dict(entry.attributes),
         "createdAt": moment(entry.created_at),
         "updatedAt": moment(entry.updated_at),
-        "ttlMillis": None if left is None or left > 1e15 else max(1, round(left)),
+        "ttlMillis": millis_left(entry.expires_at, now),
     }
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from langcache.engine.expiry import has_expired
 from langcache.engine.storage._scope_table import Record, ScopeTable, Traits
 from langcache.engine.storage.base import check_embedding
 
@@ -54,7 +55,7 @@ class Namespace:
     ) -> ScopeTable | None:
         """Store a record, in place of the one of its id, and return its table if it is new."""
         old = self.records.get(record.id)
-        if old and old.expires_at <= now:
+        if old and has_expired(old.expires_at, now):
             self.remove([old])
             old = None
         table = self.tables.get(scope)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
+from langcache.engine.expiry import finite_or_none, has_expired, have_expired
 from langcache.engine.search.arrays import Mask, Rows, Vectors, row_numbers
 from langcache.engine.search.blocks import growth
 from langcache.engine.search.index import Search, VectorIndex, Wanted
@@ -77,7 +78,7 @@ class Record:
                 raise ValueError("metadata: must not be nested so deeply") from None
         self.created_at = entry.created_at
         self.updated_at = entry.updated_at
-        self.expires_at = math.inf if entry.expires_at is None else entry.expires_at
+        self.expires_at = finite_or_none(entry.expires_at)
 
     def attribute_dict(self) -> dict[str, str]:
         """Return the attributes by name."""
@@ -113,7 +114,7 @@ class Record:
             metadata=None if self.metadata is None else copy.deepcopy(self.metadata),
             created_at=self.created_at,
             updated_at=self.updated_at,
-            expires_at=None if self.expires_at == math.inf else self.expires_at,
+            expires_at=self.expires_at,
         )
 
 
@@ -173,7 +174,7 @@ class ScopeTable:
 
     Attributes:
         records: By row.
-        next_expiry: No record expires before this moment.
+        next_expiry: No record expires before this moment; infinity if none ever does.
     """
 
     def __init__(self, scope: Scope, index: VectorIndex) -> None:
@@ -253,7 +254,8 @@ class ScopeTable:
     def _write(self, row: int, record: Record, traits: Traits) -> None:
         record.table = self
         record.row = row
-        self._expires_at[row] = record.expires_at
+        expires_at = math.inf if record.expires_at is None else record.expires_at
+        self._expires_at[row] = expires_at
         self._updated_at[row] = record.updated_at
         self._bytes[row] = traits.bytes
         self._numbers[row] = record.number
@@ -261,7 +263,7 @@ class ScopeTable:
         self._keys[: len(keys), row] = keys
         self._keys[len(keys) :, row] = _NO_KEY
         self._overflows |= _OVERFLOW_KEY in keys
-        self.next_expiry = min(self.next_expiry, record.expires_at)
+        self.next_expiry = min(self.next_expiry, expires_at)
 
     # Expiry
 
@@ -288,9 +290,9 @@ class ScopeTable:
 
     def _expired(self, now: float) -> Mask | None:
         """Return a flag for each row, or None if no record has expired."""
-        if now < self.next_expiry:
+        if not has_expired(self.next_expiry, now):
             return None
-        return self._expires_at[: len(self.records)] <= now
+        return have_expired(self._expires_at[: len(self.records)], now)
 
     # Searching
 
@@ -323,8 +325,8 @@ class ScopeTable:
         vectors that cannot change are recognised: read-only ones that own their memory.
         """
         key = _remembered_by(search)
-        known = None if key is None or now >= self.next_expiry else self._remembered.get(key)
-        if known is None:
+        known = self._remembered.get(key) if key else None
+        if not known or has_expired(self.next_expiry, now):
             return None
         if known.matches is not None:
             return known.matches
@@ -345,7 +347,7 @@ class ScopeTable:
         """Keep what a search has found for `recall`."""
         key = _remembered_by(search)
         most = min(_MOST_REMEMBERED, len(self.records) // _ENTRIES_PER_SEARCH)
-        if key is None or now >= self.next_expiry or not most or len(nearest) > _MOST_FOUND:
+        if not key or not most or len(nearest) > _MOST_FOUND or has_expired(self.next_expiry, now):
             return
         while len(self._remembered) >= most:
             del self._remembered[next(iter(self._remembered))]
@@ -372,8 +374,8 @@ class ScopeTable:
             now: The present moment.
         """
         found, wanted = search.found[number], search.wanted[number]
-        if now >= self.next_expiry:
-            found = found.only(self._expires_at[found.rows] > now)
+        if has_expired(self.next_expiry, now):
+            found = found.only(~have_expired(self._expires_at[found.rows], now))
         if wanted.filtered and asked.attributes:
             found = found.only(self._matching(asked.attributes, found.rows))
         asked_vector = search.vectors[number]

@@ -16,6 +16,7 @@ import numpy as np
 from typing_extensions import override
 
 from langcache.engine._locks import fork_safe_lock
+from langcache.engine.expiry import has_expired
 from langcache.engine.search.builder import IndexBuilder
 from langcache.engine.search.index import VectorIndex
 from langcache.engine.search.index_tuning import IndexTuning
@@ -207,7 +208,7 @@ class InMemoryStorage(StorageBackend):
             self._reclaim_in_turn(now)
             namespace = self._find_or_begin(entry.namespace)
             old = namespace.records.get(entry.id)
-            if not replaces(old if old and old.expires_at > now else None):
+            if not replaces(old if old and not has_expired(old.expires_at, now) else None):
                 return False
             self._make_room(entry, record, now)
             namespace = self._find_or_begin(entry.namespace)
@@ -247,7 +248,7 @@ class InMemoryStorage(StorageBackend):
             if (
                 (table and table.index.dimensions != dimensions)
                 or not namespace.records.keys().isdisjoint(ids)
-                or any(record.expires_at <= now for record in records)
+                or any(has_expired(record.expires_at, now) for record in records)
                 or not (self._usage is None or self._usage.has_room(records, dimensions))
             ):
                 return False
@@ -381,8 +382,7 @@ class InMemoryStorage(StorageBackend):
                 nearest.append(best)
                 if not lowest:
                     table.remember(search, best, now)
-            if now >= table.next_expiry:
-                self._reclaim(table, now)
+            self._reclaim(table, now)
         return nearest
 
     @override
@@ -433,7 +433,7 @@ class InMemoryStorage(StorageBackend):
         with self._lock:
             found = self._find(namespace)
             record = found and found.records.get(entry_id)
-            if not record or record.expires_at <= self._clock():
+            if not record or has_expired(record.expires_at, self._clock()):
                 return None
             return record, record.table.index.vector(record.row)
 
@@ -453,7 +453,7 @@ class InMemoryStorage(StorageBackend):
             rows = [
                 (record, vectors[record.table.scope], record.row)
                 for record in found.records.values()
-                if record.expires_at > now
+                if not has_expired(record.expires_at, now)
             ]
         return (record.entry(matrix[row].copy()) for record, matrix, row in rows)
 
@@ -602,11 +602,11 @@ class InMemoryStorage(StorageBackend):
         namespace.remove(records)
         if not namespace.records:
             del self._namespaces[namespace.name]
-        return sum(record.expires_at > now for record in records)
+        return sum(not has_expired(record.expires_at, now) for record in records)
 
     def _reclaim(self, table: ScopeTable, now: float) -> None:
         """Remove expired records of a scope, but not so many that anybody has to wait for it."""
-        if now < table.next_expiry:
+        if not has_expired(table.next_expiry, now):
             return
         expired = table.expired(now, _RECLAIM_BATCH)
         if expired:
@@ -617,7 +617,7 @@ class InMemoryStorage(StorageBackend):
     def _reclaim_all(self, now: float) -> None:
         """Remove all records that have expired."""
         for table in list(self._tables):
-            while table.records and now >= table.next_expiry:
+            while table.records and has_expired(table.next_expiry, now):
                 self._reclaim(table, now)
 
     def _make_room(self, entry: CacheEntry, record: Record, now: float) -> None:
@@ -667,7 +667,7 @@ class InMemoryStorage(StorageBackend):
         elif self._tables:
             table = self._tables.popleft()
             self._reclaim(table, now)
-            if now >= table.next_expiry:
+            if has_expired(table.next_expiry, now):
                 self._tables.appendleft(table)
             elif table.records:
                 self._tables.append(table)

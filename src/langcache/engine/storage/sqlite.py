@@ -18,6 +18,7 @@ import numpy as np
 from typing_extensions import override
 
 from langcache.engine._locks import fork_safe_lock
+from langcache.engine.expiry import finite_or_none, has_expired
 from langcache.engine.search.index_tuning import IndexTuning
 from langcache.engine.storage._metadata import metadata_json
 from langcache.engine.storage._scope_table import Record
@@ -93,9 +94,10 @@ ON CONFLICT (namespace, id) DO UPDATE SET
 """
 _PLACE = "WHERE namespace = ? AND id = ?"
 _DELETE = f"DELETE FROM entries {_PLACE}"  # noqa: S608 - a constant
-_DELETE_EXPIRED = """
-DELETE FROM entries WHERE rowid IN (SELECT rowid FROM entries WHERE expires_at <= ? LIMIT ?)
-"""
+_HAS_EXPIRED = "expires_at <= ?"  # the rule of `engine/expiry.py`; NULL is never
+_DELETE_EXPIRED = f"""
+DELETE FROM entries WHERE rowid IN (SELECT rowid FROM entries WHERE {_HAS_EXPIRED} LIMIT ?)
+"""  # noqa: S608 - a constant
 _LOAD = "SELECT rowid, * FROM entries ORDER BY rowid"
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 _RECLAIM_BATCH = 256
@@ -263,7 +265,7 @@ class SQLiteStorage(InMemoryStorage):
             file.execute(_DELETE_EXPIRED, (now, limit))
             for row in rows:
                 # An expired entry is not replaced: the new entry comes last in the order.
-                file.execute(f"{_DELETE} AND expires_at <= ?", (*row[:2], now))
+                file.execute(f"{_DELETE} AND {_HAS_EXPIRED}", (*row[:2], now))
                 file.execute(_STORE, row)
 
         self._add(write)
@@ -291,7 +293,7 @@ class SQLiteStorage(InMemoryStorage):
     @override
     def remove_expired(self) -> None:
         with self._file_lock:
-            self._erase("WHERE expires_at <= ?", [(self._clock(),)])
+            self._erase(f"WHERE {_HAS_EXPIRED}", [(self._clock(),)])
             super().remove_expired()
 
     @override
@@ -617,9 +619,7 @@ class SQLiteStorage(InMemoryStorage):
         rows = self._file.execute(_LOAD)
         while batch := rows.fetchmany(_LOAD_BATCH):
             entries = [
-                entry
-                for entry in map(self._entry, batch)
-                if entry.expires_at is None or entry.expires_at > now
+                entry for entry in map(self._entry, batch) if not has_expired(entry.expires_at, now)
             ]
             try:
                 self._load(entries)
@@ -629,7 +629,7 @@ class SQLiteStorage(InMemoryStorage):
             self._load_record(row)
         victims = self._surplus()
         try:
-            self._erase("WHERE expires_at <= ?", [(now,)])
+            self._erase(f"WHERE {_HAS_EXPIRED}", [(now,)])
             self._erase(_PLACE, [_place(record) for record in victims])
         except StorageError as error:
             if not isinstance(error.__cause__, sqlite3.OperationalError):
@@ -717,7 +717,7 @@ def _row(entry: CacheEntry) -> tuple[Any, ...]:
     """
     if math.isnan(entry.created_at):
         raise ValueError(f"created_at: must be a number of seconds, got {entry.created_at}")
-    forever = entry.expires_at is None or entry.expires_at == math.inf
+    expires_at = finite_or_none(entry.expires_at)
     columns = (
         _encoded(entry.namespace),
         _encoded(entry.id),
@@ -730,7 +730,7 @@ def _row(entry: CacheEntry) -> tuple[Any, ...]:
         entry.embedding.astype("<f4").tobytes(),
         _real(entry.created_at),
         _real(entry.updated_at),
-        None if forever else _real(cast("float", entry.expires_at)),
+        None if expires_at is None else _real(expires_at),
     )
     return (*columns, _checksum(*columns))
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
+from langcache.engine.expiry import has_expired
 from langcache.engine.storage.ranking import TIE, best_of_few
 from langcache.engine.storage.redis._codec import DamagedError, Glance, entry_of, glance_at
 from langcache.engine.storage.redis._keys import decoded
@@ -56,7 +57,7 @@ class Candidates:
             except DamagedError:
                 warn_of_damage(scope.namespace)
                 continue
-            if glance.expires_at is not None and glance.expires_at <= now:
+            if has_expired(glance.expires_at, now):
                 continue
             self._documents.append((document, glance))
             self._cosines.append(float(glance.embedding.dot(embedding)))

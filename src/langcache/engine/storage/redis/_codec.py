@@ -19,10 +19,11 @@ import hashlib
 import json
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
+from langcache.engine.expiry import finite_or_none
 from langcache.engine.storage._metadata import metadata_json
 from langcache.engine.storage.base import check_embedding, entry_bytes
 from langcache.engine.storage.entry import CacheEntry, Scope
@@ -92,8 +93,8 @@ def fields_of(entry: CacheEntry) -> Fields:
     """
     if math.isnan(entry.created_at):
         raise ValueError(f"created_at: must be a number of seconds, got {entry.created_at}")
-    forever = entry.expires_at is None or entry.expires_at == math.inf
-    expires_at = None if forever else float(cast("float", entry.expires_at))
+    expires_at = finite_or_none(entry.expires_at)
+    expires_at = None if expires_at is None else float(expires_at)
     times = (float(entry.created_at), float(entry.updated_at), expires_at)
     vector = entry.embedding.astype(VECTOR, copy=False).tobytes()
     fields = {

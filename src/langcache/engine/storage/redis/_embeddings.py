@@ -14,6 +14,7 @@ from redis.exceptions import ResponseError
 
 from langcache.engine._embeddings import EmbeddingRecord
 from langcache.engine._steps import Steps, call
+from langcache.engine.expiry import moment_of_expiry, seconds_left
 from langcache.engine.storage._metadata import metadata_json
 from langcache.engine.storage.redis._connection import Connection, pairs, storage_error
 from langcache.engine.storage.redis._keys import decoded, encoded, literal
@@ -81,7 +82,7 @@ class RedisEmbeddings:
         now = self._clock()
         commands: list[tuple[bytes, ...]] = []
         for key, record in records.items():
-            ttl = None if record.expires_at == math.inf else record.expires_at - now
+            ttl = seconds_left(record.expires_at, now)
             fields = [part for item in _fields(record).items() for part in item]
             commands.append((b"EVAL", _PUT, b"1", encoded(key), *self._times(ttl), *fields))
         for reply in (yield from self._connection.attempt_all(commands)):
@@ -129,7 +130,7 @@ class RedisEmbeddings:
             return b"", b"", now
         if self._expires_by_itself:
             return b"%d" % max(1, math.ceil(min(1000 * ttl, _LONGEST_TTL_MILLIS))), b"", now
-        return b"", repr(float(self._clock() + ttl)).encode(), now
+        return b"", repr(float(moment_of_expiry(self._clock(), ttl))).encode(), now
 
     def _run_each(
         self, script: bytes, keys: list[str], arguments: tuple[bytes, ...], absent: Any

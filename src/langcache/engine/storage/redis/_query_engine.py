@@ -18,6 +18,7 @@ from redis.exceptions import (
 )
 
 from langcache.engine._locks import fork_safe_lock
+from langcache.engine.expiry import has_expired
 from langcache.engine.storage.base import has_attributes, meets
 from langcache.engine.storage.entry import Scope
 from langcache.engine.storage.errors import StorageError, StorageFullError
@@ -469,7 +470,7 @@ class QueryEngine:
                 for document in found
                 if document[1]
                 and (entry := entry_in(document, prefix, scope, dimensions)) is not None
-                and (entry.expires_at is None or entry.expires_at > now)
+                and not has_expired(entry.expires_at, now)
                 and entry.prompt.casefold() == folded
                 and wanted.accepts(entry)
             ]

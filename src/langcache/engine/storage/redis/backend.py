@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from typing_extensions import override
 
 from langcache.engine._locks import fork_safe_lock
+from langcache.engine.expiry import has_expired, seconds_left
 from langcache.engine.storage.base import (
     StorageBackend,
     check_embedding,
@@ -425,10 +426,10 @@ class RedisStorage(StorageBackend):
 
     def _milliseconds(self, expires_at: float | None, now: float) -> bytes:
         """Return after how many milliseconds Redis itself is to remove an entry; "" for never."""
-        if not self._expires_by_itself or expires_at is None:
+        left = seconds_left(expires_at, now)
+        if not self._expires_by_itself or left is None or left * 1000 > _LONGEST_TTL_MILLIS:
             return b""
-        left = (expires_at - now) * 1000
-        return b"" if left > _LONGEST_TTL_MILLIS else b"%d" % max(1, math.ceil(max(0.0, left)))
+        return b"%d" % max(1, math.ceil(max(0.0, left * 1000)))
 
     @override
     def edit(
@@ -734,7 +735,7 @@ class RedisStorage(StorageBackend):
                 elif actual.seq < expected:
                     # Numbers only grow, so a failover has lost this one.
                     mirror.forget()
-                elif actual.seq == expected and not _is_over(actual.entry, now):
+                elif actual.seq == expected and not has_expired(actual.entry.expires_at, now):
                     good.append((actual.entry, match.similarity))
             if len(good) == len(matches) or tries == _MOST_TRIES:
                 return good
@@ -830,7 +831,7 @@ class RedisStorage(StorageBackend):
         key = self._keys.of(namespace).entry(entry_id)
         reply = yield from self._connection.attempt(b"HGETALL", key)
         stored = self._decoded(namespace, entry_id, reply)
-        if stored is None or _is_over(stored.entry, self._clock()):
+        if stored is None or has_expired(stored.entry.expires_at, self._clock()):
             return None
         return stored
 
@@ -901,7 +902,7 @@ class RedisStorage(StorageBackend):
             since = reply[3][-1]
         now = self._clock()
         ordered = sorted(found.values(), key=lambda stored: stored.first)
-        return [stored.entry for stored in ordered if not _is_over(stored.entry, now)]
+        return [stored.entry for stored in ordered if not has_expired(stored.entry.expires_at, now)]
 
     @override
     def list_entries(
@@ -969,7 +970,7 @@ class RedisStorage(StorageBackend):
                     found is None
                     or found.first > began
                     or (found.seq != number and not newest_first)
-                    or _is_over(found.entry, self._clock())
+                    or has_expired(found.entry.expires_at, self._clock())
                 ):
                     listing.passes_over()
                 elif listing.takes(
@@ -1255,7 +1256,3 @@ def _redisvl(name: str) -> Any:
         raise ImportError(
             "the index of a cache in Redis is RedisVL's SearchIndex: install redisvl"
         ) from error
-
-
-def _is_over(entry: CacheEntry, now: float) -> bool:
-    return entry.expires_at is not None and entry.expires_at <= now

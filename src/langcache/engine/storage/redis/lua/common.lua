@@ -14,6 +14,11 @@ local function as_number(text)
   return tonumber(text or '0') or 0
 end
 
+-- The rule of `engine/expiry.py`. An entry that never expires has the moment 1e15.
+local function has_expired(expires, now)
+  return as_number(expires) <= now
+end
+
 -- The number of this change. It also grows with time, so that a server that has lost its last
 -- changes in a failover does not give their numbers to others. `last` is the last one, if known.
 local function next_seq(last)
@@ -59,7 +64,7 @@ local function remove(member, now, seq)
   leave(member, seq)
   if found[1] ~= scope then return false end
   redis.call('UNLINK', prefix .. id)
-  return as_number(found[2]) > now
+  return not has_expired(found[2], now)
 end
 
 local function prune(now, limit)
@@ -70,7 +75,7 @@ local function prune(now, limit)
     local scope, id = string.sub(member, 1, 32), string.sub(member, 33)
     local found = fields(id, 'scope', 'expires')
     -- What is there may be newer than this membership, if Redis had evicted what was before.
-    if found[1] ~= scope or as_number(found[2]) <= now then remove(member, now, seq)
+    if found[1] ~= scope or has_expired(found[2], now) then remove(member, now, seq)
     else redis.call('ZADD', expiries, found[2], member) end
   end
   return #expired

@@ -5,7 +5,7 @@
 local id, scope, dimensions = ARGV[2], ARGV[3], ARGV[4]
 local now = tonumber(ARGV[6])
 local old = fields(id, 'seq', 'scope', 'expires', 'first', 'prompt', 'attributes')
-if old[1] and as_number(old[3]) <= now then old = {} end
+if old[1] and has_expired(old[3], now) then old = {} end
 if ARGV[7] == 'same' then
   for number = 10, old[1] and #ARGV or 0, 2 do
     local name, value = ARGV[number], ARGV[number + 1]
