@@ -66,14 +66,15 @@ def scan_together(
     least_products = np.floor(wanted / largest_scale).astype(np.int32)
     least_products[crowded] = _LARGEST_PRODUCT
     # Arrays of one shape are compared much faster than a long one with a short one.
-    tiled = np.tile(least_products, (min(tuning.scan_rows, len(blocks[0][0])), 1))
+    rows_at_once = min(tuning.scan_rows, len(blocks[0][0]))
+    repeated = np.repeat(least_products[np.newaxis], rows_at_once, axis=0)
     parts: list[tuple[Rows, Rows, Vectors]] = []
     start = 0
     for codes, scales in blocks:
         for at in range(0, len(codes), tuning.scan_rows):
             part = slice(at, at + tuning.scan_rows)
             rows, numbers, scores = _reached(
-                codes[part], scales[part], queries, wanted, tiled, lonely, tuning
+                codes[part], scales[part], queries, wanted, repeated, lonely, tuning
             )
             if len(rows) > tuning.most_found * count:
                 crowds = np.bincount(numbers, minlength=count) > tuning.most_found

@@ -343,11 +343,13 @@ class ScopeTable:
         entry = replace(entry, attributes=MappingProxyType(entry.attributes))
         return Match(entry, similarity_of(cosine))
 
-    def remember(self, search: TopSearch, nearest: Sequence[Nearest], now: float) -> None:
-        """Keep what a search has found for `recall`."""
+    def remember(self, search: TopSearch, nearest: Sequence[Nearest]) -> None:
+        """Keep for `recall` what a search has found; no record has expired."""
         key = _remembered_by(search)
+        if not key or len(nearest) > _MOST_FOUND:
+            return
         most = min(_MOST_REMEMBERED, len(self.records) // _ENTRIES_PER_SEARCH)
-        if not key or not most or len(nearest) > _MOST_FOUND or has_expired(self.next_expiry, now):
+        if not most:
             return
         while len(self._remembered) >= most:
             del self._remembered[next(iter(self._remembered))]
@@ -364,18 +366,21 @@ class ScopeTable:
                 return None
         return self._matching(attributes).nonzero()[0]
 
-    def best(self, search: Search, number: int, asked: TopSearch, now: float) -> list[Nearest]:
+    def drop_expired(self, search: Search, now: float) -> None:
+        """Drop the records that have expired from what searches have found."""
+        search.found = [
+            found.only(~have_expired(self._expires_at[found.rows], now)) for found in search.found
+        ]
+
+    def best(self, search: Search, number: int, asked: TopSearch) -> list[Nearest]:
         """Return the best of what was found for one search.
 
         Args:
             search: The searches, which have run.
             number: The number of the search.
             asked: The search.
-            now: The present moment.
         """
         found, wanted = search.found[number], search.wanted[number]
-        if has_expired(self.next_expiry, now):
-            found = found.only(~have_expired(self._expires_at[found.rows], now))
         if wanted.filtered and asked.attributes:
             found = found.only(self._matching(asked.attributes, found.rows))
         asked_vector = search.vectors[number]

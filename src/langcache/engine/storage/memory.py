@@ -325,9 +325,10 @@ class InMemoryStorage(StorageBackend):
         """
         if len(searches) == 1:
             return [_matches(each) for each in self._nearest(searches)]
-        groups: dict[tuple[Scope, tuple[int, ...]], list[int]] = {}
+        groups: dict[tuple[object, ...], list[int]] = {}
         for number, search in enumerate(searches):
-            key = search.scope, getattr(search.embedding, "shape", ())
+            # To make a `Scope` of the three takes four times as long.
+            key = search[1:4], getattr(search.embedding, "shape", ())
             groups.setdefault(key, []).append(number)
         found: list[list[Match]] = [[] for _ in searches]
         most = self._tuning.searches_together
@@ -376,13 +377,17 @@ class InMemoryStorage(StorageBackend):
                     found = table.search(vectors, searches, leasts, lowest)
                     found.run()
             now = self._clock()
+            some_expired = has_expired(table.next_expiry, now)
+            if some_expired:
+                table.drop_expired(found, now)
             nearest: list[list[Nearest]] = []
             for number, search in enumerate(searches):
-                best = table.best(found, number, search, now)
+                best = table.best(found, number, search)
                 nearest.append(best)
-                if not lowest:
-                    table.remember(search, best, now)
-            self._reclaim(table, now)
+                if not (lowest or some_expired):
+                    table.remember(search, best)
+            if some_expired:
+                self._reclaim(table, now)
         return nearest
 
     @override
