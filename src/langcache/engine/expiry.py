@@ -1,7 +1,8 @@
 """When an entry expires, and whether it has.
 
 An entry has expired from the moment `expires_at` on, not only after it. Moments are in seconds
-since the epoch. An entry that never expires has None; in arrays of moments, it has infinity.
+since the epoch. That of an entry that never expires is None, or infinity where moments are kept in
+arrays.
 
 SQLite and Redis compare moments themselves, by the same rule: see `_HAS_EXPIRED` in
 `storage/sqlite.py` and `has_expired` in `storage/redis/lua/common.lua`.

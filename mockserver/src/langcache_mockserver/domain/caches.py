@@ -262,6 +262,7 @@ class Caches:
 
     def _entry(self, cache_id: str, new: NewEntry, embedding: NDArray[np.float32]) -> CacheEntry:
         now = self._clock()
+        ttl = None if new.ttl_millis is None else new.ttl_millis / 1000
         return CacheEntry(
             id=entry_id_of(new.prompt, new.attributes),
             prompt=new.prompt,
@@ -272,7 +273,7 @@ class Caches:
             attributes=new.attributes,
             created_at=now,
             updated_at=now,
-            expires_at=moment_of_expiry(now, new.ttl_millis and new.ttl_millis / 1000),
+            expires_at=moment_of_expiry(now, ttl),
         )
 
     async def list_entries(

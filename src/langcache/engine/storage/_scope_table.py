@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
-from langcache.engine.expiry import finite_or_none, has_expired, have_expired
+from langcache.engine.expiry import has_expired, have_expired
 from langcache.engine.search.arrays import Mask, Rows, Vectors, row_numbers
 from langcache.engine.search.blocks import growth
 from langcache.engine.search.index import Search, VectorIndex, Wanted
@@ -78,7 +78,7 @@ class Record:
                 raise ValueError("metadata: must not be nested so deeply") from None
         self.created_at = entry.created_at
         self.updated_at = entry.updated_at
-        self.expires_at = finite_or_none(entry.expires_at)
+        self.expires_at = math.inf if entry.expires_at is None else entry.expires_at
 
     def attribute_dict(self) -> dict[str, str]:
         """Return the attributes by name."""
@@ -114,7 +114,7 @@ class Record:
             metadata=None if self.metadata is None else copy.deepcopy(self.metadata),
             created_at=self.created_at,
             updated_at=self.updated_at,
-            expires_at=self.expires_at,
+            expires_at=None if self.expires_at == math.inf else self.expires_at,
         )
 
 
@@ -254,8 +254,7 @@ class ScopeTable:
     def _write(self, row: int, record: Record, traits: Traits) -> None:
         record.table = self
         record.row = row
-        expires_at = math.inf if record.expires_at is None else record.expires_at
-        self._expires_at[row] = expires_at
+        self._expires_at[row] = record.expires_at
         self._updated_at[row] = record.updated_at
         self._bytes[row] = traits.bytes
         self._numbers[row] = record.number
@@ -263,7 +262,7 @@ class ScopeTable:
         self._keys[: len(keys), row] = keys
         self._keys[len(keys) :, row] = _NO_KEY
         self._overflows |= _OVERFLOW_KEY in keys
-        self.next_expiry = min(self.next_expiry, expires_at)
+        self.next_expiry = min(self.next_expiry, record.expires_at)
 
     # Expiry
 
@@ -344,7 +343,7 @@ class ScopeTable:
         return Match(entry, similarity_of(cosine))
 
     def remember(self, search: TopSearch, nearest: Sequence[Nearest]) -> None:
-        """Keep for `recall` what a search has found; no record has expired."""
+        """Keep for `recall` what a search has found. No record may have expired."""
         key = _remembered_by(search)
         if not key or len(nearest) > _MOST_FOUND:
             return
