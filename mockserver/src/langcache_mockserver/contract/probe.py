@@ -16,6 +16,7 @@ from langcache_mockserver.contract.errors import (
     NotCheckedError,
     require,
 )
+from langcache_mockserver.http.request import media_type_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -153,7 +154,7 @@ class Probe:
         response = self._request(described.method, path, content, authorization)
         self.seen.add(operation)
         known = self.departures.setdefault(operation, [])
-        media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        media_type = media_type_of(response.headers.get("content-type", ""))
         broken = violations(described, response.status_code, media_type, response.content)
         known.extend(text for text in map(self._masked, broken) if text not in known)
         return self._answer(response)

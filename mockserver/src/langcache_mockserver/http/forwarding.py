@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from langcache_mockserver.http.problems import ProblemError
+from langcache_mockserver.http.request import media_type_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
@@ -126,7 +127,7 @@ class ForwardedResponse:
         self.status: int = response.status_code
         self.headers: dict[str, str] = returned_headers(response)
         content_type: str = response.headers.get("content-type", "")
-        self.media_type: str = content_type.partition(";")[0].strip().lower()
+        self.media_type: str = media_type_of(content_type)
 
     async def parts(self) -> AsyncIterator[bytes]:
         """Yield the parts of the body as they come.

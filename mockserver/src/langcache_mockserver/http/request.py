@@ -94,6 +94,11 @@ def decode_id(segment: str, parameter: str) -> str:
         raise invalid(FieldError(parameter, "encoding", message)) from None
 
 
+def media_type_of(content_type: str) -> str:
+    """Return the media type in a `Content-Type` header, in lower case and without parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
 def is_loopback(host: str) -> bool:
     """Return whether a host name or address leads to this machine only."""
     try:

@@ -12,6 +12,7 @@ from langcache_mockserver.controls.recording import from_json, to_line
 from langcache_mockserver.http.bodies import Bodies, read_bytes
 from langcache_mockserver.http.documents import MOCK_DOCUMENT
 from langcache_mockserver.http.problems import FieldError, ProblemError, invalid
+from langcache_mockserver.http.request import media_type_of
 from langcache_mockserver.http.response import JSONResponse
 from langcache_mockserver.http.routing import routes_of
 from langcache_mockserver.http.validation import request_schemas
@@ -60,7 +61,7 @@ async def _reset(request: Request) -> Response:
 
 async def _seed(request: Request) -> Response:
     query = _query(request, cacheId=_name)
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media_type = media_type_of(request.headers.get("content-type", ""))
     if media_type in _JSON_LINES:
         lines = await read_bytes(request, MAX_BODY_BYTES)
         seed = await _bodies(request).parse(_as_array(lines), "SeedRequest")
