@@ -29,6 +29,7 @@ from langcache.engine import (
     create_embedder,
 )
 from langcache.engine._steps import Steps, arun, call, run
+from langcache.engine.storage.base import similarity_at
 from langcache.engine.storage.create import create_storage
 from langcache.engine.verify import create_verifier, default_similarity
 
@@ -179,9 +180,8 @@ class Lookups:
                 ttl = backend.ttl if ttl is None else ttl
                 if backend.verifier is not None and verifier == "auto":
                     verifier = backend.verifier
-                    threshold = (
-                        1 - backend.distance_threshold / 2 if threshold is None else threshold
-                    )
+                    if threshold is None:
+                        threshold = similarity_at(backend.distance_threshold)
             else:
                 given = cast("object", backend)
                 if not isinstance(given, (str, StorageBackend)):

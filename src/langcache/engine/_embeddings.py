@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from langcache.engine._locks import fork_safe_lock
 from langcache.engine._steps import Steps, arun, run
+from langcache.engine._utf8 import encoded
 from langcache.engine.expiry import has_expired, moment_of_expiry
 
 if TYPE_CHECKING:
@@ -48,15 +49,10 @@ class EmbeddingRecord:
     def size(self) -> int:
         """Return the size of content and metadata, in UTF-8, and of the vector, in bytes."""
         content = self.content
-        size = len(content if isinstance(content, bytes) else utf8(content))
+        size = len(content if isinstance(content, bytes) else encoded(content))
         if self.metadata is not None:
-            size += len(utf8(repr(self.metadata)))
+            size += len(encoded(repr(self.metadata)))
         return size + self.embedding.nbytes
-
-
-def utf8(text: str) -> bytes:
-    """Encode a text in UTF-8, including lone surrogates."""
-    return text.encode("utf-8", "surrogatepass")
 
 
 class EmbeddingsStore(Protocol):

@@ -27,6 +27,7 @@ from langcache.engine._checks import (
 )
 from langcache.engine._single_flight import SingleFlight
 from langcache.engine._steps import Steps, arun, call, run
+from langcache.engine._utf8 import encoded
 from langcache.engine.embedders.create import create_embedder
 from langcache.engine.embedders.redisvl import VectorizerEmbedder, is_vectorizer
 from langcache.engine.expiry import moment_of_expiry
@@ -37,7 +38,7 @@ from langcache.engine.filters import FieldType, FilterExpression
 from langcache.engine.judge import NEAR_MISS, SPARE_CANDIDATES, Choice, Judge, choose, settle
 from langcache.engine.shadow import PendingLookups, ShadowLookup
 from langcache.engine.statistics import CacheStatistics, Lookup, LookupRecorder
-from langcache.engine.storage.base import StorageBackend, distance_of
+from langcache.engine.storage.base import StorageBackend, distance_of, similarity_at
 from langcache.engine.storage.entry import CacheEntry, Match, Scope
 from langcache.engine.storage.memory import InMemoryStorage
 from langcache.engine.storage.other_models import size_of_others, warn_of_other_models
@@ -1415,7 +1416,7 @@ class SemanticCache:
     def _similarity_threshold(self, distance_threshold: float | None) -> float:
         given = distance_threshold
         distance = self._distance_threshold if given is None else _checked_distance(given)
-        return 1.0 - distance / 2.0
+        return similarity_at(distance)
 
     def _attributes(self, filters: Mapping[str, Any] | None) -> dict[str, str]:
         """Return filters as they are stored, sorted by name."""
@@ -1527,7 +1528,7 @@ def _redis_storage(
 def _joined_id(prompt: str, attributes: Mapping[str, str]) -> str:
     """Return the SHA-256 of a prompt and its filters, computed as in RedisVL."""
     joined = prompt + "".join(name + attributes[name] for name in sorted(attributes))
-    return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(encoded(joined)).hexdigest()
 
 
 def _unambiguous_id(prompt: str, attributes: Mapping[str, str]) -> str:

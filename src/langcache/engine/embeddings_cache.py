@@ -25,10 +25,10 @@ from langcache.engine._embeddings import (
     EmbeddingRecord,
     EmbeddingsStore,
     MemoryEmbeddings,
-    utf8,
 )
 from langcache.engine._locks import fork_safe_lock
 from langcache.engine._steps import Steps, arun, call, run
+from langcache.engine._utf8 import encoded
 from langcache.engine.embedders.text_facts import DescribesTexts
 from langcache.engine.expiry import moment_of_expiry
 from langcache.engine.statistics import EmbeddingsCacheStatistics
@@ -594,7 +594,7 @@ def _entry_ids(content: bytes | str, model_name: str) -> list[str]:
     that is possible, there is a second one that no other content has.
     """
     text = content.hex() if isinstance(content, bytes) else content
-    first = hashlib.sha256(utf8(f"{text}:{model_name}")).hexdigest()
+    first = hashlib.sha256(encoded(f"{text}:{model_name}")).hexdigest()
     if isinstance(content, str) and ":" not in text + model_name and not _HEX.fullmatch(text):
         return [first]
     # No text begins with the byte FF, so no first id is equal to this one.

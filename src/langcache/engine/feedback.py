@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from langcache.engine._steps import Steps, call
+from langcache.engine._utf8 import encoded
+from langcache.engine.same_prompt import are_same
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -144,12 +146,12 @@ def concerns_pair(prompt: str, cached_prompt: str) -> bool:
 
     It is about the response when the prompts are the same, in whatever letter case.
     """
-    return prompt.casefold() != cached_prompt.casefold()
+    return not are_same(prompt, cached_prompt)
 
 
 def _key(prompt: str, cached_prompt: str) -> str:
     pair = f"{len(prompt)}:{prompt}{cached_prompt}"
-    return hashlib.sha256(pair.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(encoded(pair)).hexdigest()
 
 
 def _report(text: str | None) -> Report | None:

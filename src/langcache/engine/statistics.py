@@ -8,6 +8,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from langcache.engine._locks import fork_safe_lock
+from langcache.engine._utf8 import encoded
+from langcache.engine.same_prompt import folded
 
 __all__ = ["CacheStatistics", "EmbeddingsCacheStatistics", "Histogram", "Lookup"]
 
@@ -223,5 +225,4 @@ class _Durations:
 
 
 def _digest(prompt: str) -> bytes:
-    text = prompt.casefold().encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(text, digest_size=16).digest()
+    return hashlib.blake2b(encoded(folded(prompt)), digest_size=16).digest()

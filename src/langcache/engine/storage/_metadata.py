@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from langcache.engine._checks import check_depth
+from langcache.engine._utf8 import encoded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,4 +35,4 @@ def metadata_json(metadata: Mapping[str, Any]) -> bytes:
             "metadata: must be JSON: dict with keys of str, list, str, finite numbers, bool, None"
         )
     check_depth(metadata)
-    return text.encode("utf-8", "surrogatepass")
+    return encoded(text)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 
 from langcache.engine.expiry import has_expired, have_expired
+from langcache.engine.same_prompt import are_same, folded
 from langcache.engine.search.arrays import Mask, Rows, Vectors, row_numbers
 from langcache.engine.search.blocks import growth
 from langcache.engine.search.index import Search, VectorIndex, Wanted
@@ -153,7 +154,7 @@ class Traits(NamedTuple):
 
 def traits_of(entry: CacheEntry) -> Traits:
     """Return the traits of an entry."""
-    keys = [_key(entry.prompt.casefold())]
+    keys = [_key(folded(entry.prompt))]
     if len(entry.attributes) > _MOST_KEYS:
         # One such entry must not make all others pay for so many columns.
         keys.append(_OVERFLOW_KEY)
@@ -413,9 +414,8 @@ class ScopeTable:
     def exact(
         self, prompt: str, limit: int, attributes: Mapping[str, str] | None, now: float
     ) -> list[Record]:
-        """Return the records of a prompt, ignoring case, the latest first."""
-        folded = prompt.casefold()
-        mask = self._keys[0, : len(self.records)] == _key(folded)
+        """Return the records of a prompt, the latest first."""
+        mask = self._keys[0, : len(self.records)] == _key(folded(prompt))
         if attributes:
             mask &= self._matching(attributes)
         expired = self._expired(now)
@@ -426,7 +426,7 @@ class ScopeTable:
             rows = rows[(-self._updated_at[rows]).argsort(kind="stable")]
         found: list[Record] = []
         for record in map(self.records.__getitem__, row_numbers(rows)):
-            if record.prompt.casefold() == folded and record.matches(attributes):
+            if are_same(record.prompt, prompt) and record.matches(attributes):
                 found.append(record)
                 if len(found) == limit:
                     break

@@ -22,7 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langcache.engine._steps import Steps, arun, call, run
+from langcache.engine._utf8 import encoded
 from langcache.engine.filters import FilterExpression
+from langcache.engine.same_prompt import folded
 from langcache.engine.storage.entry import (
     CacheEntry,
     EntryPage,
@@ -393,13 +395,13 @@ class StorageBackend(ABC):
             ValueError: The limit is below 1.
         """
         check_limit(limit)
-        folded = prompt.casefold()
+        wanted = folded(prompt)
         scope = Scope(namespace, embedding_model_id, context_hash)
         found = [
             entry
             for entry in self.entries(namespace)
             if entry.scope == scope
-            and entry.prompt.casefold() == folded
+            and folded(entry.prompt) == wanted
             and has_attributes(entry.attributes, attributes)
         ]
         found.sort(key=lambda entry: entry.updated_at, reverse=True)
@@ -743,6 +745,11 @@ def distance_of(similarity: float) -> float:
     return 2.0 * (1.0 - similarity)
 
 
+def similarity_at(distance: float) -> float:
+    """Return the similarity, (1 + cosine) / 2, for a distance, 1 - cosine."""
+    return 1.0 - distance / 2.0
+
+
 def least_cosine(threshold: float) -> float:
     """Return the least cosine whose similarity reaches a threshold in [0, 1].
 
@@ -767,9 +774,8 @@ def entry_bytes(entry: CacheEntry) -> int:
     texts = [entry.prompt, entry.response, *entry.attributes, *entry.attributes.values()]
     if entry.metadata is not None:
         texts.append(repr(entry.metadata))
-    return entry.embedding.nbytes + sum(
-        len(text.encode("utf-8", "surrogatepass")) for text in texts
-    )
+    sizes = (len(text) if text.isascii() else len(encoded(text)) for text in texts)
+    return entry.embedding.nbytes + sum(sizes)
 
 
 def is_same_question(entry: CacheEntry, other: CacheEntry) -> bool:

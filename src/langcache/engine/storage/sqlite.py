@@ -18,6 +18,7 @@ import numpy as np
 from typing_extensions import override
 
 from langcache.engine._locks import fork_safe_lock
+from langcache.engine._utf8 import decoded, encoded
 from langcache.engine.expiry import finite_or_none, has_expired
 from langcache.engine.search.index_tuning import IndexTuning
 from langcache.engine.storage._metadata import metadata_json
@@ -309,15 +310,15 @@ class SQLiteStorage(InMemoryStorage):
             return self._delete(namespace, self._ids_with_attributes(namespace, attributes))
 
     def _delete(self, namespace: str, entry_ids: Collection[str]) -> int:
-        key = _encoded(namespace)
-        places = [(key, _encoded(id)) for id in set(entry_ids)]
+        key = encoded(namespace)
+        places = [(key, encoded(id)) for id in set(entry_ids)]
         self._erase(_PLACE, places, reclaims=True)
         return super().delete(namespace, entry_ids)
 
     @override
     def invalidate_namespace(self, namespace: str) -> int:
         with self._file_lock:
-            self._erase("WHERE namespace = ?", [(_encoded(namespace),)])
+            self._erase("WHERE namespace = ?", [(encoded(namespace),)])
             return super().invalidate_namespace(namespace)
 
     @override
@@ -372,12 +373,12 @@ class SQLiteStorage(InMemoryStorage):
             StorageError: The file cannot be written, or the storage is closed. Nothing has
                 changed then.
         """
-        place = (_encoded(collection), _encoded(key))
+        place = (encoded(collection), encoded(key))
         with self._file_lock:
             if text is None:
                 self._remove_record(place)
             else:
-                row = (*place, _encoded(text))
+                row = (*place, encoded(text))
                 row = (*row, _checksum(*row))
                 statement = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)"
                 self._add(lambda file, _: file.execute(statement, row))
@@ -670,7 +671,7 @@ class SQLiteStorage(InMemoryStorage):
         try:
             if checksum != _checksum(*texts):
                 raise ValueError("its checksum does not match")
-            super().set_record(*map(_decoded, texts))
+            super().set_record(*map(decoded, texts))
         except (AttributeError, TypeError, ValueError) as error:
             advice = "`DELETE FROM records` removes all of them"
             raise self._error(
@@ -696,7 +697,7 @@ class SQLiteStorage(InMemoryStorage):
 
 
 def _place(record: Record) -> tuple[bytes, bytes]:
-    return _encoded(record.table.scope.namespace), _encoded(record.id)
+    return encoded(record.table.scope.namespace), encoded(record.id)
 
 
 def _checksum(*columns: bytes | float | None) -> bytes:
@@ -719,13 +720,13 @@ def _row(entry: CacheEntry) -> tuple[Any, ...]:
         raise ValueError(f"created_at: must be a number of seconds, got {entry.created_at}")
     expires_at = finite_or_none(entry.expires_at)
     columns = (
-        _encoded(entry.namespace),
-        _encoded(entry.id),
-        _encoded(entry.embedding_model_id),
-        _encoded(entry.context_hash),
-        _encoded(entry.prompt),
-        _encoded(entry.response),
-        _encoded(json.dumps(dict(entry.attributes), ensure_ascii=False)),
+        encoded(entry.namespace),
+        encoded(entry.id),
+        encoded(entry.embedding_model_id),
+        encoded(entry.context_hash),
+        encoded(entry.prompt),
+        encoded(entry.response),
+        encoded(json.dumps(dict(entry.attributes), ensure_ascii=False)),
         None if entry.metadata is None else metadata_json(entry.metadata),
         entry.embedding.astype("<f4").tobytes(),
         _real(entry.created_at),
@@ -746,7 +747,7 @@ def _entry(row: Sequence[Any]) -> CacheEntry:
     Raises:
         AttributeError, TypeError, ValueError: The columns are not those of an entry.
     """
-    namespace, id, model_id, context_hash, prompt, response = map(_decoded, row[:6])
+    namespace, id, model_id, context_hash, prompt, response = map(decoded, row[:6])
     attributes, metadata, embedding, created_at, updated_at, expires_at = row[6:]
     entry = CacheEntry(
         id=id,
@@ -756,8 +757,8 @@ def _entry(row: Sequence[Any]) -> CacheEntry:
         namespace=namespace,
         embedding_model_id=model_id,
         context_hash=context_hash,
-        attributes=json.loads(_decoded(attributes)),
-        metadata=None if metadata is None else json.loads(_decoded(metadata)),
+        attributes=json.loads(decoded(attributes)),
+        metadata=None if metadata is None else json.loads(decoded(metadata)),
         created_at=created_at,
         updated_at=updated_at,
         expires_at=expires_at,
@@ -768,11 +769,3 @@ def _entry(row: Sequence[Any]) -> CacheEntry:
     if not isinstance(entry.metadata, (dict, NoneType)):
         raise TypeError("metadata: must be an object")
     return entry
-
-
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
-
-
-def _decoded(data: bytes) -> str:
-    return data.decode("utf-8", "surrogatepass")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from langcache.engine.judge import SPARE_CANDIDATES
+from langcache.engine.storage.base import similarity_of
 from langcache.engine.tuning.lookups import RecordedLookup
 from langcache.engine.verify import IdentityVerifier, VerifierChain, create_verifier
 
@@ -71,7 +72,7 @@ def lookups_of_pairs(
     lookups: list[RecordedLookup] = []
     for pair in pairs:
         prompt, candidate = vectors[places[pair.prompt]], vectors[places[pair.cached_prompt]]
-        similarity = _similarity(float(np.dot(prompt.astype(np.float64), candidate)))
+        similarity = similarity_of(float(np.dot(prompt.astype(np.float64), candidate)))
         (verdict,) = chain.verify(pair.prompt, [pair.cached_prompt], similarities=[similarity])
         lookups.append(
             RecordedLookup(
@@ -128,7 +129,7 @@ def lookups_of_cache(
         cosines: NDArray[np.float32] = np.inner(embedder.embed([row.text for row in part]), vectors)
         for row, products in zip(part, cosines, strict=True):
             nearest = _nearest(products, candidates)
-            similarities = [_similarity(float(products[place])) for place in nearest]
+            similarities = [similarity_of(float(products[place])) for place in nearest]
             verdicts = chain.verify(
                 row.text, [cached[place].text for place in nearest], similarities=similarities
             )
@@ -171,7 +172,3 @@ def _embedded(texts: list[str], embedder: Embedder) -> NDArray[np.float32]:
 def _nearest(cosines: NDArray[np.float32], count: int) -> list[int]:
     """Return the places of the largest, the largest first, and of equal ones the first."""
     return np.argsort(-cosines, kind="stable")[:count].tolist()
-
-
-def _similarity(cosine: float) -> float:
-    return min(1.0, max(0.0, (1.0 + cosine) / 2.0))

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from langcache.engine._locks import fork_safe_lock
+from langcache.engine._utf8 import encoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,5 +57,5 @@ class VerdictMemory:
 
 
 def _key(prompt: str, candidate: str) -> bytes:
-    one, other = (text.encode("utf-8", "surrogatepass") for text in (prompt, candidate))
+    one, other = encoded(prompt), encoded(candidate)
     return hashlib.blake2b(b"%d:%b%b" % (len(one), one, other), digest_size=16).digest()

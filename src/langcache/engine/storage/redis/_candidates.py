@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
+from langcache.engine._utf8 import decoded
 from langcache.engine.expiry import has_expired
 from langcache.engine.storage.ranking import TIE, best_of_few
 from langcache.engine.storage.redis._codec import DamagedError, Glance, entry_of, glance_at
-from langcache.engine.storage.redis._keys import decoded
 from langcache.engine.storage.redis._local_copy import warn_of_damage
 
 if TYPE_CHECKING:

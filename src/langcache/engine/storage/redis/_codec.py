@@ -23,19 +23,14 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
+from langcache.engine._utf8 import decoded, encoded
 from langcache.engine.expiry import finite_or_none
+from langcache.engine.same_prompt import folded
 from langcache.engine.storage._metadata import metadata_json
 from langcache.engine.storage.base import check_embedding, entry_bytes
 from langcache.engine.storage.entry import CacheEntry, Scope
 from langcache.engine.storage.redis._conditions import filter_fields
-from langcache.engine.storage.redis._keys import (
-    LATEST,
-    attribute_tokens,
-    decoded,
-    encoded,
-    token,
-    vector_field,
-)
+from langcache.engine.storage.redis._keys import LATEST, attribute_tokens, token, vector_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,8 +71,8 @@ def scope_token(scope: Scope) -> bytes:
 
 
 def prompt_token(prompt: str) -> bytes:
-    """Return the token of a prompt; prompts that differ in case only have the same."""
-    return token(prompt.casefold())
+    """Return the token of a prompt, which all prompts that are the same have."""
+    return token(folded(prompt))
 
 
 def index_number(moment: float | None) -> bytes:

@@ -14,10 +14,11 @@ from redis.exceptions import ResponseError
 
 from langcache.engine._embeddings import EmbeddingRecord
 from langcache.engine._steps import Steps, call
+from langcache.engine._utf8 import decoded, encoded
 from langcache.engine.expiry import moment_of_expiry, seconds_left
 from langcache.engine.storage._metadata import metadata_json
 from langcache.engine.storage.redis._connection import Connection, pairs, storage_error
-from langcache.engine.storage.redis._keys import decoded, encoded, literal
+from langcache.engine.storage.redis._keys import literal
 from langcache.engine.storage.redis._scripts import script
 
 if TYPE_CHECKING:

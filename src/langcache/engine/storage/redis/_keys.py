@@ -24,6 +24,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
+from langcache.engine._utf8 import decoded, encoded
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -186,13 +188,3 @@ _kept_token = lru_cache(maxsize=4096)(token)
 def attribute_tokens(attributes: Mapping[str, str] | None) -> list[bytes]:
     """Return a token for each attribute's name and value."""
     return [repeated_token(name, value) for name, value in (attributes or {}).items()]
-
-
-def encoded(text: str) -> bytes:
-    """Return a text in UTF-8, lone surrogates included."""
-    return text.encode("utf-8", "surrogatepass")
-
-
-def decoded(data: bytes) -> str:
-    """Return the text that `encoded` made the bytes of."""
-    return data.decode("utf-8", "surrogatepass")

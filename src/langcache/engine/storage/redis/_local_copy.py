@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from langcache.engine._locks import fork_safe_lock
 from langcache.engine._steps import Step, Steps
+from langcache.engine._utf8 import decoded
 from langcache.engine.storage.memory import InMemoryStorage
 from langcache.engine.storage.redis._codec import OUTLINE as OUTLINE_FIELDS
 from langcache.engine.storage.redis._codec import DamagedError, outline_of, seq_of
-from langcache.engine.storage.redis._keys import TOKEN_LENGTH, decoded
+from langcache.engine.storage.redis._keys import TOKEN_LENGTH
 from langcache.engine.storage.redis._scripts import CHANGES, OUTLINE
 
 if TYPE_CHECKING:

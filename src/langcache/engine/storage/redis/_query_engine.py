@@ -19,6 +19,7 @@ from redis.exceptions import (
 
 from langcache.engine._locks import fork_safe_lock
 from langcache.engine.expiry import has_expired
+from langcache.engine.same_prompt import are_same
 from langcache.engine.storage.base import has_attributes, meets
 from langcache.engine.storage.entry import Scope
 from langcache.engine.storage.errors import StorageError, StorageFullError
@@ -453,7 +454,6 @@ class QueryEngine:
         wanted = Filter(attributes)
         condition, _ = wanted.query()
         prefix = self._keys.of(scope.namespace).entry_prefix
-        folded = prompt.casefold()
         count = limit + _MORE_NEIGHBOURS
 
         def ask() -> Command:
@@ -471,7 +471,7 @@ class QueryEngine:
                 if document[1]
                 and (entry := entry_in(document, prefix, scope, dimensions)) is not None
                 and not has_expired(entry.expires_at, now)
-                and entry.prompt.casefold() == folded
+                and are_same(entry.prompt, prompt)
                 and wanted.accepts(entry)
             ]
             # Some of those that were found may have expired.

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from typing_extensions import override
 
 from langcache.engine._locks import fork_safe_lock
+from langcache.engine._utf8 import decoded, encoded
 from langcache.engine.expiry import has_expired, seconds_left
+from langcache.engine.same_prompt import are_same
 from langcache.engine.storage.base import (
     StorageBackend,
     check_embedding,
@@ -47,8 +49,6 @@ from langcache.engine.storage.redis._keys import (
     Keys,
     NamespaceKeys,
     attribute_tokens,
-    decoded,
-    encoded,
     hash_tag,
 )
 from langcache.engine.storage.redis._local_copy import (
@@ -706,8 +706,7 @@ class RedisStorage(StorageBackend):
             return [Match(outline, 1.0) for outline in outlines]
 
         verified = yield from self._verified(scope, look)
-        folded = prompt.casefold()
-        return [entry for entry, _ in verified if entry.prompt.casefold() == folded]
+        return [entry for entry, _ in verified if are_same(entry.prompt, prompt)]
 
     def _verified(
         self, scope: Scope, look: Callable[[Mirror], list[Match]], wanted_from: float = 0.0

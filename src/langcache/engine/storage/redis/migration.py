@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from redis.exceptions import ResponseError
 
+from langcache.engine._utf8 import decoded, encoded
 from langcache.engine.storage.redis._codec import FORMAT, added_fields
 from langcache.engine.storage.redis._connection import as_bytes, pairs
-from langcache.engine.storage.redis._keys import decoded, encoded, hash_tag
+from langcache.engine.storage.redis._keys import hash_tag
 from langcache.engine.storage.redis._scripts import AMEND, CHANGES, DELETE
 
 if TYPE_CHECKING:
