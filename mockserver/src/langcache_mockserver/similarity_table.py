@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from langcache.engine._utf8 import encoded
 from langcache.engine.embedders import FunctionEmbedder
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class SimilarityTable(FunctionEmbedder):
             if row is not None:
                 vector[:known] = self._vectors[row]
             else:
-                digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+                digest = hashlib.sha256(encoded(text)).digest()
                 random = np.random.default_rng(list(digest))
                 vector[known:] = random.standard_normal(_OTHER_DIMENSIONS)
         return vectors
