@@ -175,6 +175,17 @@ def test_a_filter_finds_what_it_finds_in_memory(filled, expression):
     assert [match.entry for match in first] == [match.entry for match in expected]
 
 
+@pytest.mark.parametrize("other", [~(Tag("user") == "3"), Num(RIVAL) < 3.0])
+def test_the_opposite_of_an_opposite_is_the_filter_itself(filled, other):
+    number = Num(RIVAL) < 1e300
+    found, expected = (
+        [match.entry.id for match in each.search_filtered(EAST, *SCOPE, 0.9, both, limit=99)]
+        for each, both in zip(filled, [~~number & other, number & other], strict=True)
+    )
+    assert found == expected
+    assert len(found) > 1
+
+
 @settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

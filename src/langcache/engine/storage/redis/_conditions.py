@@ -37,6 +37,7 @@ _DEEPEST = 40
 EVERYTHING = b"*"
 _NOTHING = b"@words:{h}"
 _NO_FIELD = b""
+_NOT = b"(-"  # what begins an opposite, and no other condition
 _ANY_WORD = repeated_token("any word")[:_TOKEN_LENGTH]
 
 
@@ -231,7 +232,10 @@ def _or(left: bytes, right: bytes) -> bytes:
 def _not(query: bytes) -> bytes:
     if query in (EVERYTHING, _NOTHING):
         return _NOTHING if query == EVERYTHING else EVERYTHING
-    return b"(-%b)" % query
+    if query.startswith(_NOT):
+        # The engine does not find all that the opposite of an opposite matches.
+        return query[len(_NOT) : -1]
+    return b"%b%b)" % (_NOT, query)
 
 
 def _bounded(wide: bytes, narrow: bytes, *parts: Condition) -> Condition:
