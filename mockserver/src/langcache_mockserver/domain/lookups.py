@@ -6,6 +6,7 @@ import secrets
 import threading
 import time
 from collections import OrderedDict, deque
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class LookupRecord(NamedTuple):
         outcome: What it came to.
         strategy: The strategy that decided, `exact` or `semantic`.
         threshold: The least similarity of a semantic hit.
+        seconds: How long the lookup took.
         similarity: The similarity of the entry below; None if none was found.
         entry_id: The id of the entry that was served, else of the nearest one; "" if there is none.
         cached_prompt: The prompt of that entry.
@@ -41,7 +43,6 @@ class LookupRecord(NamedTuple):
         reason: Why the checks decided so.
         check: What decided.
         probability: How sure a verifier is that one answer serves both prompts, if it says so.
-        seconds: How long the lookup took.
         saved_tokens: The tokens of the request and of the response that a hit saved, as a provider
             counted them; None if that is not known.
     """
@@ -53,16 +54,16 @@ class LookupRecord(NamedTuple):
     outcome: Outcome
     strategy: str
     threshold: float
-    similarity: float | None
-    entry_id: str
-    cached_prompt: str
-    attributes: Mapping[str, str]
-    response_characters: int
-    accepted: bool | None
-    reason: str
-    check: str
-    probability: float | None
     seconds: float
+    similarity: float | None = None
+    entry_id: str = ""
+    cached_prompt: str = ""
+    attributes: Mapping[str, str] = MappingProxyType({})
+    response_characters: int = 0
+    accepted: bool | None = None
+    reason: str = ""
+    check: str = ""
+    probability: float | None = None
     saved_tokens: tuple[int, int] | None = None
 
     @property

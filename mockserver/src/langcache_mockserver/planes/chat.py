@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from jsonschema_rs import Draft202012Validator
 from starlette.responses import Response
@@ -14,6 +14,7 @@ from starlette.responses import Response
 from langcache.answers.apis import ChatCompletions, Embeddings, Messages, Responses, in_form
 from langcache.answers.controls import Controls
 from langcache.answers.digests import NotCacheableError, digest
+from langcache.answers.request import Request as Question
 from langcache.engine.storage import StorageError
 from langcache_mockserver.http.event_streams import EVENT_STREAM, EventReader, ServerSentEvent
 from langcache_mockserver.http.exchange import Saved, exchange_of
@@ -34,16 +35,18 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 
     from starlette.requests import Request
+    from starlette.types import Scope
 
     from langcache.answers.answer import Answer
     from langcache.answers.apis import Api
     from langcache.answers.lookups import Lookup
-    from langcache.answers.request import Request as Question
     from langcache_mockserver.domain.upstreams import Api as Provider
     from langcache_mockserver.domain.upstreams import Upstream
+    from langcache_mockserver.http.exchange import Exchange
     from langcache_mockserver.http.forwarding import ForwardedResponse, Forwarder
     from langcache_mockserver.http.routing import Endpoint
     from langcache_mockserver.planes.proxy import Proxy
+    from langcache_mockserver.planes.service import Service
 
 _MODEL_REQUEST = "ModelRequest"
 
@@ -85,8 +88,7 @@ class _Operation:
     api: Api
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Call:
+class _Call(NamedTuple):
     """One request to a model.
 
     Attributes:
@@ -108,32 +110,32 @@ class _Call:
     controls: Controls
 
 
-async def _respond(request: Request, operation: _Operation, proxy: Proxy) -> Response:
+async def _respond(
+    request: Request, exchange: Exchange, operation: _Operation, service: Service, proxy: Proxy
+) -> Response:
     """Answer a request from the cache, or pass it on."""
-    call = await _read(request, operation, proxy)
-    exchange = exchange_of(request)
+    call = await _read(request, operation, service, proxy)
     exchange.cache_id = proxy.settings.cache_id
-    kept = service_of(request).lookups
-    removals = 0 if kept is None else kept.removals
+    removals = 0 if service.lookups is None else service.lookups.removals
     started = time.perf_counter()
     read = partial(_replayed, operation.api, call.is_stream)
     lookup = await proxy.lookups.alook_up(call.question, read, call.controls)
     seconds = time.perf_counter() - started
     outcome = "bypass" if lookup.outcome == "skipped" else lookup.outcome
     exchange.outcome = outcome
-    if lookup.value is not None:
+    response = lookup.value
+    if response is not None:
         saved = _saved(operation.api, lookup)
         exchange.saved = Saved(call.model, saved.get("input", 0), saved.get("output", 0))
-    note_lookup(service_of(request), proxy, lookup, seconds, removals, exchange.saved)
-    if lookup.value is not None:
-        for name, value in _hit_headers(operation.api, lookup):
-            lookup.value.headers[name] = value
-        return lookup.value
-    response = None
+        # Not by `headers`, which looks for a header to replace, for each of them.
+        response.raw_headers += _hit_headers(lookup, saved)
+    note_lookup(service, proxy, lookup, seconds, removals, exchange.saved)
+    if response is not None:
+        return response
     try:
         response = await _forward(request, call, proxy.forwarder)
         response.headers["x-langcache"] = outcome
-        return await _passed_on(request, response, operation.api, lookup, proxy)
+        return await _passed_on(response, operation.api, lookup, service, proxy)
     except BaseException:
         proxy.lookups.release(lookup)
         if response is not None:
@@ -141,14 +143,13 @@ async def _respond(request: Request, operation: _Operation, proxy: Proxy) -> Res
         raise
 
 
-async def _read(request: Request, operation: _Operation, proxy: Proxy) -> _Call:
+async def _read(request: Request, operation: _Operation, service: Service, proxy: Proxy) -> _Call:
     """Read a request, and check that its sender may use the proxy.
 
     Raises:
         ProblemError: 400, 413, if the body is not what it should be; 401, 403, 429, if the key
             is not; 404, if no upstream answers for the model.
     """
-    service = service_of(request)
     credentials = credentials_of(request.scope)
     if not credentials:
         raise unauthorized("an API key is required")
@@ -161,46 +162,42 @@ async def _read(request: Request, operation: _Operation, proxy: Proxy) -> _Call:
         token = _token(request)
         await service.gate.open_proxy(request, token, proxy.settings.cache_id)
         credentials = [(b"key", token.encode())]
+    shaping = _shaping(request.scope, arguments, upstream)
+    try:
+        if not proxy.settings.shared:
+            shaping["key"] = await _digest(credentials, service, proxy)
+        if len(body) <= _INLINE_BYTES:
+            question = _question(operation.api, arguments, shaping)
+        else:
+            question = await service.workers.run(_question, operation.api, arguments, shaping)
+    except NotCacheableError:
+        question = None
+    except StorageError:  # without a digest, keys cannot be told apart
+        question = None
     return _Call(
         operation=operation,
         model=arguments["model"],
         upstream=upstream,
         body=body,
         is_stream=bool(arguments.get("stream")),
-        question=await _question(request, body, operation.api, arguments, upstream, credentials),
+        question=question,
         controls=_controls(request),
     )
 
 
-async def _question(
-    request: Request,
-    body: bytes,
-    api: Api,
-    arguments: Mapping[str, Any],
-    upstream: Upstream,
-    credentials: list[tuple[bytes, bytes]],
-) -> Question | None:
-    """Return what a request asks, with all that its answer depends on; None if it is not cached."""
-    shaping = {
+def _shaping(scope: Scope, arguments: Mapping[str, Any], upstream: Upstream) -> dict[str, Any]:
+    """Return what an answer depends on besides the arguments."""
+    return {
         "upstream": upstream.url,
-        "query": request.scope["query_string"].decode("latin-1"),
+        "query": scope["query_string"].decode("latin-1"),
         "headers": [
-            [name.decode(), value.decode("latin-1")]
-            for name, value in shaping_headers(request.scope)
+            [name.decode(), value.decode("latin-1")] for name, value in shaping_headers(scope)
         ],
         # What a stream has besides the answer. Without it, streams share their answers with
         # requests for a whole answer.
         "stream": _stream_options(arguments),
+        "key": "",  # if all keys share their answers
     }
-    try:
-        shaping["key"] = await _digest(request, credentials)
-        if len(body) <= _INLINE_BYTES:
-            return _with_shaping(api, arguments, shaping)
-        return await service_of(request).workers.run(_with_shaping, api, arguments, shaping)
-    except NotCacheableError:
-        return None
-    except StorageError:  # without a digest, keys cannot be told apart
-        return None
 
 
 def _stream_options(arguments: Mapping[str, Any]) -> Any:
@@ -208,23 +205,22 @@ def _stream_options(arguments: Mapping[str, Any]) -> Any:
     return None if options is None else [options]
 
 
-def _with_shaping(api: Api, arguments: Mapping[str, Any], shaping: Mapping[str, Any]) -> Question:
+def _question(api: Api, arguments: Mapping[str, Any], shaping: Mapping[str, Any]) -> Question:
+    """Return what a request asks, with all that its answer depends on."""
     question = api.request_of(arguments)
     # Digests here, so that the event loop need not make them of long conversations.
-    return replace(
-        question,
+    return Question(
+        door=question.door,
         parameters={**shaping, "arguments": digest(question.parameters)},
         turns=[digest(question.turns)],
         last=digest(question.last),
+        text=question.text,
+        labels=question.labels,
     )
 
 
-async def _digest(request: Request, credentials: list[tuple[bytes, bytes]]) -> str:
-    """Return the HMAC of the API key of a request, or "" if all keys share their answers."""
-    service = service_of(request)
-    proxy = _proxy_of(request)
-    if proxy.settings.shared:
-        return ""
+async def _digest(credentials: list[tuple[bytes, bytes]], service: Service, proxy: Proxy) -> str:
+    """Return the HMAC of the API key of a request."""
     key = json.dumps([[name.decode(), value.hex()] for name, value in sorted(credentials)]).encode()
     if proxy.key_digests.is_ready:
         return proxy.key_digests.digest(key)
@@ -283,13 +279,15 @@ def _replayed(api: Api, is_stream: bool, answer: Answer) -> Response | None:
     return Response(body, headers={"content-type": f"{EVENT_STREAM}; charset=utf-8"})
 
 
-def _hit_headers(api: Api, lookup: Lookup[Response]) -> Iterator[tuple[str, str]]:
-    yield "x-langcache", "hit"
+def _hit_headers(
+    lookup: Lookup[Response], saved: Mapping[str, int]
+) -> Iterator[tuple[bytes, bytes]]:
+    yield b"x-langcache", b"hit"
     if lookup.hit is not None:
-        yield "x-langcache-similarity", f"{lookup.hit.similarity:.4f}"
-        yield "x-langcache-entry-id", lookup.hit.entry_id
-    for kind, tokens in _saved(api, lookup).items():
-        yield f"x-langcache-saved-{kind}-tokens", str(tokens)
+        yield b"x-langcache-similarity", b"%.4f" % lookup.hit.similarity
+        yield b"x-langcache-entry-id", lookup.hit.entry_id.encode("latin-1")
+    for kind, tokens in saved.items():
+        yield b"x-langcache-saved-%b-tokens" % kind.encode(), b"%d" % tokens
 
 
 def _saved(api: Api, lookup: Lookup[Response]) -> dict[str, int]:
@@ -318,15 +316,15 @@ def _event_of(api: Api, chunk: Mapping[str, Any]) -> ServerSentEvent:
 
 
 async def _passed_on(
-    request: Request,
     response: ForwardedResponse,
     api: Api,
     lookup: Lookup[Response],
+    service: Service,
     proxy: Proxy,
 ) -> Response:
     """Return the response of an upstream, which is stored as it passes."""
     if response.status == 200 and response.media_type == EVENT_STREAM:
-        parts = _recorded(request, response, api, lookup, proxy)
+        parts = _recorded(response, api, lookup, service, proxy)
         return StreamedResponse(parts, response.status, response.headers)
     most = proxy.settings.max_response_bytes
     body = bytearray()
@@ -342,11 +340,11 @@ async def _passed_on(
         if len(body) <= _INLINE_BYTES:
             answer = _answer_in(api, body)
         else:
-            answer = await service_of(request).workers.run(_answer_in, api, body)
+            answer = await service.workers.run(_answer_in, api, body)
     if answer is None:
         proxy.lookups.release(lookup)
     else:
-        await _keep(request, lookup, answer, proxy)
+        await _keep(lookup, answer, service, proxy)
     return Response(bytes(body), response.status, response.headers)
 
 
@@ -363,16 +361,16 @@ async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncGenerator[b
         yield part
 
 
-async def _keep(request: Request, lookup: Lookup[Response], answer: Answer, proxy: Proxy) -> None:
+async def _keep(lookup: Lookup[Response], answer: Answer, service: Service, proxy: Proxy) -> None:
     await proxy.lookups.akeep(lookup, answer)
-    note_answer(service_of(request), proxy, lookup)
+    note_answer(service, proxy, lookup)
 
 
 async def _recorded(
-    request: Request,
     response: ForwardedResponse,
     api: Api,
     lookup: Lookup[Response],
+    service: Service,
     proxy: Proxy,
 ) -> AsyncGenerator[bytes]:
     """Yield the parts of a stream, and store it when it is complete."""
@@ -382,7 +380,7 @@ async def _recorded(
             recorder.feed(part)
             yield part
         if recorder.chunks is not None:
-            await _keep(request, lookup, api.streamed_answer_of(recorder.chunks), proxy)
+            await _keep(lookup, api.streamed_answer_of(recorder.chunks), service, proxy)
     finally:
         proxy.lookups.release(lookup)
         await response.aclose()
@@ -452,18 +450,15 @@ _ANTHROPIC_KINDS = {
 }
 
 
-def _proxy_of(request: Request) -> Proxy:
-    proxy = service_of(request).proxy
-    assert proxy is not None  # noqa: S101 - its routes exist only with a proxy
-    return proxy
-
-
 def _endpoint(operation: _Operation) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         exchange = exchange_of(request)
         exchange.operation = operation.name
+        service = service_of(request)
+        proxy = service.proxy
+        assert proxy is not None  # noqa: S101 - its routes exist only with a proxy
         try:
-            return await _respond(request, operation, _proxy_of(request))
+            return await _respond(request, exchange, operation, service, proxy)
         except ProblemError as problem:
             return _error_response(operation.provider, problem, exchange.request_id)
 

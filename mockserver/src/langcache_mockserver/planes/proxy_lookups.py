@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from langcache_mockserver.domain.lookups import LookupRecord
@@ -44,28 +45,19 @@ def note_lookup(
         or lookup.outcome not in {"hit", "miss", "rejected"}
     ):
         return
-    record = LookupRecord(
-        number=0,
+    record = partial(
+        LookupRecord,
         cache_id=cache_id,
         at=service.clock(),
         prompt=question.text,
-        outcome="miss",
         strategy="semantic",
         threshold=proxy.lookups.threshold,
-        similarity=None,
-        entry_id="",
-        cached_prompt="",
-        attributes={},
-        response_characters=0,
-        accepted=None,
-        reason="",
-        check="",
-        probability=None,
         seconds=seconds,
     )
     if hit is not None:
         is_counted = saved is not None and (saved.input_tokens or saved.output_tokens)
-        record = record._replace(
+        record = partial(
+            record,
             outcome="hit",
             similarity=hit.similarity,
             entry_id=hit.entry_id,
@@ -78,7 +70,8 @@ def note_lookup(
         )
     elif lookup.turned_down is not None:
         match, verdict = lookup.turned_down
-        record = record._replace(
+        record = partial(
+            record,
             outcome="rejected",
             similarity=match.similarity,
             entry_id=match.entry.id,
@@ -90,7 +83,9 @@ def note_lookup(
             check=verdict.check,
             probability=verdict.probability,
         )
-    service.lookups.add(lambda number: record._replace(number=number), removals)
+    else:
+        record = partial(record, outcome="miss")
+    service.lookups.add(record, removals)
 
 
 def note_answer(service: Service, proxy: Proxy, lookup: Lookup[Any]) -> None:
