@@ -1,5 +1,8 @@
 """The ids of stored answers stay the same: another release finds what is stored."""
 
+from collections import UserDict
+from enum import Enum
+
 import pytest
 from pydantic import BaseModel
 
@@ -9,6 +12,11 @@ from langcache.answers import Answer, Request, chat_request
 class Tool(BaseModel):
     name: str
     strict: bool | None = None
+
+
+class Word(str, Enum):
+    A = "a\u2028"
+    B = "b"
 
 
 EARLIER = [
@@ -26,6 +34,11 @@ PARAMETERS = {
     "bias": {"b": 1e22, "a": -1},
     "raw": b"\x00\xff",
     "logprobs": True,
+}
+ODD = {
+    'ü\n"': [None, True, [], {"b": None, "a": float("inf")}, -0.0],
+    Word.B: Word.A,
+    "": {"z": 1, "Z": UserDict({"two": 2, "one": None})},
 }
 
 
@@ -46,6 +59,11 @@ PARAMETERS = {
             chat_request("chat", PARAMETERS, [*EARLIER, {"role": "tool", "content": "noon"}]),
             "c42bb46b68ad75ca543bd53a5227dee1",
             "c42bb46b68ad75ca543bd53a5227dee1",
+        ),
+        (
+            Request(door="test", parameters=ODD, last=[None, {}], text="Is it open?"),
+            "61f4d23844ddaaa8af2d1bd95b92acf1",
+            "35387ac3d28cec59e2f9fb71b6f886c5",
         ),
     ],
 )

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from json.encoder import encode_basestring_ascii
 from typing import Any, cast
 
 from pydantic import BaseModel
@@ -62,7 +63,25 @@ def text_of_value(value: Any) -> str:
     Raises:
         NotCacheableError: The value holds an object that has no JSON form.
     """
+    # The most common types first, of which `plain` would make a copy to encode.
+    kind = cast("type[Any]", type(value))
+    if kind is str:
+        return encode_basestring_ascii(value)
+    if kind is list:
+        return list_of_texts(*map(text_of_value, value))
+    if kind is dict:
+        return _text_of_members(value)
     return _encode(plain(value))
+
+
+def _text_of_members(members: dict[Any, Any]) -> str:
+    _check_names(members)
+    texts = [
+        f"{encode_basestring_ascii(name)}:{text_of_value(members[name])}"
+        for name in sorted(members)
+        if members[name] is not None
+    ]
+    return f"{{{','.join(texts)}}}"
 
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
@@ -103,6 +122,11 @@ def plain(value: Any) -> Any:
 
 
 def _plain_members(members: Mapping[Any, Any]) -> dict[str, Any]:
-    if not all(isinstance(name, str) for name in members):
-        raise NotCacheableError
+    _check_names(members)
     return {name: plain(each) for name, each in members.items() if each is not None}
+
+
+def _check_names(members: Mapping[Any, Any]) -> None:
+    for name in members:
+        if not isinstance(name, str):
+            raise NotCacheableError
