@@ -1,7 +1,7 @@
 """The reader of server-sent events."""
 
 import pytest
-from langcache_mockserver.http.event_streams import EventReader, ServerSentEvent
+from langcache_mockserver.http.event_streams import EventReader, ServerSentEvent, event_bytes
 
 STREAM = ': comment\nevent: a\ndata: {"x": "é"}\n\ndata:1\ndata: 2\nid: 7\n\nevent: lost\n\n'
 EVENTS = [ServerSentEvent("a", '{"x": "é"}'), ServerSentEvent("", "1\n2")]
@@ -22,9 +22,10 @@ def test_an_event_that_has_not_ended_is_not_one_yet():
     assert reader.feed(b"\n") == [ServerSentEvent("", "1")]
 
 
-@pytest.mark.parametrize("event", EVENTS)
-def test_an_event_is_written_as_it_is_read(event):
-    assert EventReader().feed(event.encode()) == [event]
+@pytest.mark.parametrize("name", ["a", ""])
+def test_an_event_is_written_as_it_is_read(name):
+    event = event_bytes(name, '{"x": "é"}'.encode())
+    assert EventReader().feed(event) == [ServerSentEvent(name, '{"x": "é"}')]
 
 
 def test_what_is_not_utf_8_is_refused():

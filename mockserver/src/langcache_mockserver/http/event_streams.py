@@ -20,11 +20,16 @@ class ServerSentEvent:
     name: str
     data: str = field(repr=False)
 
-    def encode(self) -> bytes:
-        """Return the event as it is sent."""
-        lines = [f"event: {self.name}"] if self.name else []
-        lines += [f"data: {line}" for line in self.data.split("\n")]
-        return ("\n".join(lines) + "\n\n").encode()
+
+def event_bytes(name: str, data: bytes) -> bytes:
+    """Return an event as it is sent.
+
+    Args:
+        name: Its name; "" for none.
+        data: Its data: one line.
+    """
+    head = f"event: {name}\n".encode() if name else b""
+    return b"%bdata: %b\n\n" % (head, data)
 
 
 class EventReader:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from jsonschema_rs import Draft202012Validator
+from pydantic_core import to_json
 from starlette.responses import Response
 
 from langcache.answers.apis import ChatCompletions, Embeddings, Messages, Responses, in_form
@@ -16,7 +17,7 @@ from langcache.answers.controls import Controls
 from langcache.answers.digests import NotCacheableError, digest
 from langcache.answers.request import Request as Question
 from langcache.engine.storage import StorageError
-from langcache_mockserver.http.event_streams import EVENT_STREAM, EventReader, ServerSentEvent
+from langcache_mockserver.http.event_streams import EVENT_STREAM, EventReader, event_bytes
 from langcache_mockserver.http.exchange import Saved, exchange_of
 from langcache_mockserver.http.forwarding import (
     credentials_of,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from langcache.answers.lookups import Lookup
     from langcache_mockserver.domain.upstreams import Api as Provider
     from langcache_mockserver.domain.upstreams import Upstream
+    from langcache_mockserver.http.event_streams import ServerSentEvent
     from langcache_mockserver.http.exchange import Exchange
     from langcache_mockserver.http.forwarding import ForwardedResponse, Forwarder
     from langcache_mockserver.http.routing import Endpoint
@@ -271,9 +273,8 @@ def _replayed(api: Api, is_stream: bool, answer: Answer) -> Response | None:
         return None if served.value is None else JSONResponse(served.value)
     events = [_event_of(api, chunk) for chunk in served.chunks]
     if isinstance(api, ChatCompletions):
-        events.append(ServerSentEvent("", _DONE))
-    body = b"".join(event.encode() for event in events)
-    return Response(body, headers={"content-type": f"{EVENT_STREAM}; charset=utf-8"})
+        events.append(event_bytes("", _DONE.encode()))
+    return Response(b"".join(events), headers={"content-type": f"{EVENT_STREAM}; charset=utf-8"})
 
 
 def _hit_headers(
@@ -304,9 +305,9 @@ _SAVED = {
 }
 
 
-def _event_of(api: Api, chunk: Mapping[str, Any]) -> ServerSentEvent:
+def _event_of(api: Api, chunk: Mapping[str, Any]) -> bytes:
     name = "" if isinstance(api, ChatCompletions) else chunk["type"]
-    return ServerSentEvent(name, json.dumps(chunk, ensure_ascii=False, separators=(",", ":")))
+    return event_bytes(name, to_json(chunk, inf_nan_mode="constants"))
 
 
 # Misses

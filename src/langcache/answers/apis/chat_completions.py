@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from langcache.answers.answer import Answer
@@ -82,7 +81,7 @@ class ChatCompletions:
     def unbilled(self, answer: Answer) -> Answer:
         """Return an answer with a usage of zero."""
         chunks = answer.chunks and [with_usage(each) for each in answer.chunks]
-        return replace(answer, value=with_usage(answer.value), chunks=chunks)
+        return Answer(with_usage(answer.value), chunks, answer.ending, answer.calls_tool)
 
 
 def _ending(reasons: Iterable[Any]) -> Ending:

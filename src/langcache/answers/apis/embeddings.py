@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from langcache.answers.answer import Answer
@@ -47,4 +46,4 @@ class Embeddings:
 
     def unbilled(self, answer: Answer) -> Answer:
         """Return an answer with a usage of zero."""
-        return replace(answer, value=with_usage(answer.value))
+        return Answer(with_usage(answer.value), answer.chunks, answer.ending, answer.calls_tool)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from langcache.answers.answer import Answer
@@ -85,7 +84,7 @@ class Messages:
         chunks = answer.chunks and [
             with_usage(with_usage(each), "message") for each in answer.chunks
         ]
-        return replace(answer, value=with_usage(answer.value), chunks=chunks)
+        return Answer(with_usage(answer.value), chunks, answer.ending, answer.calls_tool)
 
 
 def _call_tools(blocks: Sequence[Mapping[str, Any]]) -> bool:
