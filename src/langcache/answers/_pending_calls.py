@@ -145,6 +145,15 @@ class PendingCalls:
                 pending.resolve(answer)
         self._end()
 
+    def settle(self, question_id: str, answer: StoredAnswer) -> None:
+        """Give an answer from the storage to all waiters, and forget the call for it."""
+        with self._lock:
+            pending = self._by_question.get(question_id)
+            if pending:
+                pending.resolve(answer)
+                self._drop(question_id, pending)
+        self._end()
+
     def finish(self, question_id: str) -> None:
         """Forget the call for a question; its answer is in the storage now."""
         self._ends.append((self._finish, question_id))

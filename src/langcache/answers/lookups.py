@@ -328,8 +328,7 @@ class Lookups:
         self._store.mark_used(stored)
         self._counters.add("exact_hits" if stored.exact else "semantic_hits")
         if self._pending:
-            self._pending.resolve(question.id, stored)
-            self._pending.finish(question.id)
+            self._pending.settle(question.id, stored)
 
     def _question(self, request: Request | None, controls: Controls) -> Question | None:
         """Return the question of a request, or None if it cannot be cached."""
