@@ -239,8 +239,10 @@ def test_a_filter_that_no_entry_meets_is_one_round_trip(filled, expression):
     def search():
         assert storage.search_filtered(EAST, *SCOPE, 0.9, expression) == []
 
+    # Every 5 seconds the storage also asks about its index, but not twice in succession.
+    sent = min(commands(storage, search), commands(storage, search), key=len)
     # The second says whether there is an entry at all.
-    assert commands(storage, search) in (["FT.SEARCH"], ["FT.SEARCH", "HGET"])
+    assert sent in (["FT.SEARCH"], ["FT.SEARCH", "HGET"])
 
 
 def test_what_is_not_in_the_query_is_looked_for_in_few_rounds(redis_url, redis_prefix):
