@@ -22,6 +22,9 @@ Source: TypeAlias = Literal["exact", "similar", "shared"]
 """
 
 
+_read = json.JSONDecoder().raw_decode
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An answer of a model.
@@ -61,10 +64,11 @@ class Answer:
     def from_json(cls, text: str) -> Answer | None:
         """Return the answer that `to_json` wrote, or None for any other text."""
         try:
-            parts: Any = json.loads(text)
+            # `json.loads` looks for white space, too, which there is none of.
+            parts, end = _read(text)
         except ValueError:
             return None
-        if not isinstance(parts, dict) or parts.keys() != {"value", "chunks"}:
+        if end != len(text) or not isinstance(parts, dict) or parts.keys() != {"value", "chunks"}:
             return None
         chunks = cast("dict[str, Any]", parts)["chunks"]
         if not (chunks is None or isinstance(chunks, list)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langcache.answers import NotCacheableError, Request, chat_request, digest, plain
@@ -52,10 +53,11 @@ def request_of(
     if any(kept_elsewhere):
         return None
     try:
+        given = call.model_settings
         settings: dict[str, Any] = {
-            each.name: getattr(call.model_settings, each.name)
-            for each in dataclasses.fields(call.model_settings)
-            if each.name not in _HARMLESS
+            name: value
+            for name in _names_of_settings(type(given))
+            if (value := getattr(given, name)) is not None  # which is nearly all of them
         }
         shaping = {
             "model": _identity(model),
@@ -70,12 +72,18 @@ def request_of(
         more: dict[str, Any] = settings.get("extra_args") or {}
         if call.system_instructions is not None:
             turns.append({"role": "system", "content": call.system_instructions})
-        given = call.input
-        turns += [{"role": "user", "content": given}] if isinstance(given, str) else plain(given)
+        said = call.input
+        turns += [{"role": "user", "content": said}] if isinstance(said, str) else plain(said)
         exact = bool(call.tools or call.handoffs or more.get("tools"))
         return chat_request(_DOOR, digest(shaping), turns, exact=exact)
     except (NotCacheableError, TypeError, ValueError):
         return None
+
+
+@lru_cache(maxsize=8)
+def _names_of_settings(kind: type[Any]) -> tuple[str, ...]:
+    """Return the names of the settings that may change an answer."""
+    return tuple(each.name for each in dataclasses.fields(kind) if each.name not in _HARMLESS)
 
 
 def _identity(model: Model) -> dict[str, Any]:

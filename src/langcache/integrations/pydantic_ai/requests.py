@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import operator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import TypeAdapter
+from pydantic_core import from_json, to_json
 
-from langcache.answers import NotCacheableError, Request, chat_request, plain
+from langcache.answers import NotCacheableError, Request, chat_request
 from langcache.answers.digests import (
     digest_of_members,
-    list_of_texts,
     mapping_of_texts,
     text_of_value,
 )
@@ -72,11 +72,15 @@ def request_of(
         if any(given.get(name) for name in _KEPT_ELSEWHERE):
             return None
         said = _parameters.dump_python(parameters, mode="json", warnings=False)
-        shaping = digest_of_members(
-            model=_identity_text(model, profile_text),
-            settings=text_of_value(given),
-            parameters=text_of_value(said),
-            stream="true" if stream else "false",
+        shaping = _shaping(
+            _kinds(model),
+            model.system,
+            model.model_name,
+            getattr(model, "base_url", None),
+            None if (profile := getattr(model, "profile", None)) is None else profile_text.of(profile),
+            text_of_value(given),
+            to_json(said),
+            stream=stream,
         )
         exact = any(said.get(name) for name in _TOOLS)
         turns = _turns_of(messages)
@@ -85,24 +89,56 @@ def request_of(
         return None
 
 
-def _identity_text(model: Model, profile_text: ProfileText) -> str:
-    """Return what of a model an answer may depend on, which is all but the key, as JSON."""
+def _kinds(model: Model) -> tuple[type[Any], ...]:
+    """Return the classes of a model and of those that it wraps."""
     wrapped: Any = model
-    kinds: list[str] = []
+    kinds: list[type[Any]] = []
     while wrapped is not None:
-        kinds.append(f"{type(wrapped).__module__}.{type(wrapped).__qualname__}")
+        kinds.append(type(wrapped))
         wrapped = getattr(wrapped, "__dict__", {}).get("wrapped")
-    texts = {
-        "kinds": list_of_texts(*map(text_of_value, kinds)),
-        "system": text_of_value(model.system),
-        "name": text_of_value(model.model_name),
+    return tuple(kinds)
+
+
+@lru_cache(maxsize=32)  # an application has few agents, and each of them asks again and again
+def _shaping(
+    kinds: tuple[type[Any], ...],
+    system: str,
+    name: str,
+    base_url: str | None,
+    profile: str | None,
+    settings: str,
+    parameters: bytes,
+    *,
+    stream: bool,
+) -> str:
+    """Return the digest of all that an answer may depend on besides the messages.
+
+    Args:
+        kinds: The classes of the model. Its key does not count.
+        system: The name of its provider.
+        name: Its name.
+        base_url: Its address.
+        profile: Its profile, as JSON.
+        settings: The settings of the call, as JSON.
+        parameters: What the agent says about its tools and its output, as JSON.
+        stream: Whether a stream is asked for.
+    """
+    names = [f"{kind.__module__}.{kind.__qualname__}" for kind in kinds]
+    model = {
+        "kinds": text_of_value(names),
+        "system": text_of_value(system),
+        "name": text_of_value(name),
     }
-    base_url, profile = getattr(model, "base_url", None), getattr(model, "profile", None)
     if base_url is not None:
-        texts["base_url"] = text_of_value(base_url)
+        model["base_url"] = text_of_value(base_url)
     if profile is not None:
-        texts["profile"] = profile_text.of(profile)
-    return mapping_of_texts(**texts)
+        model["profile"] = profile
+    return digest_of_members(
+        model=mapping_of_texts(**model),
+        settings=settings,
+        parameters=text_of_value(from_json(parameters)),
+        stream="true" if stream else "false",
+    )
 
 
 class ProfileText:
@@ -167,7 +203,9 @@ def _described(value: Any) -> Any:
 def _turns_of(messages: Sequence[Any]) -> list[dict[str, Any]]:
     """Return the parts of messages as turns of a conversation."""
     turns: list[dict[str, Any]] = []
-    for message in json.loads(ModelMessagesTypeAdapter.dump_json(list(messages), warnings=False)):
+    for message in ModelMessagesTypeAdapter.dump_python(
+        list(messages), mode="json", warnings=False
+    ):
         about = {name: each for name, each in message.items() if name not in _NOT_SHAPING}
         parts = about.pop("parts")
         instructions = about.pop("instructions", None)
@@ -184,7 +222,7 @@ def _turn(part: dict[str, Any], about: dict[str, Any]) -> dict[str, Any]:
     if kind == "user-prompt" and isinstance(content, list):
         content = [_piece(each) for each in cast("list[Any]", content) if not _is_mark(each)]
     role = _ROLES.get(kind, "assistant" if about.get("kind") == "response" else "tool")
-    return {**plain(fields), "role": role, "content": content, "kind": kind}
+    return {**fields, "role": role, "content": content, "kind": kind}
 
 
 def _piece(content: Any) -> Any:
