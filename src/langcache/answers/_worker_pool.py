@@ -10,14 +10,19 @@ import os
 import threading
 import time
 import weakref
+from contextvars import Context, copy_context
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+from typing_extensions import override
 
 from langcache.engine._locks import fork_safe_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from typing_extensions import Self
 
     from langcache.answers.statistics import Counters
 
@@ -112,17 +117,17 @@ class WorkerPool:
             self._submit(task)
             return None
         loop = asyncio.get_running_loop()
-        ended: asyncio.Future[bool] = loop.create_future()
+        ended = _End(loop=loop)
 
         def done() -> None:
             # The loop may have been closed since.
             with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(_set, ended, True)
+                loop.call_soon_threadsafe(ended.come, True)
 
         task.done = done
         if not self._submit(task):
             return None
-        timer = loop.call_later(limit, _set, ended, False)
+        timer = loop.call_later(limit, ended.come, False)
         try:
             in_time = await ended
         finally:
@@ -206,9 +211,37 @@ class WorkerPool:
                 task.done()
 
 
-def _set(future: asyncio.Future[bool], value: bool) -> None:
-    if not future.done():
-        future.set_result(value)
+class _End(asyncio.Future[bool]):
+    """The end of a wait, for one task: whether it came in time.
+
+    The task goes on at once. With a plain future, it would in the next turn of the event loop.
+    """
+
+    _waiter: tuple[Callable[[Self], object], Context] | None = None
+
+    @override
+    def add_done_callback(
+        self, fn: Callable[[Self], object], /, *, context: Context | None = None
+    ) -> None:
+        self._waiter = fn, context or copy_context()
+
+    @override
+    def cancel(self, msg: Any = None) -> bool:
+        is_cancelled = super().cancel(msg)
+        if is_cancelled:
+            self.get_loop().call_soon(self._go_on)
+        return is_cancelled
+
+    def come(self, in_time: bool) -> None:
+        """End the wait, unless it has ended. The event loop calls this, and no task."""
+        if not self.done():
+            self.set_result(in_time)
+            self._go_on()
+
+    def _go_on(self) -> None:
+        if self._waiter:
+            go_on, context = self._waiter
+            context.run(go_on, self)
 
 
 def _serve(queue: _Queue) -> None:

@@ -430,6 +430,9 @@ class Search:
         """Score all rows, or the only ones that may be found, for one vector."""
         wanted, snapshot = self.wanted[number], self._snapshot
         rows, queries = wanted.rows, self._queries
+        if rows is None and queries is None and self.size <= wanted.limit:
+            # They are all contenders, whatever their scores.
+            return Found(np.arange(self.size), np.zeros(self.size, np.float32))
         if rows is not None and (
             self._lists or len(rows) <= snapshot.tuning.selective_share * self.size
         ):

@@ -72,12 +72,13 @@ def request_of(
         if any(given.get(name) for name in _KEPT_ELSEWHERE):
             return None
         said = _parameters.dump_python(parameters, mode="json", warnings=False)
+        profile: Any = getattr(model, "profile", None)
         shaping = _shaping(
             _kinds(model),
             model.system,
             model.model_name,
             getattr(model, "base_url", None),
-            None if (profile := getattr(model, "profile", None)) is None else profile_text.of(profile),
+            None if profile is None else profile_text.of(profile),
             text_of_value(given),
             to_json(said),
             stream=stream,
