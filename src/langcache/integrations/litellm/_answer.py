@@ -8,9 +8,10 @@ from typing import Any, cast
 from langcache.answers._stores import StoredAnswer
 
 
-def readable(answer: StoredAnswer | None) -> StoredAnswer | None:
-    """Return an answer if LiteLLM can make a response of it, else None."""
-    return answer if answer and _is_readable(_parsed(answer.text)) else None
+def value_of(answer: StoredAnswer | None) -> Any:
+    """Return the value of an answer if LiteLLM can make a response of it, else None."""
+    value = _parsed(answer.text) if answer else None
+    return value if _is_readable(value) else None
 
 
 def answer_of(value: Any) -> StoredAnswer | None:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, cast
 
 __all__ = [
     "BaseCache",
     "Cache",
     "CustomLogger",
+    "keep_key",
+    "keep_signatures",
     "litellm",
     "mixes_up_embeddings",
     "observing_parameters",
 ]
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     # LiteLLM's own annotations change with each release; these parts do not.
     class BaseCache:
         """A storage of responses."""
@@ -70,3 +76,28 @@ def mixes_up_embeddings() -> bool:
     """
     handler = import_module("litellm.caching.caching_handler").CachingHandlerResponse
     return "embedding_uncached_input" not in handler.model_fields
+
+
+def keep_signatures(names: Iterable[str]) -> None:
+    """Let LiteLLM read the signatures of its functions, instead of computing them for each lookup.
+
+    Args:
+        names: The names of the functions.
+    """
+    for name in names:
+        function = inspect.unwrap(getattr(litellm, name))
+        if isinstance(function, FunctionType):
+            cast("Any", function).__signature__ = inspect.signature(function)
+
+
+def keep_key(call: Any, key: str) -> None:
+    """Let LiteLLM read the key of a call that was found, instead of asking for it once more.
+
+    Args:
+        call: LiteLLM's logging object of the call.
+        key: The key.
+    """
+    # The place where LiteLLM itself puts the key of a stream. It belongs to this call alone.
+    known: Any = getattr(getattr(call, "llm_caching_handler", None), "request_kwargs", None)
+    if isinstance(known, dict):
+        cast("dict[str, Any]", known).setdefault("cache_key", key)

@@ -7,8 +7,13 @@ import inspect
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 
-from langcache.integrations.litellm._litellm import litellm
-from langcache.integrations.litellm._litellm_cache import EndOfCallLogger, LangCacheCache, Settings
+from langcache.integrations.litellm._litellm import keep_signatures, litellm
+from langcache.integrations.litellm._litellm_cache import (
+    CALL_TYPES,
+    EndOfCallLogger,
+    LangCacheCache,
+    Settings,
+)
 from langcache.integrations.litellm.backend import LangCacheSemanticCache
 
 if TYPE_CHECKING:
@@ -79,6 +84,7 @@ def enable(**settings: Unpack[Settings]) -> LangCacheSemanticCache:
     chosen = {name: each for name, each in settings.items() if name in names}
     backend = LangCacheSemanticCache(**cast("Any", chosen))
     litellm.cache = LangCacheCache(backend, settings)
+    keep_signatures(CALL_TYPES)
     if _end_of_call_logger not in litellm.callbacks:
         litellm.callbacks.append(_end_of_call_logger)
     return backend

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from contextvars import ContextVar
 from functools import partial
@@ -18,9 +17,9 @@ from langcache.answers.statistics import Counters, Statistics
 from langcache.engine import StorageBackend
 from langcache.engine._steps import Steps, arun, call, run
 from langcache.engine.verify import create_verifier, default_similarity
-from langcache.integrations.litellm._answer import answer_of, calls_tool, ended_well, readable
+from langcache.integrations.litellm._answer import answer_of, calls_tool, ended_well, value_of
 from langcache.integrations.litellm._embedders import open_embedder, reads_latin_only
-from langcache.integrations.litellm._litellm import BaseCache
+from langcache.integrations.litellm._litellm import BaseCache, keep_key
 from langcache.integrations.litellm._question import QuestionReader
 from langcache.integrations.litellm._redis import RedisAddress
 from langcache.integrations.litellm._storage import open_storage
@@ -256,19 +255,21 @@ class LangCacheSemanticCache(BaseCache):
         return self._reader.read(key, arguments)
 
     def _get(self, key: str, arguments: Mapping[str, Any], kwargs: Mapping[str, Any]) -> Steps[Any]:
-        found: StoredAnswer | None = None
+        value, similarity = None, 0.0
         question = self._read(key, arguments)
         if question is None:
             self._counters.add("skipped")
         else:
-            found = yield from self._look_up(question, arguments)
+            value, similarity = yield from self._look_up(question, arguments)
         for each in (arguments, kwargs):
             metadata = each.get("metadata")
             if isinstance(metadata, dict):
-                metadata[_SIMILARITY] = found.similarity if found else 0.0
-        if found is None and (arguments.get("messages") or arguments.get("prompt")):
+                metadata[_SIMILARITY] = similarity
+        if value is not None:
+            keep_key(arguments.get("litellm_logging_obj"), key)
+        elif arguments.get("messages") or arguments.get("prompt"):
             refuse(partial(self._release, arguments))  # if an `AnswerCache` is to explain the call
-        return json.loads(found.text) if found else None
+        return value
 
     def _release(self, arguments: Mapping[str, Any]) -> None:
         """Let no concurrent call wait for the answer to a call."""
@@ -277,29 +278,32 @@ class LangCacheSemanticCache(BaseCache):
 
     def _look_up(
         self, question: Question, arguments: Mapping[str, Any]
-    ) -> Steps[StoredAnswer | None]:
+    ) -> Steps[tuple[Any, float]]:
+        """Return the value of the answer, or None, and the similarity of its question."""
         pending, call_id = self.pending_calls, arguments.get("litellm_call_id")
         if pending and isinstance(call_id, str) and _may_share(arguments):
             # Before the storage, so that an answer that arrives meanwhile is not missed.
             shared = yield from self._shared_answer(pending, question, call_id)
             if shared:
                 self._counters.add("shared_answers")
-                return shared
+                return value_of(shared), shared.similarity
         # The most common hit avoids the switch to another thread.
-        found = readable(self._store.find_at_once(question))
-        if not found:
+        found, finding = self._store.find_at_once(question), None
+        value = value_of(found)
+        if value is None:
             # None when it took too long or failed.
             finding = yield from self._work(partial(self._store.find, question, self._threshold))
-            found = readable(finding.answer if finding else None)
-            if not found:
-                self._counters.add("rejected" if finding and finding.rejected else "misses")
-                return None
+            found = finding.answer if finding else None
+            value = value_of(found)
+        if found is None or value is None:
+            self._counters.add("rejected" if finding and finding.rejected else "misses")
+            return None, 0.0
         self._store.mark_used(found)
         self._counters.add("exact_hits" if found.exact else "semantic_hits")
         if pending:
             pending.resolve(question.id, found)
             pending.finish(question.id)
-        return found
+        return value, found.similarity
 
     def _shared_answer(
         self, pending_calls: PendingCalls, question: Question, call_id: str
