@@ -53,7 +53,7 @@ def request_of(
     if any(kept_elsewhere):
         return None
     try:
-        given = call.model_settings
+        given: object = call.model_settings
         settings: dict[str, Any] = {
             name: value
             for name in _names_of_settings(type(given))

@@ -95,7 +95,7 @@ def _kinds(model: Model) -> tuple[type[Any], ...]:
     wrapped: Any = model
     kinds: list[type[Any]] = []
     while wrapped is not None:
-        kinds.append(type(wrapped))
+        kinds.append(cast("type[Any]", type(wrapped)))
         wrapped = getattr(wrapped, "__dict__", {}).get("wrapped")
     return tuple(kinds)
 
