@@ -4,6 +4,7 @@ import asyncio
 import concurrent.futures
 import logging
 import threading
+from contextvars import ContextVar
 
 import pytest
 import trio
@@ -257,6 +258,54 @@ def test_a_cache_that_hangs_adds_its_budget_once(make_cache):
     cache.keep(found, Answer("an answer"))
     assert cache.statistics.timeouts == 1
     released.set()
+
+
+def test_an_async_cache_that_hangs_adds_its_budget_once(make_cache):
+    released = threading.Event()
+    cache = make_cache(Broken(released), budget=0.05)
+
+    async def main():
+        found = await cache.alook_up(request(), value_of)
+        released.set()
+        return found
+
+    found = asyncio.run(main())
+    assert found.outcome == "miss"
+    assert found.seconds_left <= 0
+    assert cache.statistics.timeouts == 1
+
+
+def test_a_lookup_that_hangs_can_be_cancelled(make_cache):
+    released = threading.Event()
+    cache = make_cache(Broken(released))
+
+    async def main():
+        lookup = asyncio.create_task(cache.alook_up(request(), value_of))
+        await asyncio.sleep(0)
+        lookup.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await lookup
+        released.set()
+        # Its end comes too late, and does no harm.
+        return await cache.alook_up(request(), value_of)
+
+    assert asyncio.run(main()).outcome == "miss"
+
+
+def test_a_lookup_keeps_the_context_of_its_task(answers):
+    name = ContextVar("name")
+
+    async def ask_as(each):
+        name.set(each)
+        found = await answers.alook_up(request(f"How long do {each} eggs boil?"), value_of)
+        await answers.akeep(found, Answer("an answer"))
+        return name.get(), asyncio.current_task().get_name()
+
+    async def main():
+        tasks = [asyncio.create_task(ask_as(each), name=str(each)) for each in range(9)]
+        return await asyncio.gather(*tasks)
+
+    assert asyncio.run(main()) == [(each, str(each)) for each in range(9)]
 
 
 def test_a_service_that_is_down_fails_no_call(make_cache):
