@@ -265,10 +265,11 @@ class LangCacheSemanticCache(BaseCache):
             metadata = each.get("metadata")
             if isinstance(metadata, dict):
                 metadata[_SIMILARITY] = similarity
-        if value is not None:
-            keep_key(arguments.get("litellm_logging_obj"), key)
-        elif arguments.get("messages") or arguments.get("prompt"):
-            refuse(partial(self._release, arguments))  # if an `AnswerCache` is to explain the call
+        if arguments.get("messages") or arguments.get("prompt"):
+            if value is None:
+                refuse(partial(self._release, arguments))  # if an `AnswerCache` explains the call
+            else:
+                keep_key(arguments.get("litellm_logging_obj"), key)
         return value
 
     def _release(self, arguments: Mapping[str, Any]) -> None:
