@@ -144,6 +144,20 @@ def test_only_supported_call_types_are_cached(enable, ask, complete_text):
     assert complete_text(QUESTION, "fourth") == "third"
 
 
+def test_a_hit_tells_the_key_of_its_own_call(cache, call):
+    def key_of(**arguments):
+        messages = [{"role": "user", "content": QUESTION}]
+        asked = {"model": "gpt-4o", "messages": messages, **arguments}
+        for _ in range(2):
+            # A caller may give the same id to several calls.
+            response, _ = call("completion", mock_response="yes", litellm_call_id="one", **asked)
+        assert response._hidden_params["cache_hit"]
+        assert response._hidden_params["cache_key"] == litellm.cache.get_cache_key(**asked)
+        return response._hidden_params["cache_key"]
+
+    assert key_of(seed=1) == key_of(seed=1) != key_of(seed=2)
+
+
 def test_a_key_function_says_which_parameters_count(cache, ask):
     litellm.cache.get_cache_key = lambda *_, **arguments: arguments.get("seed")
     ask(QUESTION, "first", seed=1, temperature=0)
@@ -176,20 +190,6 @@ def test_a_key_function_that_fails_does_not_fail_the_call(cache, ask):
     for stream in (False, True):
         assert ask(QUESTION, "first", stream=stream).text == "first"
     assert cache.statistics.stores == 0
-
-
-def test_a_hit_tells_the_key_of_its_own_call(cache, call):
-    def key_of(**arguments):
-        messages = [{"role": "user", "content": QUESTION}]
-        asked = {"model": "gpt-4o", "messages": messages, **arguments}
-        for _ in range(2):
-            # A caller may give the same id to several calls.
-            response, _ = call("completion", mock_response="yes", litellm_call_id="one", **asked)
-        assert response._hidden_params["cache_hit"]
-        assert response._hidden_params["cache_key"] == litellm.cache.get_cache_key(**asked)
-        return response._hidden_params["cache_key"]
-
-    assert key_of(seed=1) == key_of(seed=1) != key_of(seed=2)
 
 
 class Listener(CustomLogger):
