@@ -182,7 +182,7 @@ def texts(responses):
 
 def test_identical_concurrent_misses_ask_the_model_once(enable, concurrently, model):
     cache = enable()
-    model.seconds = 0.2
+    model.seconds = 1.0  # so that all have asked before it answers
     assert texts(concurrently(50)) == ["answer 1"] * 50
     assert len(model.calls) == 1
     assert cache.statistics.shared_answers == 49
@@ -240,14 +240,14 @@ def test_a_wait_for_another_answer_ends_in_time(enable, concurrently, model):
 
 def test_single_flight_can_be_switched_off(enable, concurrently, model):
     enable(single_flight_seconds=0)
-    model.seconds = 0.1
+    model.seconds = 0.5
     concurrently(3)
     assert len(model.calls) == 3
 
 
 def test_streams_and_calls_that_store_nothing_do_not_make_others_wait(enable, concurrently, model):
     enable()
-    model.seconds = 0.1
+    model.seconds = 0.5
     concurrently(2, cache={"no-store": True})
     assert len(model.calls) == 2
 

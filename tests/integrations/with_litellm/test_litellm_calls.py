@@ -192,6 +192,16 @@ def test_a_key_function_that_fails_does_not_fail_the_call(cache, ask):
     assert cache.statistics.stores == 0
 
 
+def test_a_hit_costs_nothing(cache, call):
+    messages = [{"role": "user", "content": QUESTION}]
+    costs = []
+    for _ in range(2):
+        response, _ = call("completion", mock_response="yes", model="gpt-4o", messages=messages)
+        costs.append(response._hidden_params["response_cost"])
+    assert costs[0] > 0
+    assert costs[1] == 0
+
+
 class Listener(CustomLogger):
     def __init__(self):
         self.hits = []

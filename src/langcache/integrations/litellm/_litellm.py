@@ -11,10 +11,10 @@ __all__ = [
     "BaseCache",
     "Cache",
     "CustomLogger",
-    "keep_key",
     "keep_signatures",
     "litellm",
     "mixes_up_embeddings",
+    "note_hit",
     "observing_parameters",
 ]
 
@@ -90,14 +90,20 @@ def keep_signatures(names: Iterable[str]) -> None:
             cast("Any", function).__signature__ = inspect.signature(function)
 
 
-def keep_key(call: Any, key: str) -> None:
-    """Let LiteLLM read the key of a call that was found, instead of asking for it once more.
+def note_hit(call: Any, key: str) -> None:
+    """Tell LiteLLM that a call is answered from the cache, before it asks.
+
+    So it does not compute the key of the call once more, and the cost in the answer's hidden
+    parameters is 0, as it is in LiteLLM's logs. There it would otherwise be the price of the call.
 
     Args:
         call: LiteLLM's logging object of the call.
-        key: The key.
+        key: The key by which the answer was found.
     """
     # The place where LiteLLM itself puts the key of a stream. It belongs to this call alone.
-    known: Any = getattr(getattr(call, "llm_caching_handler", None), "request_kwargs", None)
-    if isinstance(known, dict):
-        cast("dict[str, Any]", known).setdefault("cache_key", key)
+    arguments: Any = getattr(getattr(call, "llm_caching_handler", None), "request_kwargs", None)
+    if isinstance(arguments, dict):
+        cast("dict[str, Any]", arguments).setdefault("cache_key", key)
+    details: Any = getattr(call, "model_call_details", None)
+    if isinstance(details, dict):
+        cast("dict[str, Any]", details)["cache_hit"] = True

@@ -19,7 +19,7 @@ from langcache.engine._steps import Steps, arun, call, run
 from langcache.engine.verify import create_verifier, default_similarity
 from langcache.integrations.litellm._answer import answer_of, calls_tool, ended_well, value_of
 from langcache.integrations.litellm._embedders import open_embedder, reads_latin_only
-from langcache.integrations.litellm._litellm import BaseCache, keep_key
+from langcache.integrations.litellm._litellm import BaseCache, note_hit
 from langcache.integrations.litellm._question import QuestionReader
 from langcache.integrations.litellm._redis import RedisAddress
 from langcache.integrations.litellm._storage import open_storage
@@ -269,7 +269,7 @@ class LangCacheSemanticCache(BaseCache):
             if value is None:
                 refuse(partial(self._release, arguments))  # if an `AnswerCache` explains the call
             else:
-                keep_key(arguments.get("litellm_logging_obj"), key)
+                note_hit(arguments.get("litellm_logging_obj"), key)
         return value
 
     def _release(self, arguments: Mapping[str, Any]) -> None:
