@@ -40,7 +40,7 @@ _SET: Operation[models.SetResponse] = Operation(
         Argument("attributes", "attributes", arguments.text_map),
         Argument("ttl_millis", "ttlMillis", arguments.integer),
     ),
-    result=models.SetResponse,
+    result=lambda: models.SetResponse,
     errors=ERRORS_BY_STATUS,
 )
 _SEARCH: Operation[models.SearchResponse] = Operation(
@@ -55,7 +55,7 @@ _SEARCH: Operation[models.SearchResponse] = Operation(
         Argument("attributes", "attributes", arguments.text_map),
         Argument("max_results", "maxResults", arguments.integer),
     ),
-    result=models.SearchResponse,
+    result=lambda: models.SearchResponse,
     errors=ERRORS_BY_STATUS,
 )
 _CONVERSATIONAL_SEARCH: Operation[models.ConversationalSearchResponseContent] = Operation(
@@ -71,7 +71,7 @@ _CONVERSATIONAL_SEARCH: Operation[models.ConversationalSearchResponseContent] = 
         Argument("max_results", "maxResults", arguments.integer),
         Argument("context", "context", arguments.text_list),
     ),
-    result=models.ConversationalSearchResponseContent,
+    result=lambda: models.ConversationalSearchResponseContent,
     errors=ERRORS_BY_STATUS,
 )
 _DELETE_QUERY: Operation[models.DeleteQueryResponse] = Operation(
@@ -80,7 +80,7 @@ _DELETE_QUERY: Operation[models.DeleteQueryResponse] = Operation(
     path=("/v1/caches/", "/entries"),
     path_parameters=("cache_id",),
     body=(Argument("attributes", "attributes", arguments.text_map, required=True),),
-    result=models.DeleteQueryResponse,
+    result=lambda: models.DeleteQueryResponse,
     errors=ERRORS_BY_STATUS,
 )
 _DELETE_BY_ID: Operation[None] = Operation(
@@ -104,7 +104,7 @@ _HEALTH: Operation[models.HealthResponse] = Operation(
     method="GET",
     path=("/v1/caches/", "/health"),
     path_parameters=("cache_id",),
-    result=models.HealthResponse,
+    result=lambda: models.HealthResponse,
     errors=ERRORS_BY_STATUS,
 )
 

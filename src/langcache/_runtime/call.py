@@ -380,9 +380,9 @@ def _parse(
     response: httpx.Response | PlainResponse,
     request: Callable[[], httpx.Request],
 ) -> T:
-    model: Any = operation.result
-    if model is None:
+    if operation.result is None:
         return cast("T", None)
+    model: Any = operation.result()
     try:
         return model.model_validate_json(response.content)
     except ValidationError as error:

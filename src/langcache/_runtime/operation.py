@@ -41,7 +41,8 @@ class Operation(Generic[T]):
         path: The literal parts of the path before, between and after its parameters.
         path_parameters: The names of the path parameters in Python. The first is always `cache_id`,
             which the client holds.
-        result: The model of a successful response, or None if it has no body.
+        result: Returns the model of a successful response, which is made when it is first needed;
+            None if it has no body.
         errors: The error class for each error status of the contract.
         body: The members of the request body, or None if the operation has no body.
     """
@@ -50,6 +51,6 @@ class Operation(Generic[T]):
     method: str
     path: tuple[str, ...]
     path_parameters: tuple[str, ...]
-    result: type[T] | None
+    result: Callable[[], type[T]] | None
     errors: Mapping[int, type[ProblemError[Any]]]
     body: tuple[Argument, ...] | None = None
