@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 import redis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from stored_entries import EAST, SCOPE
 from stored_entries import make_entry as entry
@@ -190,6 +190,8 @@ def test_the_opposite_of_an_opposite_is_the_filter_itself(filled, other):
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(expressions)
+# Redis finds more than it should where one negation in another is beside a third.
+@example(~~(Num(RIVAL) < 1e300) & ~(Tag("user") == "ann"))
 def test_the_queries_of_a_filter_find_all_matches_and_only_matches(filled, expression):
     storage, memory = filled
     condition = condition_of(expression)
