@@ -64,7 +64,7 @@ class Answer:
     def from_json(cls, text: str) -> Answer | None:
         """Return the answer that `to_json` wrote, or None for any other text."""
         try:
-            # `json.loads` looks for white space, too, which there is none of.
+            # `json.loads` would also skip white space, and `to_json` writes none.
             parts, end = _read(text)
         except ValueError:
             return None

@@ -63,7 +63,7 @@ def text_of_value(value: Any) -> str:
     Raises:
         NotCacheableError: The value holds an object that has no JSON form.
     """
-    # The most common types first, of which `plain` would make a copy to encode.
+    # The most common types are encoded without a copy; `plain` would make one.
     kind = cast("type[Any]", type(value))
     if kind is str:
         return encode_basestring_ascii(value)
@@ -85,7 +85,7 @@ def _text_of_members(members: dict[Any, Any]) -> str:
 
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
-# A copy takes half the time of a new one, for which OpenSSL looks up the algorithm.
+# A copy takes half as long as a new hash, for which OpenSSL looks up the algorithm.
 _new_hash = hashlib.sha256().copy
 
 

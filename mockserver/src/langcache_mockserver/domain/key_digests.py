@@ -25,12 +25,12 @@ class KeyDigests:
 
     def __init__(self, storage: StorageBackend) -> None:
         self._storage = storage
-        self._of_nothing: hmac.HMAC | None = None
+        self._empty_digest: hmac.HMAC | None = None
 
     @property
     def is_ready(self) -> bool:
         """Whether the secret is here, so that `digest` does not block."""
-        return self._of_nothing is not None
+        return self._empty_digest is not None
 
     def digest(self, key: bytes) -> str:
         """Return the HMAC-SHA256 of a key in hexadecimal digits.
@@ -38,10 +38,10 @@ class KeyDigests:
         Raises:
             StorageError: The secret cannot be read.
         """
-        if self._of_nothing is None:
-            self._of_nothing = hmac.new(self._shared_secret(), digestmod=hashlib.sha256)
-        # OpenSSL takes longer to make a new one.
-        digest = self._of_nothing.copy()
+        if self._empty_digest is None:
+            self._empty_digest = hmac.new(self._shared_secret(), digestmod=hashlib.sha256)
+        # A copy takes less time than a new one.
+        digest = self._empty_digest.copy()
         digest.update(key)
         return digest.hexdigest()
 

@@ -129,7 +129,7 @@ async def _respond(
     if response is not None:
         saved = _saved(operation.api, lookup)
         exchange.saved = Saved(call.model, saved.get("input", 0), saved.get("output", 0))
-        # Not by `headers`, which looks for a header to replace, for each of them.
+        # `headers` would look for a header to replace, once for each.
         response.raw_headers += _hit_headers(lookup, saved)
     note_lookup(service, proxy, lookup, seconds, removals, exchange.saved)
     if response is not None:

@@ -327,7 +327,7 @@ class InMemoryStorage(StorageBackend):
             return [_matches(each) for each in self._nearest(searches)]
         groups: dict[tuple[object, ...], list[int]] = {}
         for number, search in enumerate(searches):
-            # To make a `Scope` of the three takes four times as long.
+            # The parts of its scope; `search.scope` takes four times as long.
             key = search[1:4], getattr(search.embedding, "shape", ())
             groups.setdefault(key, []).append(number)
         found: list[list[Match]] = [[] for _ in searches]

@@ -302,8 +302,7 @@ class LangCacheSemanticCache(BaseCache):
         self._store.mark_used(found)
         self._counters.add("exact_hits" if found.exact else "semantic_hits")
         if pending:
-            pending.resolve(question.id, found)
-            pending.finish(question.id)
+            pending.settle(question.id, found)
         return value, found.similarity
 
     def _shared_answer(

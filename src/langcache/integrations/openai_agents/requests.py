@@ -57,7 +57,7 @@ def request_of(
         settings: dict[str, Any] = {
             name: value
             for name in _names_of_settings(type(given))
-            if (value := getattr(given, name)) is not None  # which is nearly all of them
+            if (value := getattr(given, name)) is not None  # nearly all are None
         }
         shaping = {
             "model": _identity(model),

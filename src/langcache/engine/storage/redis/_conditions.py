@@ -37,7 +37,7 @@ _DEEPEST = 40
 EVERYTHING = b"*"
 _NOTHING = b"@words:{h}"
 _NO_FIELD = b""
-_NOT = b"(-"  # what begins an opposite, and no other condition
+_NOT = b"(-"  # the beginning of a negation, and of no other condition
 _ANY_WORD = repeated_token("any word")[:_TOKEN_LENGTH]
 
 
@@ -233,7 +233,7 @@ def _not(query: bytes) -> bytes:
     if query in (EVERYTHING, _NOTHING):
         return _NOTHING if query == EVERYTHING else EVERYTHING
     if query.startswith(_NOT):
-        # The engine does not find all that the opposite of an opposite matches.
+        # The engine does not find all that a double negation matches.
         return query[len(_NOT) : -1]
     return b"%b%b)" % (_NOT, query)
 
