@@ -172,9 +172,7 @@ async def _read(request: Request, operation: _Operation, service: Service, proxy
             question = _question(operation.api, arguments, shaping)
         else:
             question = await service.workers.run(_question, operation.api, arguments, shaping)
-    except NotCacheableError:
-        question = None
-    except StorageError:  # without a digest, keys cannot be told apart
+    except (NotCacheableError, StorageError):  # without a digest, keys cannot be told apart
         question = None
     return _Call(
         operation=operation,

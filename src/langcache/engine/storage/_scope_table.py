@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 
 from langcache.engine.expiry import has_expired, have_expired
-from langcache.engine.same_prompt import are_same, folded
+from langcache.engine.same_prompt import folded
 from langcache.engine.search.arrays import Mask, Rows, Vectors, row_numbers
 from langcache.engine.search.blocks import growth
 from langcache.engine.search.index import Search, VectorIndex, Wanted
@@ -415,7 +415,8 @@ class ScopeTable:
         self, prompt: str, limit: int, attributes: Mapping[str, str] | None, now: float
     ) -> list[Record]:
         """Return the records of a prompt, the latest first."""
-        mask = self._keys[0, : len(self.records)] == _key(folded(prompt))
+        wanted = folded(prompt)
+        mask = self._keys[0, : len(self.records)] == _key(wanted)
         if attributes:
             mask &= self._matching(attributes)
         expired = self._expired(now)
@@ -426,7 +427,7 @@ class ScopeTable:
             rows = rows[(-self._updated_at[rows]).argsort(kind="stable")]
         found: list[Record] = []
         for record in map(self.records.__getitem__, row_numbers(rows)):
-            if are_same(record.prompt, prompt) and record.matches(attributes):
+            if folded(record.prompt) == wanted and record.matches(attributes):
                 found.append(record)
                 if len(found) == limit:
                     break
