@@ -81,7 +81,7 @@ class ChatCompletions:
     def unbilled(self, answer: Answer) -> Answer:
         """Return an answer with a usage of zero."""
         chunks = answer.chunks and [with_usage(each) for each in answer.chunks]
-        return Answer(with_usage(answer.value), chunks, answer.ending, answer.calls_tool)
+        return answer.with_content(with_usage(answer.value), chunks)
 
 
 def _ending(reasons: Iterable[Any]) -> Ending:

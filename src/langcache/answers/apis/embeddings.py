@@ -46,4 +46,4 @@ class Embeddings:
 
     def unbilled(self, answer: Answer) -> Answer:
         """Return an answer with a usage of zero."""
-        return Answer(with_usage(answer.value), answer.chunks, answer.ending, answer.calls_tool)
+        return answer.with_content(with_usage(answer.value), answer.chunks)

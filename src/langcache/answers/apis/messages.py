@@ -84,7 +84,7 @@ class Messages:
         chunks = answer.chunks and [
             with_usage(with_usage(each), "message") for each in answer.chunks
         ]
-        return Answer(with_usage(answer.value), chunks, answer.ending, answer.calls_tool)
+        return answer.with_content(with_usage(answer.value), chunks)
 
 
 def _call_tools(blocks: Sequence[Mapping[str, Any]]) -> bool:

@@ -91,4 +91,4 @@ class Responses:
     def unbilled(self, answer: Answer) -> Answer:
         """Return an answer with a usage of zero."""
         chunks = answer.chunks and [with_usage(each, "response") for each in answer.chunks]
-        return Answer(with_usage(answer.value), chunks, answer.ending, answer.calls_tool)
+        return answer.with_content(with_usage(answer.value), chunks)
