@@ -37,8 +37,13 @@ def look_up(cache):
 
 
 class Recording:
-    def __init__(self):
+    def __init__(self, last=None):
         self.events = []
+        self.last = last
+
+    @property
+    def is_complete(self):
+        return self.events[-1:] == [self.last]
 
     def add(self, event):
         self.events.append(event)
@@ -65,8 +70,15 @@ def test_a_stream_that_is_not_read_to_its_end_keeps_no_other_call_waiting(cache,
     assert cache.statistics.stores == 0
 
 
-def test_a_stream_that_is_read_to_its_end_is_stored(cache):
-    assert list(recorded(cache, look_up(cache), Recording(), iter("abc"))) == list("abc")
+@pytest.mark.parametrize("last", [None, "c"])
+def test_a_stream_that_is_read_to_its_end_is_stored_once(cache, last):
+    assert list(recorded(cache, look_up(cache), Recording(last), iter("abc"))) == list("abc")
+    assert cache.statistics.stores == 1
+
+
+def test_a_stream_that_is_read_to_its_last_event_is_stored(cache):
+    stream = recorded(cache, look_up(cache), Recording("b"), iter("ab"))
+    assert [next(stream), next(stream)] == ["a", "b"]
     assert cache.statistics.stores == 1
 
 

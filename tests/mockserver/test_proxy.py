@@ -410,6 +410,20 @@ def test_when_the_client_leaves_a_stream_nothing_is_stored(proxied, upstream):
     assert upstream.count == 2
 
 
+@pytest.mark.parametrize(
+    ("api", "last"),
+    [(chat, "[DONE]"), (responses, "response.completed"), (messages, "message_stop")],
+)
+def test_a_client_may_leave_a_stream_at_its_last_event(proxied, upstream, api, last):
+    path, body = api(QUESTION, stream=True)
+    with upstream.hold(after_events=None):
+        with proxied.stream("POST", path, json=body) as response:
+            assert any(last in line for line in response.iter_lines())
+        upstream.wait_until_left()
+    assert outcome(proxied.post(path, json=body)) == "hit"
+    assert upstream.count == 1
+
+
 # What is stored
 
 

@@ -1,6 +1,7 @@
 """Doors of the providers' clients, each with the real client and an upstream that counts."""
 
 import asyncio
+import contextlib
 from importlib.util import find_spec
 
 import event_loops
@@ -54,6 +55,11 @@ class Door:
     def read(self, stream):
         return list(stream)
 
+    def read_until(self, stream, kind):
+        """Read a stream up to an event of this type, and close it."""
+        with stream:
+            assert any(event.type == kind for event in stream)
+
     def gather(self, *calls):
         raise NotImplementedError
 
@@ -76,6 +82,16 @@ class AsyncDoor(Door):
             return [event async for event in stream]
 
         return self.loop.run_until_complete(collected())
+
+    def read_until(self, stream, kind):
+        async def found():
+            async with stream:
+                async for event in stream:
+                    if event.type == kind:
+                        return True
+            return False
+
+        assert self.loop.run_until_complete(found())
 
 
 def http(library, form):
@@ -109,15 +125,24 @@ def make_door(name, upstream):
 
 OPENAI = ["chat sync", "chat async", "responses sync", "responses async"]
 ANTHROPIC = ["messages sync", "messages async"]
+DOORS = [*(OPENAI if HAS_OPENAI else ()), *(ANTHROPIC if HAS_ANTHROPIC else ())]
 
 
-@pytest.fixture(params=[*(OPENAI if HAS_OPENAI else ()), *(ANTHROPIC if HAS_ANTHROPIC else ())])
+@pytest.fixture(params=DOORS)
 def door(request, upstream, answers):
     """A wrapped client of each kind, on a cache of its own."""
-    door = make_door(request.param, upstream).wrap(answers)
-    yield door
-    if isinstance(door, AsyncDoor):
-        door.wait(door.bare.close())
-        event_loops.close(door.loop)
-    else:
-        door.bare.close()
+    with open_door(request.param, upstream) as door:
+        yield door.wrap(answers)
+
+
+@contextlib.contextmanager
+def open_door(name, upstream):
+    door = make_door(name, upstream)
+    try:
+        yield door
+    finally:
+        if isinstance(door, AsyncDoor):
+            door.wait(door.bare.close())
+            event_loops.close(door.loop)
+        else:
+            door.bare.close()

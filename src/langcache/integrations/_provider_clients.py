@@ -307,6 +307,11 @@ class _Recording:
         """Take the next event."""
         self._chunks.append(event.to_dict(mode="json"))
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the last event has come."""
+        return bool(self._chunks) and self._api.is_last(self._chunks[-1])
+
     def answer(self) -> Answer:
         """Return the answer in the events."""
         return self._api.streamed_answer_of(self._chunks)

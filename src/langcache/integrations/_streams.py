@@ -17,7 +17,14 @@ _T_contra = TypeVar("_T_contra", contravariant=True)
 
 
 class Recording(Protocol, Generic[_T_contra]):
-    """Collects the events of a stream. No method raises an exception."""
+    """Collects the events of a stream. No method raises an exception.
+
+    Attributes:
+        is_complete: Whether the last event has come; False if the events do not tell.
+    """
+
+    @property
+    def is_complete(self) -> bool: ...
 
     def add(self, event: _T_contra) -> None:
         """Take the next event."""
@@ -31,7 +38,11 @@ class Recording(Protocol, Generic[_T_contra]):
 def recorded(
     cache: AnswerCache, lookup: Lookup[Any], recording: Recording[_T], events: Iterator[_T]
 ) -> Generator[_T, None, None]:
-    """Return a stream of the same events, which is stored at its end."""
+    """Return a stream of the same events, which is stored as soon as it is known to be complete.
+
+    If its last event can be told, that is before the event is passed on, because many readers stop
+    there. Otherwise it is at the end of the stream.
+    """
     stream = _recorded(cache, lookup, recording, events)
     _release_at_end(stream, cache, lookup)
     return stream
@@ -52,10 +63,11 @@ def _recorded(
     try:
         for event in events:
             recording.add(event)
+            if recording.is_complete:
+                _keep(cache, lookup, recording)
             yield event
-        answer = recording.answer()
-        if answer is not None:
-            cache.keep(lookup, answer)
+        if not recording.is_complete:
+            _keep(cache, lookup, recording)
     finally:
         cache.release(lookup)
 
@@ -66,12 +78,25 @@ async def _arecorded(
     try:
         async for event in events:
             recording.add(event)
+            if recording.is_complete:
+                await _akeep(cache, lookup, recording)
             yield event
-        answer = recording.answer()
-        if answer is not None:
-            await cache.akeep(lookup, answer)
+        if not recording.is_complete:
+            await _akeep(cache, lookup, recording)
     finally:
         cache.release(lookup)
+
+
+def _keep(cache: AnswerCache, lookup: Lookup[Any], recording: Recording[Any]) -> None:
+    answer = recording.answer()
+    if answer is not None:
+        cache.keep(lookup, answer)
+
+
+async def _akeep(cache: AnswerCache, lookup: Lookup[Any], recording: Recording[Any]) -> None:
+    answer = recording.answer()
+    if answer is not None:
+        await cache.akeep(lookup, answer)
 
 
 def _release_at_end(stream: Any, cache: AnswerCache, lookup: Lookup[Any]) -> None:

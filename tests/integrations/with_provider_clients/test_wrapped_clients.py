@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from answer_caches import Broken
-from wrapped_clients import ASKED, PARAPHRASE, AsyncDoor
+from wrapped_clients import ASKED, DOORS, PARAPHRASE, AsyncDoor, open_door
 
 import langcache
 from langcache.answers import Hit
@@ -237,6 +237,18 @@ def test_an_error_is_passed_on_and_nothing_is_stored(door, upstream):
         assert type(caught.value).__name__ == "RateLimitError"
     door.ask()
     assert upstream.count == 3
+
+
+LAST_EVENTS = {"responses": "response.completed", "messages": "message_stop"}
+
+
+@pytest.mark.parametrize("name", [each for each in DOORS if not each.startswith("chat")])
+def test_a_reader_may_stop_at_the_last_event_of_a_stream(name, upstream, answers):
+    with open_door(name, upstream) as door:
+        stream = door.wait(door.wrap(answers).create(**door.kwargs(stream=True)))
+        door.read_until(stream, LAST_EVENTS[name.partition(" ")[0]])
+        assert same(door.ask(stream=True), door.ask(PARAPHRASE, stream=True))
+    assert upstream.count == 1
 
 
 @pytest.mark.parametrize("end", ["break_stream_next", "fail_stream_next"])

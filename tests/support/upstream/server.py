@@ -148,7 +148,10 @@ class Upstream:
 
     @contextlib.contextmanager
     def hold(self, *, after_events=0):
-        """Let requests wait until the block ends; a stream after this number of events."""
+        """Let requests wait until the block ends; a stream after this number of events.
+
+        A stream waits after its last event if the number is None.
+        """
         self._gate_after = after_events
         self._left.clear()
         self._gate.clear()
@@ -277,6 +280,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._event(*api.error_event(self._error(500)))
                 break
             self._event(name, data)
+        self.upstream._pass_gate(None, self.connection)
         self.wfile.write(b"0\r\n\r\n")
 
     def _event(self, name, data):

@@ -369,14 +369,24 @@ async def _recorded(
     service: Service,
     proxy: Proxy,
 ) -> AsyncGenerator[bytes]:
-    """Yield the parts of a stream, and store it when it is complete."""
+    """Yield the parts of a stream, and store it as soon as it is complete.
+
+    Many clients close the connection at the last event, so it is stored before that is passed on.
+    """
     recorder = _Recorder(api, proxy.settings.max_response_bytes)
+
+    async def keep() -> None:
+        events = recorder.take()
+        if events is not None:
+            await _keep(lookup, api.streamed_answer_of(events), service, proxy)
+
     try:
         async for part in response.parts():
             recorder.feed(part)
+            if recorder.is_complete:
+                await keep()
             yield part
-        if recorder.chunks is not None:
-            await _keep(lookup, api.streamed_answer_of(recorder.chunks), service, proxy)
+        await keep()
     finally:
         proxy.lookups.release(lookup)
         await response.aclose()
@@ -386,11 +396,12 @@ class _Recorder:
     """Keeps the events of a stream, as far as they can be replayed.
 
     Attributes:
-        chunks: The data of the events; None if the stream is too long, or cannot be replayed.
+        is_complete: Whether the last event has come.
     """
 
     def __init__(self, api: Api, max_bytes: int) -> None:
-        self.chunks: list[Any] | None = []
+        self.is_complete = False
+        self._chunks: list[Any] | None = []
         self._api = api
         self._bytes_left = max_bytes
         self._events = EventReader()
@@ -398,15 +409,23 @@ class _Recorder:
     def feed(self, part: bytes) -> None:
         """Take a part of the stream."""
         self._bytes_left -= len(part)
-        if self.chunks is None or self._bytes_left < 0:
-            self.chunks = None
+        if self._chunks is None or self._bytes_left < 0:
+            self._chunks = None
             return
         try:
             for event in self._events.feed(part):
-                if event.data != _DONE:
-                    self.chunks.append(self._chunk(event))
+                if event.data == _DONE:
+                    self.is_complete = True
+                else:
+                    self._chunks.append(self._chunk(event))
+                    self.is_complete = self._api.is_last(self._chunks[-1])
         except (ValueError, RecursionError):
-            self.chunks = None
+            self._chunks = None
+
+    def take(self) -> list[Any] | None:
+        """Return the data of the events, once; None if they are too long or cannot be replayed."""
+        chunks, self._chunks = self._chunks, None
+        return chunks
 
     def _chunk(self, event: ServerSentEvent) -> dict[str, Any]:
         chunk: Any = json.loads(event.data)

@@ -44,6 +44,10 @@ class Api(Protocol):
         """Return the answer in the events of a stream; one that is not complete has failed."""
         ...
 
+    def is_last(self, event: Mapping[str, Any]) -> bool:
+        """Return whether an event is the last of a stream; False if none says so of itself."""
+        ...
+
     def value_of(self, events: Sequence[Any]) -> Any:
         """Return the body of a response that says what a stream says, or None."""
         ...

@@ -63,6 +63,10 @@ class ChatCompletions:
         ending = "failed" if failed else _ending(reasons.values())
         return Answer(None, list(events), _refused(ending, deltas), _call_tools(deltas))
 
+    def is_last(self, event: Mapping[str, Any]) -> bool:
+        """Return False: "[DONE]" comes after the last event."""
+        return False
+
     def value_of(self, events: Sequence[Any]) -> Any:
         """Return the completion that says what a stream says, or None."""
         return completion_of(events)

@@ -32,6 +32,10 @@ class Embeddings:
         """Return a failed answer: embeddings do not come as a stream."""
         return Answer(None, list(events), "failed")
 
+    def is_last(self, event: Mapping[str, Any]) -> bool:
+        """Return False: embeddings do not come as a stream."""
+        return False
+
     def value_of(self, events: Sequence[Any]) -> Any:
         """Return None: embeddings do not come as a stream."""
         return None

@@ -55,12 +55,16 @@ class Messages:
         """Return the answer in the events of a stream."""
         found = [mapping(event) for event in events]
         ending: Ending = "failed"
-        if found and found[-1].get("type") == "message_stop":
+        if found and self.is_last(found[-1]):
             deltas = [mapping(event.get("delta")) for event in found]
             reasons = [delta["stop_reason"] for delta in deltas if delta.get("stop_reason")]
             ending = _ENDINGS.get(reasons[-1] if reasons else None, "failed")
         blocks = [mapping(event["content_block"]) for event in found if "content_block" in event]
         return Answer(None, list(events), ending, _call_tools(blocks))
+
+    def is_last(self, event: Mapping[str, Any]) -> bool:
+        """Return whether an event is the last of a stream."""
+        return event.get("type") == "message_stop"
 
     def value_of(self, events: Sequence[Any]) -> Any:
         """Return the message that says what a stream says, or None."""

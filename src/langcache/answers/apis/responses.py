@@ -70,9 +70,13 @@ class Responses:
     def streamed_answer_of(self, events: Sequence[Any]) -> Answer:
         """Return the answer in the events of a stream, of which the last one has all of it."""
         last = mapping(events[-1]) if events else {}
-        if last.get("type") not in _LAST_EVENTS:
+        if not self.is_last(last):
             return Answer(None, list(events), "failed")
         return replace(self.answer_of(last.get("response")), value=None, chunks=list(events))
+
+    def is_last(self, event: Mapping[str, Any]) -> bool:
+        """Return whether an event is the last of a stream that has not failed."""
+        return event.get("type") in _LAST_EVENTS
 
     def value_of(self, events: Sequence[Any]) -> Any:
         """Return the response, which the last event of a stream has."""

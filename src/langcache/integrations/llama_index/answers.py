@@ -40,7 +40,12 @@ def answer_of(response: Any) -> Answer | None:
 
 
 class ResponseRecording:
-    """The responses of a stream, each of which has the whole text up to there."""
+    """The responses of a stream, each of which has the whole text up to there.
+
+    They do not tell that they are the last.
+    """
+
+    is_complete = False
 
     def __init__(self) -> None:
         self._chunks: list[Any] = []

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from langcache.answers import Ending, Hit
 
 __all__ = [
-    "LAST_EVENTS",
     "EventRecording",
     "answer_of",
     "events_of",
@@ -30,9 +29,6 @@ __all__ = [
     "saved_by",
     "without_id",
 ]
-
-LAST_EVENTS = frozenset({"response.completed", "response.incomplete", "response.failed"})
-"""The types of the events that end a stream."""
 
 _API = Responses()
 _TEXTS = frozenset({"message", "reasoning"})
@@ -103,6 +99,11 @@ class EventRecording:
             self._is_readable = False
         else:
             self._chunks.append(stored)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the last event has come, where the SDK stops reading."""
+        return self._is_readable and bool(self._chunks) and _API.is_last(self._chunks[-1])
 
     def answer(self) -> Answer | None:
         """Return the answer in the events."""

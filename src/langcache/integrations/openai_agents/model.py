@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
 
 from langcache.answers import AnswerCache
+from langcache.integrations._streams import arecorded
 from langcache.integrations.openai import wrap as wrap_client
 from langcache.integrations.openai_agents._agents import (
     Model,
@@ -14,7 +15,6 @@ from langcache.integrations.openai_agents._agents import (
     OpenAIChatCompletionsModel,
 )
 from langcache.integrations.openai_agents.answers import (
-    LAST_EVENTS,
     EventRecording,
     answer_of,
     events_of,
@@ -125,21 +125,15 @@ class CachedModel(Model):
                 yield without_id(event, hit)
             return
         try:
-            recording = EventRecording()
             stream: Any = self.wrapped.stream_response(
                 *call,
                 previous_response_id=previous_response_id,
                 conversation_id=conversation_id,
                 prompt=prompt,
             )
-            async with aclosing(stream):
-                async for event in stream:
-                    recording.add(event)
-                    if event.type in LAST_EVENTS:
-                        # Now, because the SDK stops reading here.
-                        answer = recording.answer()
-                        if answer is not None:
-                            await cache.akeep(lookup, answer)
+            recorded = arecorded(cache, lookup, EventRecording(), stream)
+            async with aclosing(stream), aclosing(recorded):
+                async for event in recorded:
                     yield event
         finally:
             cache.release(lookup)

@@ -67,7 +67,9 @@ def stored_of(answer: Answer) -> Stored | None:
 
 
 class EventRecording:
-    """The events of a stream."""
+    """The events of a stream, which do not tell that they are the last."""
+
+    is_complete = False
 
     def __init__(self, stream: StreamedResponse) -> None:
         self._stream = stream
