@@ -4,6 +4,7 @@ They bring some forty packages, so they are installed into an environment of the
 package registry. `.ci/all` does the same with the oldest releases that are supported.
 """
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,6 +21,7 @@ NEWEST = [
 
 
 @needs_uv
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="these releases need Python 3.11")
 def test_the_newest_releases(tmp_path):
     run_tests(TESTS, NEWEST, "langchain,langgraph", tmp_path, "-o", "asyncio_mode=auto")
 
