@@ -913,6 +913,15 @@ class StorageConformance:
         assert storage.records("b") == {"k": "3"}
 
     @_rule
+    def test_a_record_is_added_once(self, storage: Any, clock: ManualClock) -> None:
+        assert storage.add_record("a", "k", "1") == "1"
+        assert storage.add_record("a", "k", "2") == "1"
+        assert storage.add_record("b", "k", "3") == "3"
+        storage.set_record("a", "k", None)
+        assert storage.add_record("a", "k", "4") == "4"
+        assert storage.records("a") == {"k": "4"}
+
+    @_rule
     def test_records_outlive_the_entries(self, storage: Any, clock: ManualClock) -> None:
         storage.set_record("ns", "k", "1")
         storage.store(_entry())

@@ -48,7 +48,5 @@ class KeyDigests:
     def _shared_secret(self) -> bytes:
         secret = self._storage.record(_COLLECTION, _NAME)
         if secret is None:
-            self._storage.set_record(_COLLECTION, _NAME, secrets.token_hex(32))
-            # Another process may have done the same.
-            secret = self._storage.record(_COLLECTION, _NAME)
-        return (secret or "").encode()
+            secret = self._storage.add_record(_COLLECTION, _NAME, secrets.token_hex(32))
+        return secret.encode()

@@ -514,6 +514,18 @@ class StorageBackend(ABC):
         else:
             records[key] = text
 
+    def add_record(self, collection: str, key: str, text: str) -> str:
+        """Keep a text in a collection unless it has one with this key; return the one it has now.
+
+        All who add a record at the same time get the same text. A backend of your own has to
+        override this method for that; here, the last of them replaces the text of the others.
+        """
+        found = self.record(collection, key)
+        if found is None:
+            self.set_record(collection, key, text)
+            found = self.record(collection, key)
+        return text if found is None else found
+
     def entry_key(self, namespace: str, entry_id: str) -> str | None:
         """Return the key under which other programs find an entry, or None if there is none."""
         del namespace, entry_id
@@ -719,6 +731,10 @@ class StorageBackend(ABC):
     async def aset_record(self, collection: str, key: str, text: str | None) -> None:
         """Asynchronous twin of `set_record`."""
         await asyncio.to_thread(self.set_record, collection, key, text)
+
+    async def aadd_record(self, collection: str, key: str, text: str) -> str:
+        """Asynchronous twin of `add_record`."""
+        return await asyncio.to_thread(self.add_record, collection, key, text)
 
     async def adrop_unused_indexes(self) -> None:
         """Asynchronous twin of `drop_unused_indexes`."""

@@ -548,6 +548,10 @@ class InMemoryStorage(StorageBackend):
         return self._records.get(collection, {}).get(key)
 
     @override
+    def add_record(self, collection: str, key: str, text: str) -> str:
+        return self._records.setdefault(collection, {}).setdefault(key, text)
+
+    @override
     def may_have_records(self, collection: str) -> bool:
         return bool(self._records.get(collection))
 

@@ -373,16 +373,27 @@ class SQLiteStorage(InMemoryStorage):
             StorageError: The file cannot be written, or the storage is closed. Nothing has
                 changed then.
         """
-        place = (encoded(collection), encoded(key))
         with self._file_lock:
-            if text is None:
-                self._remove_record(place)
-            else:
-                row = (*place, encoded(text))
-                row = (*row, _checksum(*row))
-                statement = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)"
-                self._add(lambda file, _: file.execute(statement, row))
-            super().set_record(collection, key, text)
+            self._write_record(collection, key, text)
+
+    @override
+    def add_record(self, collection: str, key: str, text: str) -> str:
+        with self._file_lock:
+            found = self.record(collection, key)
+            if found is None:
+                self._write_record(collection, key, text)
+            return text if found is None else found
+
+    def _write_record(self, collection: str, key: str, text: str | None) -> None:
+        place = (encoded(collection), encoded(key))
+        if text is None:
+            self._remove_record(place)
+        else:
+            row = (*place, encoded(text))
+            row = (*row, _checksum(*row))
+            statement = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)"
+            self._add(lambda file, _: file.execute(statement, row))
+        super().set_record(collection, key, text)
 
     def _remove_record(self, place: tuple[bytes, bytes], *, again: bool = True) -> None:
         try:

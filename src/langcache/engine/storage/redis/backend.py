@@ -1221,6 +1221,21 @@ class RedisStorage(StorageBackend):
         else:
             yield from self._connection.send(b"HSET", *place, encoded(text))
 
+    @override
+    def add_record(self, collection: str, key: str, text: str) -> str:
+        return self._connection.run(self._add_record(collection, key, text))
+
+    @override
+    async def aadd_record(self, collection: str, key: str, text: str) -> str:
+        return await self._connection.arun(self._add_record(collection, key, text))
+
+    def _add_record(self, collection: str, key: str, text: str) -> Steps[str]:
+        yield from self._refuse_former(lambda keys: keys.records(collection))
+        place = (self._keys.records(collection), encoded(key))
+        yield from self._connection.send(b"HSETNX", *place, encoded(text))
+        reply = yield from self._connection.send(b"HGET", *place)
+        return text if reply is None else decoded(reply)
+
     # The end.
 
     @override
