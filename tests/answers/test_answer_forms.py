@@ -1,7 +1,7 @@
 """Answers as a whole and as a stream: each form says what the other says, or there is none."""
 
 import pytest
-from upstream import chat_completions, messages
+from upstream import chat_completions, embeddings, messages, responses
 from upstream.answer import Answer as Upstream
 
 from langcache.answers import Answer
@@ -137,3 +137,37 @@ def test_an_entry_keeps_both_forms():
     stored = Answer.from_json(Answer(chunks=[1]).beside(Answer("whole")).to_json())
     assert (stored.value, stored.chunks) == ("whole", [1])
     assert Answer("new").beside(Answer("old", [1])) == Answer("new", [1])
+
+
+def mutants(value):
+    """Yield a value with a list or a mapping in place of one of its parts, for each of them."""
+    for odd in ([], ["a"], {}, {"a": ["b"]}):
+        yield odd
+    if isinstance(value, (dict, list)):
+        places = value if isinstance(value, dict) else range(len(value))
+        for place in places:
+            for mutant in mutants(value[place]):
+                copy = value.copy()
+                copy[place] = mutant
+                yield copy
+
+
+@pytest.mark.parametrize(
+    ("api", "module"),
+    [*APIS, (Responses(), responses), (Embeddings(), embeddings)],
+    ids=["chat", "messages", "responses", "embeddings"],
+)
+def test_an_answer_of_any_form_can_be_read(api, module):
+    request = {**REQUEST, "input": "Hello"}
+    body = module.body_of(request, ANSWERS[0])
+    for mutant in mutants(body):
+        answer = api.answer_of(mutant)
+        api.usage_of(answer)
+        api.unbilled(answer)
+    if module is not embeddings:
+        events = [data for _, data in module.events_of(request, ANSWERS[0]) if data != "[DONE]"]
+        for mutant in mutants(events):
+            if isinstance(mutant, list):
+                answer = api.streamed_answer_of(mutant)
+                api.usage_of(answer)
+                api.unbilled(answer)

@@ -267,6 +267,30 @@ def test_marks_for_anthropics_own_cache_make_no_difference(proxied):
     assert outcome(proxied.post(messages(plain)[0], json=messages(plain)[1])) == "hit"
 
 
+def test_what_is_only_called_like_such_a_mark_makes_a_difference(proxied):
+    def called(header):
+        tool_use = {
+            "type": "tool_use",
+            "id": "t",
+            "name": "get",
+            "input": {"cache_control": header},
+        }
+        result = {"type": "tool_result", "tool_use_id": "t", "content": "200"}
+        path, body = messages(QUESTION)
+        turns = [
+            {"role": "user", "content": "Get it."},
+            {"role": "assistant", "content": [tool_use]},
+            {"role": "user", "content": [result]},
+            {"role": "assistant", "content": "Done."},
+        ]
+        return path, {**body, "messages": [*turns, *body["messages"]]}
+
+    for header in ("no-store", "public"):
+        path, body = called(header)
+        assert outcome(proxied.post(path, json=body)) == "miss"
+        assert outcome(proxied.post(path, json=body)) == "hit"
+
+
 def test_embeddings_hit_only_by_the_same_input(proxied, upstream):
     def embed(**body):
         return proxied.post("/v1/embeddings", json={"model": "e", "input": QUESTION, **body})
@@ -453,6 +477,21 @@ def test_an_error_of_the_upstream_is_passed_on_and_not_stored(ask, upstream):
     assert refused.headers["retry-after"] == "7"
     assert "The upstream fails with 429." in refused.text
     assert refused.json().keys() <= {"error", "type", "request_id"}
+    assert outcome(ask()) == "miss"
+
+
+def test_an_answer_of_another_form_is_passed_on_and_not_stored(ask, upstream):
+    body = {
+        "choices": [{"finish_reason": ["stop"]}],
+        "stop_reason": ["end_turn"],
+        "status": "incomplete",
+        "incomplete_details": {"reason": ["none"]},
+        "output": [{"type": ["message"]}],
+    }
+    upstream.fail_next(200, body=body)
+    first = ask()
+    assert outcome(first) == "miss"
+    assert first.json() == body
     assert outcome(ask()) == "miss"
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from langcache.answers.request import Request
 
-__all__ = ["Api", "in_form", "items_of", "mapping", "with_usage", "zeroed"]
+__all__ = ["Api", "in_form", "items_of", "mapping", "string", "with_usage", "zeroed"]
 
 
 class Api(Protocol):
@@ -82,6 +82,11 @@ def in_form(api: Api, answer: Answer, *, stream: bool) -> Answer:
 def mapping(value: Any) -> dict[str, Any]:
     """Return a mapping, or an empty one in place of anything else."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def string(value: Any) -> str:
+    """Return a string, or an empty one in place of anything else."""
+    return value if isinstance(value, str) else ""
 
 
 def items_of(value: Any) -> list[dict[str, Any]]:

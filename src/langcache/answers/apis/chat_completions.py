@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from langcache.answers.answer import Answer
 from langcache.answers.apis._chat_streams import chunks_of, completion_of
-from langcache.answers.apis.base import items_of, mapping, with_usage
+from langcache.answers.apis.base import items_of, mapping, string, with_usage
 from langcache.answers.request import Request, chat_request
 
 if TYPE_CHECKING:
@@ -51,14 +51,14 @@ class ChatCompletions:
 
     def streamed_answer_of(self, events: Sequence[Any]) -> Answer:
         """Return the answer in the events of a stream."""
-        reasons: dict[Any, Any] = {}
+        reasons: dict[str, Any] = {}
         deltas: list[dict[str, Any]] = []
         failed = False
         for event in events:
             failed = failed or "error" in mapping(event)
             for choice in items_of(mapping(event).get("choices")):
                 deltas.append(mapping(choice.get("delta")))
-                index = choice.get("index")
+                index = str(choice.get("index"))
                 reasons[index] = choice.get("finish_reason") or reasons.get(index)
         ending = "failed" if failed else _ending(reasons.values())
         return Answer(None, list(events), _refused(ending, deltas), _call_tools(deltas))
@@ -89,7 +89,7 @@ class ChatCompletions:
 
 
 def _ending(reasons: Iterable[Any]) -> Ending:
-    found = set(reasons)
+    found = set(map(string, reasons))
     if not found or not found <= {"stop", "tool_calls", "function_call", "length"}:
         return "filtered" if "content_filter" in found else "failed"
     return "truncated" if "length" in found else "complete"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from langcache.answers.answer import Answer
 from langcache.answers.apis._message_streams import events_of, message_of
-from langcache.answers.apis.base import items_of, mapping, with_usage
+from langcache.answers.apis.base import items_of, mapping, string, with_usage
 from langcache.answers.request import Request, chat_request
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ __all__ = ["Messages"]
 
 _NOT_SHAPING = frozenset({"messages", "stream"})
 _EXACT = ("tools", "mcp_servers", "container")
-_ENDINGS: dict[Any, Ending] = {
+_ENDINGS: dict[str, Ending] = {
     "end_turn": "complete",
     "stop_sequence": "complete",
     "tool_use": "complete",
@@ -48,7 +48,7 @@ class Messages:
     def answer_of(self, value: Any) -> Answer:
         """Return the answer in the body of a response."""
         message = mapping(value)
-        ending = _ENDINGS.get(message.get("stop_reason"), "failed")
+        ending = _ENDINGS.get(string(message.get("stop_reason")), "failed")
         return Answer(value, None, ending, _call_tools(items_of(message.get("content"))))
 
     def streamed_answer_of(self, events: Sequence[Any]) -> Answer:
@@ -58,7 +58,7 @@ class Messages:
         if found and self.is_last(found[-1]):
             deltas = [mapping(event.get("delta")) for event in found]
             reasons = [delta["stop_reason"] for delta in deltas if delta.get("stop_reason")]
-            ending = _ENDINGS.get(reasons[-1] if reasons else None, "failed")
+            ending = _ENDINGS.get(string(reasons[-1]) if reasons else "", "failed")
         blocks = [mapping(event["content_block"]) for event in found if "content_block" in event]
         return Answer(None, list(events), ending, _call_tools(blocks))
 
@@ -92,14 +92,19 @@ class Messages:
 
 
 def _call_tools(blocks: Sequence[Mapping[str, Any]]) -> bool:
-    return any(block.get("type") not in _TEXTS for block in blocks)
+    return any(string(block.get("type")) not in _TEXTS for block in blocks)
+
+
+def _is_mark(name: str, value: Any) -> bool:
+    # The arguments of a tool, or their schema, may have the same name.
+    return name == "cache_control" and mapping(value).get("type") == "ephemeral"
 
 
 def _unmarked(value: Any) -> Any:
     """Return a value without the marks for Anthropic's own cache, which change no answer."""
     if isinstance(value, dict):
         members = cast("dict[str, Any]", value).items()
-        return {name: _unmarked(each) for name, each in members if name != "cache_control"}
+        return {name: _unmarked(each) for name, each in members if not _is_mark(name, each)}
     if isinstance(value, list):
         return [_unmarked(each) for each in cast("list[Any]", value)]
     return value

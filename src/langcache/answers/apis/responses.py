@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from langcache.answers.answer import Answer
-from langcache.answers.apis.base import items_of, mapping, with_usage
+from langcache.answers.apis.base import items_of, mapping, string, with_usage
 from langcache.answers.digests import NotCacheableError
 from langcache.answers.request import Request, chat_request
 
@@ -24,7 +24,7 @@ _NOT_SHAPING = frozenset(
         *("metadata", "store", "prompt_cache_key", "prompt_cache_retention"),
     }
 )
-_ENDINGS: dict[Any, Ending] = {"max_output_tokens": "truncated", "content_filter": "filtered"}
+_ENDINGS: dict[str, Ending] = {"max_output_tokens": "truncated", "content_filter": "filtered"}
 _LAST_EVENTS = ("response.completed", "response.incomplete")
 
 
@@ -57,14 +57,14 @@ class Responses:
         ending: Ending = "complete" if response.get("status") == "completed" else "failed"
         if response.get("status") == "incomplete":
             details = mapping(response.get("incomplete_details"))
-            ending = _ENDINGS.get(details.get("reason"), "failed")
+            ending = _ENDINGS.get(string(details.get("reason")), "failed")
         if ending == "complete" and any(
             part.get("type") == "refusal"
             for item in items
             for part in items_of(item.get("content"))
         ):
             ending = "filtered"
-        calls = any(item.get("type") not in {"message", "reasoning"} for item in items)
+        calls = any(string(item.get("type")) not in {"message", "reasoning"} for item in items)
         return Answer(value, None, ending, calls)
 
     def streamed_answer_of(self, events: Sequence[Any]) -> Answer:
