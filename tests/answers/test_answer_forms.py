@@ -141,8 +141,7 @@ def test_an_entry_keeps_both_forms():
 
 def mutants(value):
     """Yield a value with a list or a mapping in place of one of its parts, for each of them."""
-    for odd in ([], ["a"], {}, {"a": ["b"]}):
-        yield odd
+    yield from ([], ["a"], {}, {"a": ["b"]})
     if isinstance(value, (dict, list)):
         places = value if isinstance(value, dict) else range(len(value))
         for place in places:

@@ -16,6 +16,15 @@ def test_events_are_read_whatever_the_parts_they_come_in(end, size):
     assert [event for part in parts for event in reader.feed(part)] == EVENTS
 
 
+@pytest.mark.parametrize("size", [1, 1000])
+def test_a_byte_order_mark_is_no_part_of_the_first_event(size):
+    stream = b"\xef\xbb\xbfdata: 1\n\ndata: \xef\xbb\xbf2\n\n"
+    reader = EventReader()
+    parts = [stream[at : at + size] for at in range(0, len(stream), size)]
+    found = [event for part in parts for event in reader.feed(part)]
+    assert found == [ServerSentEvent("", "1"), ServerSentEvent("", "\ufeff2")]
+
+
 def test_an_event_that_has_not_ended_is_not_one_yet():
     reader = EventReader()
     assert reader.feed(b"data: 1\n") == []

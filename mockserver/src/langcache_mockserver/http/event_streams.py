@@ -37,6 +37,7 @@ class EventReader:
 
     def __init__(self) -> None:
         self._line: list[bytes] = []
+        self._is_first = True  # the line that may begin with a byte order mark
         self._name = ""
         self._data: list[str] = []
 
@@ -52,6 +53,9 @@ class EventReader:
         for begin in rest:
             line = b"".join(self._line).removesuffix(b"\r").decode()
             self._line = [begin]
+            if self._is_first:
+                self._is_first = False
+                line = line.removeprefix("\ufeff")
             if line:
                 self._read(line)
                 continue

@@ -8,6 +8,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING
 
 import httpx
+from anyio import move_on_after
 
 from langcache_mockserver.http.problems import ProblemError
 from langcache_mockserver.http.request import media_type_of
@@ -32,6 +33,8 @@ _NOT_RETURNED = frozenset(
         *("strict-transport-security", "via", "x-request-id"),
     )
 )
+# What httpx decodes; it leaves any other coding as it is.
+_DECODED = frozenset({"", "identity", "gzip", "deflate"})
 _CONNECT_SECONDS = 10.0
 _IDLE_CONNECTIONS = 100
 
@@ -57,6 +60,7 @@ def returned_headers(response: httpx.Response) -> dict[str, str]:
     The request id of the other server becomes `x-upstream-request-id`.
     """
     headers = response.headers
+    headers.encoding = "latin-1"  # so that every value can be written as it came
     named = {each.strip().lower() for each in headers.get("connection", "").split(",")}
     dropped = _NOT_RETURNED | named
     returned = {name: value for name, value in headers.items() if name not in dropped}
@@ -97,11 +101,13 @@ class Forwarder:
             ProblemError: 502, if the server cannot be reached; 504, if it takes too long.
         """
         deadline = time.monotonic() + self._timeout_seconds
-        request = self._client.build_request(
-            "POST", url, content=body, headers=[*headers, (b"accept-encoding", b"identity")]
-        )
         try:
-            return ForwardedResponse(await self._client.send(request, stream=True), deadline)
+            request = self._client.build_request(
+                "POST", url, content=body, headers=[*headers, (b"accept-encoding", b"identity")]
+            )
+            with move_on_after(self._timeout_seconds):  # those of httpx are for each step
+                return ForwardedResponse(await self._client.send(request, stream=True), deadline)
+            raise _too_slow()
         except httpx.TimeoutException:
             raise _too_slow() from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -126,6 +132,10 @@ class ForwardedResponse:
         self._deadline = deadline
         self.status: int = response.status_code
         self.headers: dict[str, str] = returned_headers(response)
+        encoding: str = response.headers.get("content-encoding", "")
+        self._is_decoded = _DECODED.issuperset(each.strip().lower() for each in encoding.split(","))
+        if not self._is_decoded:
+            self.headers["content-encoding"] = encoding
         content_type: str = response.headers.get("content-type", "")
         self.media_type: str = media_type_of(content_type)
 
@@ -135,11 +145,18 @@ class ForwardedResponse:
         Raises:
             ProblemError: 502, if the connection breaks; 504, if the body takes too long.
         """
+        response = self._response
+        parts = response.aiter_bytes() if self._is_decoded else response.aiter_raw()
         try:
-            async for part in self._response.aiter_bytes():
-                if time.monotonic() > self._deadline:
-                    raise _too_slow()
-                yield part
+            while (left := self._deadline - time.monotonic()) > 0:
+                part = None
+                with move_on_after(left) as scope:
+                    part = await anext(parts, None)
+                if part is not None:
+                    yield part
+                elif not scope.cancelled_caught:
+                    return
+            raise _too_slow()
         except httpx.TimeoutException:
             raise _too_slow() from None
         except httpx.HTTPError as error:

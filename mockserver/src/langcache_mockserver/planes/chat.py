@@ -414,6 +414,8 @@ class _Recorder:
             return
         try:
             for event in self._events.feed(part):
+                if self.is_complete:  # clients read no further
+                    return
                 if event.data == _DONE:
                     self.is_complete = True
                 else:
