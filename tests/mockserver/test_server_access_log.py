@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from langcache_mockserver import Settings
 from langcache_mockserver.http.exchange import Exchange
 from langcache_mockserver.watch.access_log import LOGGER, AccessLog
+from upstream import Upstream
 
 FIELDS = [
     "time",
@@ -188,4 +189,22 @@ def test_at_log_level_debug_nothing_secret_is_logged():
         process.send_signal(signal.SIGTERM)
         output, errors = process.communicate(timeout=10)
     assert len(errors.splitlines()) >= 4
+    assert "secret" not in output + errors
+
+
+def test_at_log_level_debug_nothing_secret_of_the_proxy_is_logged():
+    with (
+        Upstream() as upstream,
+        running("--log-level=debug", f"--proxy-openai={upstream.openai_url}") as (process, url),
+    ):
+        turns = [{"role": "user", "content": "the-secret-prompt"}]
+        response = httpx.post(
+            f"{url}/v1/chat/completions?key=the-secret-parameter",
+            json={"model": "m", "messages": turns},
+            headers={"authorization": "Bearer the-secret-key"},
+            trust_env=False,
+        )
+        assert response.status_code == 200
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate(timeout=10)
     assert "secret" not in output + errors

@@ -61,6 +61,8 @@ def run_workers(
 def start_logging(settings: Settings) -> None:
     """Log to standard error, from the level of the settings."""
     logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr)
+    # It logs the URLs of requests to upstreams, and their queries may contain a key.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     if settings.access_log != "off":
         start_access_log()
 
