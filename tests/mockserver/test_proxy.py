@@ -545,6 +545,40 @@ def test_answers_are_found_again_after_a_restart(serve, patient, upstream, tmp_p
             assert outcome(client.post(path, json=body)) == expected
 
 
+def test_answers_expire_by_the_clock_of_the_server(serve, patient, upstream):
+    day = 86_400  # the TTL of the proxy's answers
+    path, body = chat(QUESTION)
+    with serve(**patient(Settings(proxy_openai=upstream.openai_url))) as client:
+
+        def ask():
+            return outcome(client.post(path, json=body))
+
+        def advance(seconds):
+            client.post("/_mock/v1/clock/advance", json={"seconds": seconds}).raise_for_status()
+
+        assert [ask(), ask()] == ["miss", "hit"]
+        for _ in range(2):
+            advance(day - 60)
+            assert ask() == "hit"
+            advance(61)
+            assert [ask(), ask()] == ["miss", "hit"]
+
+
+@pytest.mark.parametrize(
+    ("scope", "encoding"),
+    [("acme", "utf-8"), ("a, b", "utf-8"), ("模" * 256, "utf-8"), ("Zoë", "latin-1")],
+)
+def test_answers_are_deleted_by_scope(proxied, scope, encoding):
+    headers = {"x-langcache-scope": scope.encode(encoding)}
+    path, body = chat(QUESTION)
+    asked = [outcome(proxied.post(path, json=body, headers=headers)) for _ in range(2)]
+    assert asked == ["miss", "hit"]
+    attributes = {"attributes": {"scope": scope}}
+    deleted = proxied.request("DELETE", "/v1/caches/proxy/entries", json=attributes)
+    assert deleted.json() == {"deletedEntriesCount": 1}
+    assert outcome(proxied.post(path, json=body, headers=headers)) == "miss"
+
+
 # Concurrency and failures
 
 

@@ -169,7 +169,7 @@ def create_app(
         proxy_routes, proxy_schemas = chat.ROUTES, chat.SCHEMAS
         declared = {cache.id: cache for cache in configuration.caches}
         cache = declared.get(configuration.proxy.cache_id)
-        proxy = make_proxy(configuration.proxy, cache, used_storage, used_embedder)
+        proxy = make_proxy(configuration.proxy, cache, used_storage, used_embedder, clock)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Application) -> AsyncGenerator[None]:

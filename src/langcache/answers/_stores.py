@@ -22,7 +22,7 @@ from langcache.engine.storage.entry import Scope
 from langcache.engine.storage.other_models import NO_MODEL, warn_of_other_models
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from langcache import LangCache, models
     from langcache.answers.question import Question
@@ -180,6 +180,7 @@ class EngineStore(Store):
         namespace: The storage's namespace.
         verifier: Checks similar questions, or None.
         with_reports: Whether users may report wrong hits.
+        clock: Returns the time in seconds since the epoch; that of the storage.
     """
 
     def __init__(
@@ -190,8 +191,10 @@ class EngineStore(Store):
         verifier: Verifier | None,
         *,
         with_reports: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self._feedback = Feedback(storage, namespace, time.time)
+        self._clock = clock
+        self._feedback = Feedback(storage, namespace, clock)
         super().__init__(
             Judge(embedder, verifier, self._feedback if with_reports else None), verifier
         )
@@ -233,7 +236,7 @@ class EngineStore(Store):
 
     def keep(self, question: Question, text: str, ttl: float | None) -> str:
         prompt = question.text
-        now = time.time()
+        now = self._clock()
         self._storage.store(
             CacheEntry(
                 id=question.id,

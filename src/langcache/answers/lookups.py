@@ -114,11 +114,13 @@ class CallExplanation:
 
 
 class Lookups:
-    """Looks up and stores the answers to calls. `AnswerCache` has its arguments.
+    """Looks up and stores the answers to calls. `AnswerCache` has its arguments but `clock`.
 
     A door reads a `Request` from the arguments of a call and looks it up. On a hit it returns the
     answer. On anything else it calls the model, and passes the answer to `keep`, or calls
     `release` when there is none.
+
+    `clock` returns the time in seconds since the epoch; it must be that of the storage.
     """
 
     def __init__(
@@ -137,6 +139,7 @@ class Lookups:
         max_question_length: int = _MAX_QUESTION_LENGTH,
         max_entries: int | None = None,
         max_bytes: int | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         seconds = check_number("budget", budget, 0.001, 60)
         check_number("max_question_length", max_question_length, 0, 1_000_000)
@@ -197,7 +200,9 @@ class Lookups:
                 storage, name = backend, name or _NAMESPACE
             latin_only = isinstance(vectorizer, MiniLMEmbedder)
             checked_by = create_verifier(verifier)
-            self._store = EngineStore(storage, vectorizer, name, checked_by, with_reports=True)
+            self._store = EngineStore(
+                storage, vectorizer, name, checked_by, with_reports=True, clock=clock
+            )
         self._threshold = default_similarity(verifier) if threshold is None else threshold
         self._ttl = ttl
         self._rules = QuestionRules(

@@ -237,14 +237,22 @@ def _controls(request: Request) -> Controls:
     bypass = header_values(request.scope, _BYPASS)
     if bypass not in ([], [b"true"], [b"false"]):
         raise invalid(FieldError(_BYPASS.decode(), "enum", "must be true or false"))
-    scope = header_values(request.scope, _SCOPE)
+    scope = [_decoded(each) for each in header_values(request.scope, _SCOPE)]
     if len(scope) > 1 or (scope and not 0 < len(scope[0]) <= _LONGEST_SCOPE):
         message = f"must be given once, with 1 to {_LONGEST_SCOPE} characters"
         raise invalid(FieldError(_SCOPE.decode(), "maxLength", message))
     return Controls(
         bypass=bypass == [b"true"],
-        scope={"scope": scope[0].decode("latin-1")} if scope else {},
+        scope={"scope": scope[0]} if scope else {},
     )
+
+
+def _decoded(value: bytes) -> str:
+    """Return the value of a header, which some clients write in UTF-8 and others in Latin-1."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 async def _forward(request: Request, call: _Call, forwarder: Forwarder) -> ForwardedResponse:

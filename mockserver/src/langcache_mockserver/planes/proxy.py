@@ -12,6 +12,8 @@ from langcache_mockserver.domain.verifiers import shared_verifier
 from langcache_mockserver.http.forwarding import Forwarder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from langcache.engine.embedders import Embedder
     from langcache.engine.storage import StorageBackend
     from langcache_mockserver.domain.registry import CacheSettings
@@ -48,6 +50,7 @@ def make_proxy(
     cache: CacheSettings | None,
     storage: StorageBackend,
     embedder: Embedder,
+    clock: Callable[[], float],
 ) -> Proxy:
     """Make the caching proxy.
 
@@ -56,6 +59,7 @@ def make_proxy(
         cache: The declared cache that keeps the answers, or None for one of the proxy's own.
         storage: Where that cache is.
         embedder: Embeds the questions.
+        clock: Returns the time in seconds since the epoch; that of the storage.
     """
     verifier = (cache.verify if cache else None) or _VERIFIER
     ttl = _TTL_SECONDS
@@ -74,6 +78,7 @@ def make_proxy(
             name=settings.cache_id,
             embedder=embedder,
             single_flight=settings.timeout_seconds,
+            clock=clock,
         ),
         forwarder=Forwarder(settings.timeout_seconds),
         key_digests=KeyDigests(storage),
