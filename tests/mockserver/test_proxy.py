@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -199,6 +200,22 @@ def test_the_console_shows_the_lookups_of_the_proxy(proxied):
     ]
     (entry,) = [each for each in entries if each["id"] == hit["entryId"]]
     assert entry["hits"] == 1
+
+
+@pytest.mark.parametrize("api", [chat, responses, messages])
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_console_knows_the_length_of_the_answer_of_a_hit(serve, patient, upstream, api, stream):
+    settings = Settings(proxy_openai=upstream.openai_url, proxy_anthropic=upstream.anthropic_url)
+    path, body = api(QUESTION, stream=stream)
+    with serve(**patient(settings)) as client:
+        first, second = client.post(path, json=body), client.post(path, json=body)
+        assert [outcome(first), outcome(second)] == ["miss", "hit"]
+        _, hit = client.get("/console/v1/caches/proxy/lookups").json()["lookups"]
+        [saved] = client.get("/console/v1/savings").json()["caches"]
+    text = f"Answer 0123456789ab to: {QUESTION}"  # with another number
+    assert hit["responseCharacters"] == len(text)
+    if "x-langcache-saved-output-tokens" not in second.headers:  # it is estimated
+        assert saved["responseTokens"] == math.ceil(len(text) / 4)
 
 
 @pytest.mark.parametrize(

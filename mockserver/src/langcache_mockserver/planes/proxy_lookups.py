@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from langcache.answers.apis import in_form
 from langcache_mockserver.domain.lookups import LookupRecord
 
 if TYPE_CHECKING:
+    from langcache.answers.answer import Answer
+    from langcache.answers.apis import Api
     from langcache.answers.lookups import Lookup
     from langcache_mockserver.http.exchange import Saved
     from langcache_mockserver.planes.proxy import Proxy
     from langcache_mockserver.planes.service import Service
 
+# The members of answers that hold what a model wrote, in any of the APIs.
+_TEXTS = frozenset({"content", "text", "thinking", "reasoning_content", "refusal"})
+
 
 def note_lookup(
     service: Service,
     proxy: Proxy,
+    api: Api,
     lookup: Lookup[Any],
     seconds: float,
     removals: int,
@@ -29,6 +36,7 @@ def note_lookup(
     Args:
         service: The parts of the server.
         proxy: The parts of the proxy.
+        api: How the answer is read.
         lookup: The lookup.
         seconds: How long it took.
         removals: What `Lookups.removals` was before it.
@@ -63,6 +71,7 @@ def note_lookup(
             entry_id=hit.entry_id,
             cached_prompt=hit.cached_question,
             attributes=question.labels,
+            response_characters=_characters(api, lookup.answer),
             accepted=True,
             saved_tokens=(saved.input_tokens, saved.output_tokens)
             if saved and is_counted
@@ -93,3 +102,23 @@ def note_answer(service: Service, proxy: Proxy, lookup: Lookup[Any]) -> None:
     question = lookup.question
     if service.lookups is not None and question is not None and question.text is not None:
         service.lookups.answered(proxy.settings.cache_id, question.text)
+
+
+def _characters(api: Api, answer: Answer | None) -> int:
+    """Return how many characters a model wrote in an answer."""
+    if answer is None:
+        return 0
+    value = in_form(api, answer, stream=False).value
+    parts: list[Any] = [answer.chunks if value is None else value]
+    characters = 0
+    while parts:
+        part = parts.pop()
+        if isinstance(part, list):
+            parts += cast("list[Any]", part)
+        elif isinstance(part, dict):
+            for name, each in cast("dict[str, Any]", part).items():
+                if not isinstance(each, str):
+                    parts.append(each)
+                elif name in _TEXTS:
+                    characters += len(each)
+    return characters
