@@ -166,6 +166,21 @@ def test_the_playground_stores_an_entry(server, open_page):
     assert found["response"] == "Herman Melville."
 
 
+def test_what_is_stored_is_the_prompt_that_is_shown(server, open_page):
+    page = open_page(server, "playground")
+    ask(page, "Who wrote Moby Dick?")
+    page.route("**/explain", lambda _route: None)  # no answer comes
+    page.get_by_label("Prompt").fill("Who wrote Hamlet?")
+    with page.expect_request("**/explain"):
+        page.get_by_role("button", name="Search").click()
+    page.get_by_label("Response to “Who wrote Moby Dick?”").fill("Herman Melville.")
+    page.get_by_role("button", name="Store").click()
+    playwright.expect(page.locator("#said")).to_have_text("Stored.")
+    with server.client() as client:
+        assert search(client, "Who wrote Hamlet?", searchStrategies=["exact"]) == []
+        assert search(client, "Who wrote Moby Dick?", searchStrategies=["exact"])
+
+
 def test_what_is_cached_is_shown_as_text(server, open_page):
     server.seed([{"prompt": MARKUP, "response": MARKUP, "attributes": {"a": "<b>"}}], "support")
     with server.client() as client:
@@ -184,9 +199,11 @@ def test_what_is_cached_is_shown_as_text(server, open_page):
 
 def test_an_entry_deleted_on_the_page_is_gone(server, open_page):
     page = open_page(server, "entries")
+    playwright.expect(page.locator("#total")).to_have_text("8 entries in this cache.")
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name=f"Delete {RESET}").click()
     playwright.expect(page.locator("#said")).to_have_text("The entry is deleted.")
+    playwright.expect(page.locator("#total")).to_have_text("7 entries in this cache.")
     playwright.expect(page.locator("#entries")).not_to_contain_text(RESET)
     with server.client() as client:
         assert search(client, RESET, searchStrategies=["exact"]) == []
@@ -359,6 +376,39 @@ def test_all_can_read_it_at_a_desk_and_on_a_phone(server, open_page, scheme, wid
             for each in found
             if each["impact"] in {"serious", "critical"}
         ] == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_long_words_do_not_widen_the_page(server, open_page, width):
+    long = "W" * 1024
+    attributes = {"topic": long[:500]}
+    server.seed([{"prompt": long, "response": long, "attributes": attributes}], "support")
+    with server.client() as client:
+        search(client, long)
+    page = open_page(server, TABS[0], viewport={"width": width, "height": 844})
+    ask(page, long)
+    playwright.expect(outcome(page)).to_be_visible()
+    for tab in TABS:
+        if tab != TABS[0]:
+            page.goto(f"{server.url}/page/{tab}?cache=support")
+            page.wait_for_selector("body[data-ready]")
+        assert page.evaluate("document.documentElement.scrollWidth") == width, tab
+
+
+def test_text_from_right_to_left_is_shown_so(server, open_page):
+    prompt = "מה השעה, בבקשה? (GMT)"
+    server.seed([{"prompt": prompt, "response": "12:00!"}], "hebrew")
+    page = open_page(server, "entries", cache="hebrew")
+    [first, last] = page.evaluate("""() => {
+        const text = document.querySelector("#entries .text").firstChild;
+        return [0, text.length - 1].map((place) => {
+            const range = document.createRange();
+            range.setStart(text, place);
+            range.setEnd(text, place + 1);
+            return range.getBoundingClientRect().left;
+        });
+    }""")
+    assert first > last
 
 
 @pytest.mark.skipif(

@@ -137,6 +137,7 @@ async function playground() {
   shown.textContent = exactly(defaultSearchThreshold);
   let isChosen = false; // else the threshold of the cache counts
   let asked = null;
+  let shownPrompt = null; // that of the verdict
   let latest = 0;
   let timer = 0;
 
@@ -170,7 +171,8 @@ async function playground() {
     showVerdict(found);
     showCandidates(found);
     byId("store").hidden = false;
-    byId("store-prompt").textContent = asked;
+    shownPrompt = body.prompt;
+    byId("store-prompt").textContent = shownPrompt;
   }
 
   byId("ask").addEventListener("submit", (event) => {
@@ -193,7 +195,7 @@ async function playground() {
   for (const id of ["verify", "strategies"]) byId(id).addEventListener("change", () => again(0));
   byId("store").addEventListener("submit", async (event) => {
     event.preventDefault();
-    const entry = { prompt: asked, response: byId("response").value, attributes: attributes() };
+    const entry = { prompt: shownPrompt, response: byId("response").value, attributes: attributes() };
     const done = await attempt(async () => {
       const result = await ask(`${cachePath()}/entries`, { entries: [entry] });
       if (result.errors.length) throw new Error(`${result.errors[0].field}: ${result.errors[0].message}`);
@@ -498,6 +500,7 @@ function whatIf(known, labels, pair, threshold) {
 
 async function entries() {
   let cursor = null;
+  let total = 0;
   const filter = () => {
     const parameters = new URLSearchParams();
     if (byId("text").value) parameters.set("text", byId("text").value);
@@ -514,13 +517,18 @@ async function entries() {
     const page = await attempt(() => ask(`${cachePath()}/entries?${parameters}`));
     if (!page) return;
     cursor = page.cursor;
-    byId("total").textContent = `${counted(page.total, "entry", "entries")} in this cache.`;
+    total = page.total;
     const shown = page.entries.map(row);
     if (isFirst) byId("entries").replaceChildren(...shown);
     else byId("entries").append(...shown);
-    byId("no-entries").hidden = byId("entries").childElementCount > 0;
+    showCounts();
     byId("next").hidden = cursor === null;
     if (!isFirst) shown[0]?.querySelector("summary").focus();
+  }
+
+  function showCounts() {
+    byId("total").textContent = `${counted(total, "entry", "entries")} in this cache.`;
+    byId("no-entries").hidden = byId("entries").childElementCount > 0 || cursor !== null;
   }
 
   function row(entry) {
@@ -538,6 +546,8 @@ async function entries() {
           if (!confirm(`Delete this entry?\n\n${entry.prompt}`)) return;
           await ask(`${cachePath()}/entries/${encodeURIComponent(entry.id)}`, undefined, "DELETE");
           article.remove();
+          total -= 1;
+          showCounts();
           say("The entry is deleted.");
         }) })));
     return article;
