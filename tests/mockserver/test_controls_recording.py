@@ -294,6 +294,17 @@ def test_a_response_of_any_charset_is_recorded(server, odd_upstream):
         assert http.post(f"/v1/caches/{CACHE}/flush").content == b"what?"
 
 
+def test_headers_of_any_charset_are_recorded(server, odd_upstream):
+    realm = 'Bearer realm="管理"'.encode()
+    server.recording.record(odd_upstream(b"www-authenticate: " + realm + b"\r\n", b"{}"))
+    with server.client() as http:
+        for mode in ("record", "replay"):
+            response = http.post(f"/v1/caches/{CACHE}/flush")
+            assert response.status_code == 200, mode
+            assert dict(response.headers.raw)[b"www-authenticate"] == realm
+            server.recording.replay()
+
+
 def test_a_response_that_is_too_large_is_not_recorded(server, odd_upstream, check_problem):
     bomb = gzip.compress(bytes(100 << 20), 1)
     server.recording.record(odd_upstream(b"content-encoding: gzip\r\n", bomb))

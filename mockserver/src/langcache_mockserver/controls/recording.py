@@ -182,6 +182,7 @@ class Recording:
                 content=body,
                 headers={"accept-encoding": "identity", **headers},
             ) as answer:
+                answer.headers.encoding = "latin-1"  # so that every value can be written as it came
                 content = await _content(answer)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             kind = type(error).__name__
