@@ -543,6 +543,21 @@ def test_a_request_may_bypass_the_cache(ask, upstream):
     assert upstream.count == 4
 
 
+def test_what_bypasses_the_cache_is_not_counted_as_a_lookup(proxied):
+    def counted():
+        lines = proxied.get("/metrics").text.splitlines()
+        return [line for line in lines if line.startswith("langcache_lookups_total{")]
+
+    path, body = chat(QUESTION)
+    assert outcome(proxied.post(path, json=body)) == "miss"
+    before = counted()
+    bypass = {"x-langcache-bypass": "true"}
+    assert outcome(proxied.post(path, json=body, headers=bypass)) == "bypass"
+    path, body = responses(QUESTION, conversation="conv_1")
+    assert outcome(proxied.post(path, json=body)) == "bypass"
+    assert counted() == before
+
+
 def test_the_data_plane_does_not_find_the_answers(proxied):
     path, body = chat(QUESTION)
     proxied.post(path, json=body)

@@ -124,7 +124,7 @@ async def _respond(
     lookup = await proxy.lookups.alook_up(call.question, read, call.controls)
     seconds = time.perf_counter() - started
     outcome = "bypass" if lookup.outcome == "skipped" else lookup.outcome
-    exchange.outcome = outcome
+    exchange.outcome = "" if outcome == "bypass" else outcome  # that is no lookup
     response = lookup.value
     if response is not None:
         saved = _saved(operation.api, lookup)
