@@ -218,6 +218,24 @@ def test_the_console_knows_the_length_of_the_answer_of_a_hit(serve, patient, ups
         assert saved["responseTokens"] == math.ceil(len(text) / 4)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_only_answers_that_are_stored_say_how_long_the_model_takes(
+    serve, patient, upstream, stream
+):
+    path, body = chat(QUESTION, stream=stream)
+    with serve(**patient(Settings(proxy_openai=upstream.openai_url))) as client:
+
+        def seconds():
+            [savings] = client.get("/console/v1/savings").json()["caches"]
+            return savings["answerSeconds"]
+
+        upstream.finish_next("length")
+        assert outcome(client.post(path, json=body)) == "miss"
+        assert seconds() is None
+        assert outcome(client.post(path, json=body)) == "miss"
+        assert seconds() > 0
+
+
 @pytest.mark.parametrize(
     "question",
     ["What is the capital of Italy?", "What is not the capital of France?"],

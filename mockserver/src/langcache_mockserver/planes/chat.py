@@ -367,7 +367,8 @@ async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncGenerator[b
 
 async def _keep(lookup: Lookup[Response], answer: Answer, service: Service, proxy: Proxy) -> None:
     await proxy.lookups.akeep(lookup, answer)
-    note_answer(service, proxy, lookup)
+    if answer.ending == "complete":  # else it is not stored
+        note_answer(service, proxy, lookup)
 
 
 async def _recorded(
