@@ -1,7 +1,12 @@
 """`langcache search`, `set`, `delete`, `flush`, `export` and `stats`, on servers and storages."""
 
+import contextlib
 import csv
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from langcache_mockserver import MockServer, SimilarityTable
@@ -17,6 +22,7 @@ FAQ = [
 ]
 DISABLE = "How do I disable notifications?"
 KEY = "s3cret-key"
+FULL = Path("/dev/full")
 
 
 @pytest.fixture(autouse=True)
@@ -145,6 +151,74 @@ def test_an_export_that_fails_leaves_no_file(tmp_path):
     assert result.exit_code == 3
     assert "cannot be reached" in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.csv", None])
+def test_a_text_that_is_no_unicode_does_not_keep_others_out_of_an_export(tmp_path, minilm, name):
+    path = tmp_path / "cache.db"
+    with contextlib.closing(SQLiteStorage(path)) as storage:
+        cache = SemanticCache(vectorizer=minilm, storage=storage)
+        cache.store("a\udcff", "\ud800 é")
+        cache.store("other", "entry")
+    file = [] if name is None else [tmp_path / name]
+    result = invoke("export", *file, "--storage", f"sqlite:{path}", PYTHONIOENCODING="ascii")
+    assert result.exit_code == 0, result.exception
+    text = result.stdout if name is None else file[0].read_text("utf-8")
+    assert "a\\udcff" in text
+    assert "\\ud800 é" in text
+    assert "entry" in text
+
+
+def test_an_export_to_standard_output_is_utf8(tmp_path):
+    where = ["--storage", f"sqlite:{tmp_path / 'cache.db'}"]
+    assert invoke("set", "été", "日本", *where).exit_code == 0
+    command = [sys.executable, "-c", "from langcache.cli import main; main()", "export", *where]
+    env = {**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
+    found = subprocess.run(command, env=env, capture_output=True, check=True).stdout
+    assert json.loads(found)["response"] == "日本"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
+def test_an_export_does_not_take_the_place_of_a_pipe(run, filled, tmp_path):
+    pipe = tmp_path / "out.jsonl"
+    os.mkfifo(pipe)
+    with os.fdopen(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)) as read:
+        run("export", pipe)
+        assert len(read.readlines()) == 2
+    assert pipe.is_fifo()
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+def test_an_export_on_a_full_disk_fails(tmp_path):
+    where = ["--storage", f"sqlite:{tmp_path / 'cache.db'}"]
+    assert invoke("set", *FAQ[0], *where).exit_code == 0
+    command = [sys.executable, "-c", "from langcache.cli import main; main()", "export", *where]
+    with FULL.open("w") as full:
+        found = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert found.returncode == 2
+    assert found.stderr == (
+        "langcache: standard output: cannot be written (No space left on device)\n"
+    )
+
+
+def test_arguments_that_are_no_utf8_are_refused(run, where):
+    bad = "a\udcff"
+    for arguments in (
+        ("set", bad, "r"),
+        ("set", "p", bad),
+        ("search", bad),
+        ("delete", "--attribute", f"a={bad}"),
+    ):
+        run(*arguments, status=2)
+    # A storage has no such entry; a server refuses the id.
+    assert invoke("delete", bad, *where).exit_code in (1, 3)
+
+
+def test_a_ttl_that_is_too_long_for_a_storage_is_refused(tmp_path):
+    where = ["--storage", f"sqlite:{tmp_path / 'cache.db'}"]
+    result = invoke("set", "p", "r", "--ttl", "1e12", *where)
+    assert result.exit_code == 2
+    assert "ttl: must be at most 100000000000 seconds" in result.stderr
 
 
 def test_lookups_are_counted_by_the_server(minilm):

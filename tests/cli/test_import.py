@@ -1,6 +1,7 @@
 """`langcache import`: rows become entries, bad ones are reported, and a killed import goes on."""
 
 import csv
+import datetime as dt
 import json
 import math
 import os
@@ -132,6 +133,82 @@ def test_parquet(server, storage, tmp_path):
     found, errors = summary(invoke(file, *server), 1)
     assert found == {"rows": 2, "stored": 1, "skipped": 1}
     assert errors == [(2, "prompt: must not be empty")]
+
+
+def test_values_of_parquet_that_are_no_text(server, storage, tmp_path):
+    pyarrow = pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
+    from pyarrow import parquet
+
+    file = tmp_path / "faq.parquet"
+    columns = {
+        "prompt": ["p", "q"],
+        "response": ["r", "s"],
+        "day": [dt.date(2024, 1, 1), None],
+        "number": [1.5, None],
+        "attributes": [{"a": "1"}, {"b": "2"}],
+    }
+    parquet.write_table(pyarrow.table(columns), file)
+    _, errors = summary(invoke(file, "--attribute", "day", "--attribute", "number", *server), 1)
+    assert errors == [(1, "day: must be text or a JSON value, got date")]
+    (entry,) = storage.entries("faq")
+    assert entry.attributes == {"b": "2"}
+
+    kind = pyarrow.map_(pyarrow.string(), pyarrow.string())
+    columns["attributes"] = pyarrow.array([[("a", "1")], [("b", "2")]], type=kind)
+    parquet.write_table(pyarrow.table(columns), file)
+    assert summary(invoke(file, *server))[0]["stored"] == 2
+    attributes = [entry.attributes for entry in storage.entries("faq")]
+    assert {"a": "1"} in attributes
+
+
+def test_attributes_that_are_no_utf8_are_reported(server, storage, tmp_path):
+    csv_file, json_file = tmp_path / "faq.csv", tmp_path / "faq.jsonl"
+    csv_file.write_bytes(b"prompt,response,lang\np,r,\xff\nq,r,en\n")
+    json_file.write_text('{"prompt": "p", "response": "r", "attributes": {"a": "\\ud800"}}')
+    _, errors = summary(invoke(csv_file, "--attribute", "lang", *server), 1)
+    assert errors == [(2, "attributes: must be UTF-8")]
+    assert stored(storage) == {"q": "r"}
+    assert summary(invoke(json_file, *server), 1)[1] == [(1, "attributes: must be UTF-8")]
+
+
+def test_a_ttl_that_is_too_long_for_a_storage_is_reported(tmp_path):
+    file = tmp_path / "faq.csv"
+    file.write_text("prompt,response,ttl\np,r,1e300\nq,r,0.4\n")
+    where = ["--storage", f"sqlite:{tmp_path / 'cache.db'}", "--json"]
+    found, errors = summary(invoke(file, "--ttl", "ttl", *where), 1)
+    assert found["stored"] == 1
+    assert errors == [(2, "ttl: must be at most 100000000000 seconds, got more")]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such file")
+def test_what_can_be_read_once_is_refused(server):
+    result = invoke("/dev/null", "--format", "csv", *server)
+    assert result.exit_code == 2
+    assert "must be a file, which is read twice, not a pipe" in result.stderr
+
+
+def test_the_last_of_several_rows_with_the_same_prompt_is_kept(tmp_path, monkeypatch):
+    from langcache.cli.local_target import LocalTarget
+
+    store, calls = LocalTarget.store, []
+
+    def the_first_is_slow(self, rows):
+        calls.append(rows)
+        if len(calls) == 1:
+            time.sleep(0.5)
+        return store(self, rows)
+
+    monkeypatch.setattr(LocalTarget, "store", the_first_is_slow)
+    monkeypatch.setattr("langcache.cli.local_target.os.cpu_count", lambda: 4)
+    file, path = tmp_path / "faq.csv", tmp_path / "cache.db"
+    with file.open("w", newline="") as output:
+        rows = [(f"prompt {number % 70}", f"response {number}") for number in range(140)]
+        csv.writer(output).writerows([("prompt", "response"), *rows])
+    assert invoke(file, "--storage", f"sqlite:{path}").exit_code == 0
+    storage = SQLiteStorage(path)
+    found = stored(storage, "llmcache")
+    storage.close()
+    assert found == {f"prompt {each}": f"response {each + 70}" for each in range(70)}
 
 
 @pytest.mark.parametrize(
@@ -318,3 +395,62 @@ def test_a_file_that_changed_is_imported_from_its_first_row(tmp_path, monkeypatc
         result = invoke(file, *where)
         assert "Going on" not in result.stderr
         assert summary(result, 1)[0]["stored"] == 500
+
+
+def stop_after_a_batch(monkeypatch):
+    """Let imports end as if the user stopped them when the first batch is stored."""
+    from langcache.cli.import_progress import ImportProgress
+
+    add = ImportProgress.add
+
+    def add_and_stop(self, stored, errors):
+        add(self, stored, errors)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ImportProgress, "add", add_and_stop)
+
+
+@pytest.mark.parametrize("how", ["another folder", "another embedder"])
+def test_an_import_does_not_go_on_in_another_storage(tmp_path, monkeypatch, how):
+    file = tmp_path / "faq.csv"
+    write_rows(file, 300)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    monkeypatch.chdir(tmp_path / "a")
+    where = ["--storage", "sqlite:cache.db"]
+    with monkeypatch.context() as patch:
+        stop_after_a_batch(patch)
+        assert invoke(file, *where).exit_code == 130
+    if how == "another folder":
+        monkeypatch.chdir(tmp_path / "b")
+    else:
+        monkeypatch.setattr("langcache.engine.cache.create_embedder", lambda _: SimilarityTable({}))
+        where += ["--embedder", "sentence-transformers:other"]
+    result = invoke(file, *where, "--json")
+    assert "Going on" not in result.stderr
+    assert summary(result, 1)[0]["stored"] == 300
+
+
+def test_an_import_does_not_go_on_in_another_redis():
+    from langcache.cli.local_target import _place
+
+    first = _place("redis://user:secret@one:6379")
+    assert first == _place("redis://user:changed@one:6379")
+    assert first != _place("redis://user:secret@two:6379")
+    assert "secret" not in first
+
+
+def test_an_import_into_a_cache_that_is_empty_begins_anew(tmp_path, monkeypatch):
+    file = tmp_path / "faq.csv"
+    write_rows(file, 2500)
+    with MockServer(embedder=SimilarityTable({}), storage=InMemoryStorage()) as server:
+        where = ["--server-url", server.url, "--cache-id", "faq", "--json"]
+        with monkeypatch.context() as patch:
+            stop_after_a_batch(patch)
+            assert invoke(file, *where).exit_code == 130
+        with server.client() as client:
+            headers = {"authorization": "Bearer any"}
+            client.post("/v1/caches/faq/flush", headers=headers).raise_for_status()
+        result = invoke(file, *where)
+    assert result.stderr.startswith("The cache is empty: beginning with the first row.")
+    assert summary(result, 1)[0]["stored"] == 2500

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import sys
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from langcache.cli.options import (
     StorageName,
     attributes_of,
     fail,
+    is_utf8,
     open_target,
     print_json,
 )
@@ -86,7 +88,13 @@ def set_entry(
     if ttl is not None and not 0.001 <= ttl <= 1e12:
         raise typer.BadParameter(f"must be more than 0, got {ttl}", param_hint="--ttl")
     if response == "-":
-        response = sys.stdin.read()
+        try:
+            response = sys.stdin.read()
+        except UnicodeDecodeError:
+            raise typer.BadParameter("must be UTF-8", param_hint="RESPONSE") from None
+    for hint, text in (("PROMPT", prompt), ("RESPONSE", response)):
+        if not is_utf8(text):
+            raise typer.BadParameter("must be UTF-8", param_hint=hint)
     millis = None if ttl is None else round(ttl * 1000)
     where = (server_url, cache_id, api_key_file, storage, embedder)
     with _opened(*where, attribute_names=list(attributes)) as target:
@@ -235,19 +243,36 @@ def export(
 
 @contextmanager
 def _output(file: Path | None) -> Generator[IO[str]]:
-    """Open what to write to; a file gets its name when it is complete."""
-    if file is None:
-        yield sys.stdout
-        return
-    part = file.with_name(f"{file.name}.part")
+    """Open what to write to; a file gets its name when it is complete.
+
+    A lone surrogate, which an application may have stored, is not UTF-8. It is written as JSON
+    escapes it.
+    """
+    form: dict[str, Any] = {"encoding": "utf-8", "errors": "backslashreplace"}
     try:
-        with part.open("w", encoding="utf-8", newline="") as output:
-            yield output
-        part.replace(file)
+        if file is None:
+            standard = cast("IO[str]", sys.stdout)
+            if isinstance(standard, io.TextIOWrapper):
+                standard.reconfigure(**form)
+            yield standard
+            standard.flush()
+        elif file.exists() and not file.is_file():
+            # A device or a pipe, whose place no file can take.
+            with file.open("w", newline="", **form) as output:
+                yield output
+        else:
+            part = file.with_name(f"{file.name}.part")
+            try:
+                with part.open("w", newline="", **form) as output:
+                    yield output
+                part.replace(file)
+            finally:
+                part.unlink(missing_ok=True)
+    except BrokenPipeError:
+        raise  # whoever reads has enough
     except OSError as error:
-        raise TargetError(f"FILE: cannot be written ({error.strerror})", USAGE) from None
-    finally:
-        part.unlink(missing_ok=True)
+        name = "standard output" if file is None else "FILE"
+        raise TargetError(f"{name}: cannot be written ({error.strerror})", USAGE) from None
 
 
 def _write_lines(entries: Iterator[dict[str, Any]], output: IO[str]) -> int:

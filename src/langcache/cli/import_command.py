@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import islice
 from pathlib import Path  # noqa: TC003 - typer reads it
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 from rich.console import Console
@@ -113,6 +113,8 @@ def import_file(
     try:
         columns = Columns(prompt, response, _mapping(attribute), ttl)
         form = format_of(file, form)
+        if file.exists() and not (file.is_file() or file.is_dir()):
+            raise TargetError("FILE: must be a file, which is read twice, not a pipe", USAGE)
         total, names = _survey(file, form, columns)
         target = open_target(
             server_url, cache_id, api_key_file, storage, embedder, attribute_names=names
@@ -158,12 +160,31 @@ def _progress(
     file: Path, target: Target, form: str, columns: Columns, restart: bool
 ) -> ImportProgress:
     try:
-        progress = ImportProgress(file, [target.name, form, repr(columns)])
+        progress = ImportProgress(file, [target.place, form, repr(columns)])
+        if not restart and progress.load() and progress.rows:
+            if not progress.stored or not _is_empty(target):
+                typer.echo(f"Going on after {progress.rows:,} rows.", err=True)
+                return progress
+            typer.echo("The cache is empty: beginning with the first row.", err=True)
+        return ImportProgress(file, [target.place, form, repr(columns)])
     except OSError as error:
         raise TargetError(f"FILE: cannot be read ({error.strerror})", USAGE) from None
-    if not restart and progress.load() and progress.rows:
-        typer.echo(f"Going on after {progress.rows:,} rows.", err=True)
-    return progress
+
+
+def _is_empty(target: Target) -> bool:
+    """Return whether a cache has no entries: what was stored is gone. Not all servers tell."""
+    try:
+        return target.stats()["entries"] == 0
+    except TargetError:
+        return False
+
+
+class _Pending(NamedTuple):
+    """A batch that is being stored, and what the ids of its rows are made of."""
+
+    batch: list[Row | RowError]
+    ids: set[tuple[str, frozenset[tuple[str, str]]]]
+    future: Future[list[RowError]]
 
 
 def _run(
@@ -185,10 +206,10 @@ def _run(
     task = bar.add_task("Importing", total=total, completed=progress.rows, rate="")
     started, before = time.monotonic(), progress.rows
     pool = ThreadPoolExecutor(target.parallel)
-    pending: deque[tuple[list[Row | RowError], Future[list[RowError]]]] = deque()
+    pending: deque[_Pending] = deque()
 
     def finish_first() -> None:
-        batch, future = pending.popleft()
+        batch, _, future = pending.popleft()
         errors = future.result() + [row for row in batch if isinstance(row, RowError)]
         progress.add(len(batch) - len(errors), sorted(errors))
         seconds = time.monotonic() - started
@@ -199,7 +220,11 @@ def _run(
         with bar:
             for batch in _batches(rows, target.together):
                 good = [row for row in batch if isinstance(row, Row)]
-                pending.append((batch, pool.submit(_store, target, good)))
+                ids = {(row.prompt, frozenset(row.attributes.items())) for row in good}
+                # Of rows with the same id, the last one has to be stored last.
+                while any(not ids.isdisjoint(each.ids) for each in pending):
+                    finish_first()
+                pending.append(_Pending(batch, ids, pool.submit(_store, target, good)))
                 if len(pending) > target.parallel:
                     finish_first()
             while pending:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import time
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from langcache.cli.target import USAGE, RowError, TargetError
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 _TOGETHER = 64
 _PAGE = 500
+_CREDENTIALS = re.compile("//[^@/]*@")
 
 
 class LocalTarget:
@@ -47,6 +51,7 @@ class LocalTarget:
         self.parallel: int = max(1, min(4, os.cpu_count() or 1))
         self.together = _TOGETHER
         self.name: str = f"{storage if storage.startswith('sqlite:') else 'redis'} {name}"
+        self.place: str = f"{_place(storage)} {name} {embedder}"
         try:
             from langcache.engine import SemanticCache
             from langcache.engine.cache import FIELDS_COLLECTION
@@ -154,7 +159,12 @@ class LocalTarget:
         if row.attributes:
             item["filters"] = row.attributes
         if row.ttl_millis is not None:
-            item["ttl"] = max(1, round(row.ttl_millis / 1000))
+            from langcache.engine._checks import checked_ttl
+
+            try:
+                item["ttl"] = checked_ttl(max(1, (row.ttl_millis + 500) // 1000))
+            except ValueError as error:
+                return str(error)
         return item
 
     def _store(self, items: list[dict[str, Any]]) -> list[str]:
@@ -222,6 +232,13 @@ class LocalTarget:
     def close(self) -> None:
         """Close the storage."""
         self._storage.close()
+
+
+def _place(storage: str) -> str:
+    """Return what tells a storage from others: no relative path, and no user or password."""
+    if storage.startswith("sqlite:"):
+        return f"sqlite:{Path(storage.removeprefix('sqlite:')).absolute()}"
+    return hashlib.sha256(_CREDENTIALS.sub("//", storage, 1).encode()).hexdigest()
 
 
 def _plain(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias
 
@@ -26,6 +27,7 @@ __all__ = [
     "StorageName",
     "attributes_of",
     "fail",
+    "is_utf8",
     "open_target",
     "print_json",
 ]
@@ -87,6 +89,7 @@ AttributeOptions: TypeAlias = Annotated[
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 _LONGEST_KEY = 4096
+_BAD_BYTES = re.compile("[\ud800-\udfff]")
 
 
 def open_target(
@@ -154,10 +157,17 @@ def attributes_of(options: Sequence[str] | None) -> dict[str, str]:
         name, equals, value = option.partition("=")
         if not equals or not name:
             raise typer.BadParameter("must be NAME=VALUE", param_hint="--attribute")
+        if not is_utf8(option):
+            raise typer.BadParameter("must be UTF-8", param_hint="--attribute")
         if name in attributes:
             raise typer.BadParameter(f"{name} must be given once", param_hint="--attribute")
         attributes[name] = value
     return attributes
+
+
+def is_utf8(text: str) -> bool:
+    """Return whether a text can be written as UTF-8: other bytes become lone surrogates."""
+    return text.isascii() or not _BAD_BYTES.search(text)
 
 
 def fail(error: TargetError) -> NoReturn:

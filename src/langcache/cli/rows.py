@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from langcache._json_lines import json_rows
+from langcache.cli.options import is_utf8
 from langcache.cli.target import USAGE, Row, RowError, TargetError
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ _FORMATS = {
 }
 FORMATS = ("csv", "tsv", "jsonl", "parquet")
 _LARGEST_CELL = 64 << 20
-_BAD_BYTES = re.compile("[\ud800-\udfff]")
 _READ_TOGETHER = 1024
 
 
@@ -94,7 +93,9 @@ def _row(line: int, row: dict[str, Any], columns: Columns) -> Row:
     for column, name in columns.attributes.items():
         value = row.get(column)
         if value not in (None, ""):
-            attributes[name] = value if isinstance(value, str) else json.dumps(value)
+            attributes[name] = value if isinstance(value, str) else _as_json(column, value)
+    if not all(is_utf8(text) for pair in attributes.items() for text in pair):
+        raise ValueError("attributes: must be UTF-8")
     return Row(
         line,
         _text(columns.prompt, row),
@@ -110,9 +111,18 @@ def _text(column: str, row: dict[str, Any]) -> str:
         raise ValueError(f"{column}: must not be empty" if column in row else _required(column))
     if not isinstance(value, str):
         raise ValueError(f"{column}: must be text, got {type(value).__name__}")
-    if not value.isascii() and _BAD_BYTES.search(value):
+    if not is_utf8(value):
         raise ValueError(f"{column}: must be UTF-8")
     return value
+
+
+def _as_json(column: str, value: object) -> str:
+    try:
+        return json.dumps(value)
+    except TypeError:  # Parquet has dates, decimals and bytes
+        raise ValueError(
+            f"{column}: must be text or a JSON value, got {type(value).__name__}"
+        ) from None
 
 
 def _required(column: str) -> str:
@@ -189,6 +199,15 @@ def _check_header(names: list[str], columns: Columns) -> None:
             raise TargetError(f"FILE: must have the column {column}, has {has}", USAGE)
 
 
+def _without_nulls(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row whose attributes are only its own: a struct has those of all rows."""
+    attributes = row.get("attributes")
+    if not isinstance(attributes, dict):
+        return row
+    items = cast("dict[str, Any]", attributes).items()
+    return {**row, "attributes": {name: value for name, value in items if value is not None}}
+
+
 def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
     try:
         # It has no type information.
@@ -201,8 +220,8 @@ def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
     try:
         with parquet.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=_READ_TOGETHER):
-                for row in batch.to_pylist():
+                for row in batch.to_pylist(maps_as_pydicts="lossy"):
                     number += 1
-                    yield number, row
+                    yield number, _without_nulls(row)
     except failures as error:
         raise TargetError(f"FILE: must be Parquet ({type(error).__name__})", USAGE) from None

@@ -19,6 +19,7 @@ from langcache.cli.options import (
     StorageName,
     attributes_of,
     fail,
+    is_utf8,
     open_target,
     print_json,
 )
@@ -83,6 +84,8 @@ def search(
         raise typer.BadParameter(f"must be one of {', '.join(_VERIFIERS)}", param_hint="--verifier")
     if not prompt:
         raise typer.BadParameter("must not be empty", param_hint="PROMPT")
+    if not is_utf8(prompt):
+        raise typer.BadParameter("must be UTF-8", param_hint="PROMPT")
     attributes = attributes_of(attribute)
     of_storage = None if verifier == "off" else verifier or "auto"
     try:

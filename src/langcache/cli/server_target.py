@@ -64,12 +64,13 @@ class ServerTarget:
             )
         except UnicodeEncodeError:
             raise TargetError("the API key: must be ASCII", USAGE) from None
-        cache = quote(cache_id, safe="")
+        cache = _segment(cache_id)
         self._data = f"v1/caches/{cache}"
         self._console = f"console/v1/caches/{cache}"
         self._cache_id = cache_id
         self._stores_many: bool | None = None
         self.name: str = f"{url.copy_with(userinfo=b'', query=None, fragment=None)} {cache_id}"
+        self.place: str = self.name
 
     def search(
         self,
@@ -144,7 +145,7 @@ class ServerTarget:
         """Delete entries and return how many there were."""
         count = 0
         for entry_id in entry_ids:
-            answer = self._send("DELETE", f"{self._data}/entries/{quote(entry_id, safe='')}")
+            answer = self._send("DELETE", f"{self._data}/entries/{_segment(entry_id)}")
             if answer.is_success:
                 count += 1
             elif answer.status_code != 404:
@@ -220,6 +221,11 @@ class ServerTarget:
             )
         except httpx.HTTPError as error:
             raise _unreachable(error) from None
+
+
+def _segment(text: str) -> str:
+    """Return an id as one segment of a path; bytes of the command line that are no UTF-8 stay."""
+    return quote(text, safe="", errors="surrogateescape")
 
 
 def _verify(url: httpx.URL) -> ssl.SSLContext | bool:

@@ -68,11 +68,13 @@ class Target(Protocol):
 
     Attributes:
         name: What it is called in messages: no secret.
+        place: What tells it from every other target, also no secret.
         parallel: How many calls of `store` may be under way at once.
         together: How many rows `store` takes.
     """
 
     name: str
+    place: str
     parallel: int
     together: int
 
