@@ -506,6 +506,17 @@ def test_shadow_mode_computes_every_response(clock):
         "ENABLE THE MODE"
     )
     assert [each.response for each in seen] == ["ENABLE THE MODE"]
+    assert cache.get_or_compute("enable the mode", lambda _: "Again.") == "Again."
+    assert [each.response for each in seen] == ["ENABLE THE MODE", "Again."]
+    response = asyncio.run(cache.aget_or_compute("enable the mode", later("At last.")))
+    assert response == "At last."
+
+
+def later(response):
+    async def computed(prompt):
+        return response
+
+    return computed
 
 
 def test_shadow_mode_needs_somebody_to_tell():
