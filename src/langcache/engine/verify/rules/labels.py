@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from langcache.engine.verify.rules.base import Rule
 from langcache.engine.verify.rules.names import alike
+from langcache.engine.verify.rules.quantities import is_unit
 from langcache.engine.verify.rules.replacements import SMALL_WORDS, spelled_alike
 from langcache.engine.verify.words import word_groups
 
@@ -93,12 +94,13 @@ def _codes(reading: Reading, other: Reading) -> list[str]:
         return []
     return [
         token
-        for token in reading.tokens
+        for before, token in zip(["", *reading.tokens], reading.tokens, strict=False)
         if len(token) > 1
         and token.isupper()
         and token.isalpha()
         and (lower := token.lower()) not in other.vocabulary
         and lower not in SMALL_WORDS
+        and not is_unit(token, before)
     ]
 
 

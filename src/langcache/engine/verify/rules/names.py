@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from langcache.engine.verify.rules.base import Rule
+from langcache.engine.verify.rules.quantities import is_unit
 from langcache.engine.verify.words import word_set
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ def _find(reading: Reading) -> list[str]:
     found = [
         match.group()
         for match in _NAME.finditer(text)
-        if match.start() not in starts and match.group() not in _NOT_NAMES
+        if match.start() not in starts
+        and match.group() not in _NOT_NAMES
+        and not is_unit(match.group(), text[max(0, match.start() - 2) : match.start()])
     ]
     # A title, with a capital in every word, shows no names.
     return [] if len(found) * 2 > len(reading.words) and len(found) > 3 else found

@@ -89,7 +89,39 @@ _CALENDARS = (_MONTHS, _DAYS, _RELATIVE, _SEASONS)
 _CALENDAR_WORDS = frozenset({"may", "march"}.union(*_CALENDARS))
 
 
+_DATE = re.compile(
+    r"(?<![\w/.-])(?:(\d{4})([/-])(\d{1,2})\2(\d{1,2})|(\d{1,2})([/-])(\d{1,2})\6(\d{4}))(?![\w/-])"
+)
+_LAST_MONTH = 12
+
+
 def _dates(asked: Reading, cached: Reading) -> str | None:
+    left, right = _written_dates(asked), _written_dates(cached)
+    for form in left.keys() & right.keys():
+        mine, other = left[form].keys(), right[form].keys()
+        if mine - other and other - mine:
+            return f"{left[form][min(mine - other)]} / {right[form][min(other - mine)]}"
+    return _named_dates(asked, cached)
+
+
+def _written_dates(reading: Reading) -> dict[bool, dict[tuple[int, ...], str]]:
+    """Return the dates in digits, by whether the year comes first, and by their numbers.
+
+    A year that comes last leaves open which of 05/06/2020 is the month; 13/06/2020 does not.
+    """
+    found: dict[bool, dict[tuple[int, ...], str]] = {}
+    for match in _DATE.finditer(reading.text):
+        year, _, month, day, one, _, two, last = match.groups()
+        if year:
+            numbers = (int(year), int(month), int(day))
+        else:
+            parts = int(one), int(two)
+            numbers = (int(last), *(sorted(parts) if max(parts) > _LAST_MONTH else parts))
+        found.setdefault(bool(year), {})[numbers] = match.group()
+    return found
+
+
+def _named_dates(asked: Reading, cached: Reading) -> str | None:
     if _CALENDAR_WORDS.isdisjoint(asked.vocabulary):
         return None
     if _CALENDAR_WORDS.isdisjoint(cached.vocabulary):

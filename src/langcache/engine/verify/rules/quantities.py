@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-__all__ = ["Quantity", "find_quantities", "unmatched"]
+__all__ = ["Quantity", "find_quantities", "is_unit", "unmatched"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,20 +153,32 @@ def find_quantities(text: str, words: Collection[str]) -> list[Quantity]:
     if not _HAS_DIGIT.search(text) and _HINTS.isdisjoint(words):
         return []
     quantities: list[Quantity] = []
-    end = -1
+    end = 0
     for match in _PATTERN.finditer(text):
         quantity = _read(match)
         if quantity is None:
             continue
+        start, before = match.start(), end
+        # A word that is no unit may belong to the match.
+        end = start + len(quantity.written)
+        if _is_negative(text, start, before):
+            quantity = _negative(quantity)
         joined = None
-        if quantities and _between(text[end : match.start()]):
+        if quantities and _between(text[before:start]):
             joined = _sum(quantities[-1], quantity)
         if joined:
             quantities[-1] = joined
         else:
             quantities.append(quantity)
-        end = match.end()
     return quantities
+
+
+def is_unit(word: str, before: str) -> bool:
+    """Return whether a word is the unit of a number that ends what stands before it.
+
+    "5 GB" is a number and no name: it may be "5000 MB".
+    """
+    return word.lower() in _UNITS and before.rstrip()[-1:].isdigit()
 
 
 def unmatched(
@@ -183,6 +195,34 @@ def unmatched(
         else:
             alone.append(mine)
     return alone, rest
+
+
+_SIGN = re.compile(r"(?:(?<![^\s(\[=:<>])[-\N{MINUS SIGN}]|\bminus\s)\Z", re.IGNORECASE)
+_MINUS = frozenset({"-", "\N{MINUS SIGN}", "minus"})
+
+
+def _is_negative(text: str, start: int, before: int) -> bool:
+    """Return whether a number has a minus sign, and is not subtracted from the one before it.
+
+    Args:
+        text: The prompt.
+        start: Where the number starts.
+        before: Where the number before it ends, or 0.
+    """
+    if before and text[before:start].strip().lower() in _MINUS:
+        return False
+    return _SIGN.search(text[:start] if start < 16 else text[start - 16 : start]) is not None
+
+
+def _negative(quantity: Quantity) -> Quantity:
+    if quantity.dimension in ("clock", "ordinal"):
+        return quantity
+    return replace(
+        quantity,
+        written=f"-{quantity.written}",
+        number=f"-{quantity.number}",
+        value=-quantity.value,
+    )
 
 
 def _read(match: re.Match[str]) -> Quantity | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from functools import cached_property, lru_cache
 
@@ -19,11 +20,38 @@ _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?(?:\+\+|\#(?!\w))?|\d+(?:[.,:]\d+)*
 _MAX_CHARACTERS = 10_000
 
 
+# Chinese, Japanese, Korean, Thai, Lao, Burmese and Khmer: a number or a name in Latin letters
+# stands between their words without a space.
+_UNSPACED = (
+    r"\u0e00-\u0e4f\u0e80-\u0ecf\u1000-\u103f\u1780-\u17df"
+    r"\u3005-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+)
+_SEAM = re.compile(
+    rf"(?<=[{_UNSPACED}])(?=[^\W{_UNSPACED}])|(?<=[^\W{_UNSPACED}])(?=[{_UNSPACED}])"
+)
+_FRACTION = re.compile(r"(\d{1,9})?[ \u2009]?([\u00bc-\u00be\u2150-\u215e\u2189])")
+_SUPERSCRIPT = re.compile(r"[\u00b2\u00b3\u00b9\u2070\u2074-\u2079]+")
+
+
+def _plain(text: str) -> str:
+    """Return a text with numbers and quotes as in ASCII, and spaces around numbers and names."""
+    if text.isascii():
+        return text
+    text = text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    text = _FRACTION.sub(_decimal, text)
+    text = _SUPERSCRIPT.sub(lambda found: f"^{unicodedata.normalize('NFKC', found[0])}", text)
+    return _SEAM.sub(" ", text)
+
+
+def _decimal(fraction: re.Match[str]) -> str:
+    return f" {int(fraction[1] or 0) + unicodedata.numeric(fraction[2]):.10g}"
+
+
 class Reading:
     """A prompt, and what the rules ask about it: found once, when it is first asked for."""
 
     def __init__(self, text: str) -> None:
-        self.text: str = text[:_MAX_CHARACTERS].replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+        self.text: str = _plain(text[:_MAX_CHARACTERS])
 
     @cached_property
     def is_english(self) -> bool:
