@@ -214,6 +214,42 @@ def test_arguments_that_are_no_utf8_are_refused(run, where):
     assert invoke("delete", bad, *where).exit_code in (1, 3)
 
 
+def test_the_types_of_fields_are_kept(tmp_path, minilm, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    path, file = tmp_path / "cache.db", tmp_path / "backup.jsonl"
+    where = ["--storage", f"sqlite:{path}"]
+    fields = [
+        {"name": "user", "type": "tag"},
+        {"name": "age", "type": "numeric"},
+        {"name": "topic", "type": "text"},
+    ]
+    stored = {"user": "ann", "age": 18, "topic": "red wine"}
+    with contextlib.closing(SQLiteStorage(path)) as storage:
+        cache = SemanticCache(vectorizer=minilm, storage=storage, filterable_fields=fields)
+        cache.store("one", "1", filters=stored)
+        cache.store("two", "2", filters={**stored, "age": 1.5})
+    assert invoke("export", file, *where).exit_code == 0
+    assert invoke("flush", "--yes", *where).exit_code == 0
+    result = invoke("import", file, *where)
+    assert result.exit_code == 0, result.exception
+    for attribute in ("age=18", "age=18.0", "topic=wine", "user=ann"):
+        assert invoke("search", "one", "--attribute", attribute, *where).exit_code == 0
+    for attribute in ("age=19", "topic=beer"):
+        assert invoke("search", "one", "--attribute", attribute, *where).exit_code == 1
+    assert invoke("set", "three", "3", "--attribute", "age=4", *where).exit_code == 0
+    for command in (["set", "p", "r"], ["search", "p"]):
+        for value in ("old", "inf", "9" * 400):
+            result = invoke(*command, "--attribute", f"age={value}", *where)
+            assert result.exit_code == 2
+            assert "attributes: age must be a number" in result.stderr
+    assert invoke("search", "p", "--attribute", "topic=?", *where).exit_code == 2
+    with contextlib.closing(SQLiteStorage(path)) as storage:
+        ages = [entry.attributes["age"] for entry in storage.entries("llmcache")]
+    assert ages == ["18", "1.5", "4"]
+    assert invoke("delete", "--attribute", "age=1.50", *where).stdout == "1 deleted\n"
+
+
 def test_a_ttl_that_is_too_long_for_a_storage_is_refused(tmp_path):
     where = ["--storage", f"sqlite:{tmp_path / 'cache.db'}"]
     result = invoke("set", "p", "r", "--ttl", "1e12", *where)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import time
 from datetime import datetime, timezone
+from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langcache.cli.target import USAGE, RowError, TargetError
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from langcache.cli.target import Row
-    from langcache.engine import SemanticCache
+    from langcache.engine import FilterExpression, SemanticCache
     from langcache.engine.storage import CacheEntry
 
 _TOGETHER = 64
@@ -70,11 +72,10 @@ class LocalTarget:
         try:
             known = self._storage.record(FIELDS_COLLECTION, name)
             if known is None:
-                fields = [{"name": each, "type": "tag"} for each in attribute_names]
+                self._fields = dict.fromkeys(attribute_names, "tag")
             else:
-                types: dict[str, str] = json.loads(known)
-                fields = [{"name": each, "type": kind} for each, kind in types.items()]
-            self._fields = {field["name"] for field in fields}
+                self._fields = cast("dict[str, str]", json.loads(known))
+            fields = [{"name": each, "type": kind} for each, kind in self._fields.items()]
             self._cache: SemanticCache = SemanticCache(
                 name,
                 vectorizer=embedder,
@@ -106,15 +107,11 @@ class LocalTarget:
         problem = self._problem(attributes)
         if problem is not None:
             raise TargetError(problem, USAGE)
-        from langcache.engine import Tag
         from langcache.engine.embedders import EmbedderError
         from langcache.engine.explanation import as_json
 
-        expression = None
-        for name, value in attributes.items():
-            clause = Tag(name) == value
-            expression = clause if expression is None else expression & clause
         try:
+            expression = self._expression(attributes)
             explanation = self._cache.explain(
                 prompt,
                 num_candidates=limit,
@@ -157,7 +154,10 @@ class LocalTarget:
             return "prompt: must not be empty"
         item: dict[str, Any] = {"prompt": row.prompt, "response": row.response}
         if row.attributes:
-            item["filters"] = row.attributes
+            item["filters"] = {
+                name: _number(value) if self._fields[name] == "numeric" else value
+                for name, value in row.attributes.items()
+            }
         if row.ttl_millis is not None:
             from langcache.engine._checks import checked_ttl
 
@@ -176,11 +176,28 @@ class LocalTarget:
             raise TargetError(str(error)) from None
 
     def _problem(self, attributes: dict[str, str]) -> str | None:
-        for name in attributes:
+        for name, value in attributes.items():
             if name not in self._fields:
                 has = ", ".join(sorted(self._fields)) or "none"
                 return f"attributes: must be fields that the cache declares ({has}), got {name!r}"
+            if self._fields[name] == "numeric" and _number(value) is None:
+                return f"attributes: {name} must be a number"
         return None
+
+    def _expression(self, attributes: dict[str, str]) -> FilterExpression | None:
+        """Return the filter that entries with these attributes pass; a text has their words."""
+        from langcache.engine import Num, Tag, Text
+
+        clauses: list[FilterExpression] = []
+        for name, value in attributes.items():
+            number = _number(value)
+            if self._fields[name] == "numeric" and number is not None:
+                clauses.append(Num(name) == number)
+            elif self._fields[name] == "text":
+                clauses.append(Text(name) == value)
+            else:
+                clauses.append(Tag(name) == value)
+        return reduce(lambda left, right: left & right, clauses) if clauses else None
 
     def delete(self, entry_ids: Sequence[str]) -> int:
         """Delete entries and return how many there were."""
@@ -194,8 +211,14 @@ class LocalTarget:
 
     def delete_by_attributes(self, attributes: dict[str, str]) -> int:
         """Delete the entries that have attributes and return how many there were."""
+        stored = {
+            name: repr(number)
+            if self._fields.get(name) == "numeric" and (number := _number(value)) is not None
+            else value
+            for name, value in attributes.items()
+        }
         try:
-            return self._storage.delete_by_attributes(self._cache.name, attributes)
+            return self._storage.delete_by_attributes(self._cache.name, stored)
         except self._error as error:
             raise TargetError(str(error)) from None
 
@@ -232,6 +255,20 @@ class LocalTarget:
     def close(self) -> None:
         """Close the storage."""
         self._storage.close()
+
+
+def _number(text: str) -> float | None:
+    """Return the number that a text says, an int if it is whole; None if a cache cannot keep it."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    if not math.isfinite(number):
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        return number
 
 
 def _place(storage: str) -> str:
