@@ -131,16 +131,18 @@ def test_an_export_can_be_imported(run, tmp_path, monkeypatch, name):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
     run("set", 'a "quoted", prompt\nof two lines \u2028 and more', "=1+1", "--attribute", "a=b")
+    run("set", "a carriage return\rin a prompt", "and\rin a response")
     file = tmp_path / name
-    assert run("export", file) == f"1 entries written to {file}\n"
+    assert run("export", file) == f"2 entries written to {file}\n"
     before = run("export")
     run("flush", "--yes")
     run("import", file)
     after = run("export")
 
     def timeless(lines):
-        entry = json.loads(lines)
-        return {name: entry[name] for name in ("id", "prompt", "response", "attributes")}
+        names = ("id", "prompt", "response", "attributes")
+        entries = map(json.loads, lines.strip().split("\n"))
+        return sorted([entry[name] for name in names] for entry in entries)
 
     assert timeless(after) == timeless(before)
 

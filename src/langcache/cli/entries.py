@@ -284,7 +284,8 @@ def _write_lines(entries: Iterator[dict[str, Any]], output: IO[str]) -> int:
 
 
 def _write_csv(entries: Iterable[dict[str, Any]], output: IO[str]) -> int:
-    writer = csv.writer(output, lineterminator="\n")
+    # All texts are quoted: otherwise a carriage return in one would end its row.
+    writer = csv.writer(output, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(_EXPORTED)
     count = 0
     for entry in entries:
