@@ -22,6 +22,7 @@ _IDENTIFIER = re.compile(
     | \\[A-Za-z]\b                                # an escape
     | \b[A-Za-z]\w*_\w+\b                         # snake_case
     | \b(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*\b   # letters and digits
+    | \b[^\W\d_]{1,64}\d+\b                         # letters of any alphabet before digits
     | \b[A-Z]{2,}-\d+\b                           # ABC-123
     """,
     re.VERBOSE,

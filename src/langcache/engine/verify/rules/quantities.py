@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -10,6 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 __all__ = ["Quantity", "find_quantities", "is_unit", "unmatched"]
+
+
+# What people convert to other units with rounding.
+_ROUNDED = frozenset({"length", "mass", "volume", "speed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,18 +26,21 @@ class Quantity:
         number: The number alone, in a normal form: "1200", "3.10".
         dimension: What it measures, such as "time" or "USD"; "" for a bare number.
         value: The number in the base unit of its dimension.
+        unit: The size of its unit in that base unit.
     """
 
     written: str
     number: str
     dimension: str
     value: float
+    unit: float = 1.0
 
     def matches(self, other: Quantity) -> bool:
         """Whether both say the same, as far as both say it."""
         if self.dimension == other.dimension and self.dimension:
             # Wide enough for "5 miles" and "8 km".
-            return abs(self.value - other.value) <= 0.01 * max(abs(self.value), abs(other.value))
+            is_converted = self.unit != other.unit and self.dimension in _ROUNDED
+            return math.isclose(self.value, other.value, rel_tol=0.01 if is_converted else 1e-9)
         if self.dimension and other.dimension:
             return "clock" in (self.dimension, other.dimension) and self.number == other.number
         return self.number == other.number
@@ -86,6 +94,8 @@ _define("kelvin", 1, "k kelvin")
 _define("percent", 1, "% percent pct")
 _define("watts", 1, "w watt watts")
 _define("watts", 1000, "kw kilowatt kilowatts")
+_define("hertz", 1, "hz hertz")
+_define("hertz", 1e3, "khz")
 _define("hertz", 1e6, "mhz")
 _define("hertz", 1e9, "ghz")
 _define("USD", 1, "$ usd dollar dollars bucks")
@@ -122,7 +132,7 @@ _PATTERN = re.compile(
     (?:
     (?P<clock>(?<![\w.:])\d{{1,2}}(?:(?::\d\d)?\s?(?:[ap]\.?m\.?)|:\d\d)(?!\w))
     | (?:(?P<sign>{_CURRENCY})\s?)?
-      (?<![\w.,])(?P<digits>\d+(?:,\d{{3}})+(?:\.\d+)?|\d+(?:[.,]\d+)*)(?P<ordinal>st|nd|rd|th)?
+      (?<![\w.,])(?P<digits>\d+(?:,\d{{3}})+(?:\.\d+)?|\d+(?:[.,]\d+)*|\.\d+)(?P<ordinal>st|nd|rd|th)?
       (?:\s?(?P<suffix>k|bn|mio)(?![a-z])|[\s-]?(?P<scale>hundred|thousand|million|billion)s?\b)?
       (?:[\s-]?(?P<unit>%|{_CURRENCY}|°\s?[cf]\b|[a-z]+(?:/h)?(?![\w'])))?
     | \b(?P<words>(?:{_NUMBER_WORD})(?:[\s-]+(?:and\s+)?(?:{_NUMBER_WORD}))*)\b
@@ -267,8 +277,11 @@ def _digits(written: str, match: re.Match[str], digits: str) -> Quantity | None:
     unit_name = (match["unit"] or "").lower().replace(" ", "")
     unit = _UNITS.get(unit_name)
     if unit is None and unit_name and written.lower().endswith(digits + unit_name):
-        # "31a" is a name of something.
-        return None
+        if unit_name not in ("d", "x"):
+            # "31a" is a name of something.
+            return None
+        # "3D" and "2x" count something.
+        return Quantity(digits, plain, "", float(plain))
     if sign := match["sign"]:
         unit = _UNITS[sign]
     number = float(plain) * factor
@@ -282,7 +295,7 @@ def _digits(written: str, match: re.Match[str], digits: str) -> Quantity | None:
 
 def _quantity(written: str, number: float, unit: tuple[str, float] | None) -> Quantity:
     dimension, factor = unit or ("", 1.0)
-    return Quantity(written, f"{number:.10g}", dimension, number * factor)
+    return Quantity(written, f"{number:.10g}", dimension, number * factor, factor)
 
 
 def _clock(written: str, clock: str) -> Quantity:

@@ -29,6 +29,7 @@ _UNSPACED = (
 _SEAM = re.compile(
     rf"(?<=[{_UNSPACED}])(?=[^\W{_UNSPACED}])|(?<=[^\W{_UNSPACED}])(?=[{_UNSPACED}])"
 )
+_DIGIT = re.compile(r"[^\D0-9]")
 _FRACTION = re.compile(r"(\d{1,9})?[ \u2009]?([\u00bc-\u00be\u2150-\u215e\u2189])")
 _SUPERSCRIPT = re.compile(r"[\u00b2\u00b3\u00b9\u2070\u2074-\u2079]+")
 
@@ -38,6 +39,7 @@ def _plain(text: str) -> str:
     if text.isascii():
         return text
     text = text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    text = _DIGIT.sub(lambda found: str(unicodedata.decimal(found[0])), text)
     text = _FRACTION.sub(_decimal, text)
     text = _SUPERSCRIPT.sub(lambda found: f"^{unicodedata.normalize('NFKC', found[0])}", text)
     return _SEAM.sub(" ", text)
