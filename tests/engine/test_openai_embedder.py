@@ -316,6 +316,7 @@ def item(index, *numbers):
     ("content", "message"),
     [
         (b"not JSON", "something other than vectors"),
+        (b"[" * 100_000, "something other than vectors"),
         ([], "something other than vectors"),
         ({"data": None}, "something other than vectors"),
         ({"data": [item(0, 1, 0), {"index": 1}]}, "something other than vectors"),

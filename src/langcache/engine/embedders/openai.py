@@ -185,7 +185,7 @@ def _vectors(response: bytes, count: int) -> list[Any]:
         if len(items) != count:
             raise EmbedderError(f"the endpoint returned {len(items)} vectors for {count} texts")
         return [by_index[index] for index in range(count)]
-    except (ValueError, TypeError, LookupError) as error:
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise EmbedderError("the endpoint returned something other than vectors") from error
 
 
@@ -196,7 +196,7 @@ def _code(body: bytes) -> str:
     """
     try:
         code = json.loads(body)["error"]["code"]
-    except (ValueError, TypeError, LookupError):
+    except (ValueError, TypeError, LookupError, RecursionError):
         return ""
     return f" ({code})" if isinstance(code, str) and re.fullmatch(r"[a-z_]{1,60}", code) else ""
 
