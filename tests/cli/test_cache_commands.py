@@ -180,6 +180,22 @@ def test_an_export_to_standard_output_is_utf8(tmp_path):
     assert json.loads(found)["response"] == "日本"
 
 
+def test_a_terminal_that_does_not_know_a_character_is_no_failure(tmp_path, minilm):
+    path = tmp_path / "cache.db"
+    with contextlib.closing(SQLiteStorage(path)) as storage:
+        SemanticCache(vectorizer=minilm, storage=storage).store("日本", "été \ud800")
+    command = [sys.executable, "-c", "from langcache.cli import main; main()"]
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+
+    def printed(*options):
+        arguments = ["search", "日本", *options, "--storage", f"sqlite:{path}"]
+        return subprocess.run([*command, *arguments], env=env, capture_output=True, check=True)
+
+    assert b"\\u65e5\\u672c" in printed().stdout
+    found = json.loads(printed("--json").stdout)
+    assert (found["candidates"][0]["prompt"], found["response"]) == ("日本", "été \ud800")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
 def test_an_export_does_not_take_the_place_of_a_pipe(run, filled, tmp_path):
     pipe = tmp_path / "out.jsonl"
