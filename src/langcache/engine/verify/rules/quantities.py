@@ -132,7 +132,7 @@ _PATTERN = re.compile(
     (?:
     (?P<clock>(?<![\w.:])\d{{1,2}}(?:(?::\d\d)?\s?(?:[ap]\.?m\.?)|:\d\d)(?!\w))
     | (?:(?P<sign>{_CURRENCY})\s?)?
-      (?<![\w.,])(?P<digits>\d+(?:,\d{{3}})+(?:\.\d+)?|\d+(?:[.,]\d+)*|\.\d+)(?P<ordinal>st|nd|rd|th)?
+      (?<![\w.,])(?P<digits>\d+(?:,\d{{3}})+(?:\.\d+)?|\d+(?:[.,]\d+)*|\.\d+(?!\.?\d))(?P<ordinal>st|nd|rd|th)?
       (?:\s?(?P<suffix>k|bn|mio)(?![a-z])|[\s-]?(?P<scale>hundred|thousand|million|billion)s?\b)?
       (?:[\s-]?(?P<unit>%|{_CURRENCY}|°\s?[cf]\b|[a-z]+(?:/h)?(?![\w'])))?
     | \b(?P<words>(?:{_NUMBER_WORD})(?:[\s-]+(?:and\s+)?(?:{_NUMBER_WORD}))*)\b
@@ -207,7 +207,13 @@ def unmatched(
     return alone, rest
 
 
-_SIGN = re.compile(r"(?:(?<![^\s(\[=:<>])[-\N{MINUS SIGN}]|\bminus\s)\Z", re.IGNORECASE)
+# A word before "minus" that is no term: it is a sign, and not a subtraction.
+_SIGN = re.compile(
+    r"(?:(?<![^\s(\[=:<>])[-\N{MINUS SIGN}]"
+    r"|(?:\A|[(,:=]\s?|\b(?:is|was|of|to|at|from|by|and|or|than|between|about)\s)minus\s)\Z",
+    re.IGNORECASE,
+)
+_LONGEST_SIGN = 24
 _MINUS = frozenset({"-", "\N{MINUS SIGN}", "minus"})
 
 
@@ -221,7 +227,7 @@ def _is_negative(text: str, start: int, before: int) -> bool:
     """
     if before and text[before:start].strip().lower() in _MINUS:
         return False
-    return _SIGN.search(text[:start] if start < 16 else text[start - 16 : start]) is not None
+    return _SIGN.search(text, max(0, start - _LONGEST_SIGN), start) is not None
 
 
 def _negative(quantity: Quantity) -> Quantity:
@@ -277,10 +283,10 @@ def _digits(written: str, match: re.Match[str], digits: str) -> Quantity | None:
     unit_name = (match["unit"] or "").lower().replace(" ", "")
     unit = _UNITS.get(unit_name)
     if unit is None and unit_name and written.lower().endswith(digits + unit_name):
-        if unit_name not in ("d", "x"):
+        if unit_name != "d":
             # "31a" is a name of something.
             return None
-        # "3D" and "2x" count something.
+        # "3D" counts something, and so does "3d".
         return Quantity(digits, plain, "", float(plain))
     if sign := match["sign"]:
         unit = _UNITS[sign]

@@ -31,11 +31,21 @@ _SEAM = re.compile(
 )
 _DIGIT = re.compile(r"[^\D0-9]")
 _FRACTION = re.compile(r"(\d{1,9})?[ \u2009]?([\u00bc-\u00be\u2150-\u215e\u2189])")
-_SUPERSCRIPT = re.compile(r"[\u00b2\u00b3\u00b9\u2070\u2074-\u2079]+")
+_RATIO = re.compile(
+    r"(?<![\d/.,-])(?:(\d{1,3})[ -])?(\d{1,2})/(2|3|4|5|6|8|16)"
+    r"(?=[ -](?:cups?|c|t|tsp|tbsp|teaspoons?|tablespoons?|inch|inches|hours?|miles?|pounds?|lbs?"
+    r"|oz|ounces?|liters?|litres?|pints?|gallons?)\b)"
+)
+# Powers of numbers and variables. "10 m²" is an area.
+_SUPERSCRIPT = re.compile(
+    r"(?:(?<=\d)|(?<=\b[a-ln-rt-zA-LN-RT-Z]))[\u00b2\u00b3\u00b9\u2070\u2074-\u2079]+"
+)
 
 
 def _plain(text: str) -> str:
     """Return a text with numbers and quotes as in ASCII, and spaces around numbers and names."""
+    if "/" in text:
+        text = _RATIO.sub(_ratio, text)
     if text.isascii():
         return text
     text = text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
@@ -47,6 +57,10 @@ def _plain(text: str) -> str:
 
 def _decimal(fraction: re.Match[str]) -> str:
     return f" {int(fraction[1] or 0) + unicodedata.numeric(fraction[2]):.10g}"
+
+
+def _ratio(fraction: re.Match[str]) -> str:
+    return f"{int(fraction[1] or 0) + int(fraction[2]) / int(fraction[3]):.10g}"
 
 
 class Reading:
