@@ -6,11 +6,13 @@ import functools
 import gc
 import inspect
 import threading
+import warnings
 from collections.abc import AsyncIterator, Iterator
+from enum import Enum
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from langcache.answers import _pending_calls
 
@@ -21,6 +23,23 @@ OTHER = "What are your opening hours?"
 
 class Reply(BaseModel):
     text: str
+
+
+class Tone(str, Enum):
+    KIND = "kind"
+
+
+class Labelled(BaseModel):
+    tone: Any
+
+
+class Guest(BaseModel):
+    name: str = ""
+    rights: str = Field("none", exclude=True)
+
+
+class Admin(Guest):
+    pass
 
 
 @dataclasses.dataclass
@@ -227,7 +246,10 @@ def test_models_and_dataclasses_come_back_as_they_were(answers, calls):
     assert len(calls) == 2
 
 
-@pytest.mark.parametrize("result", [None, object(), ("a", "tuple"), {1: "a key"}])
+@pytest.mark.parametrize(
+    "result",
+    [None, object(), ("a", "tuple"), {1: "a key"}, {"tone": Tone.KIND}, [Labelled(tone=Tone.KIND)]],
+)
 def test_a_result_that_would_come_back_otherwise_is_not_stored(answers, calls, result):
     @answers.cached(prompt="question")
     def reply(question: str) -> Any:
@@ -237,6 +259,126 @@ def test_a_result_that_would_come_back_otherwise_is_not_stored(answers, calls, r
     for _ in range(2):
         assert reply(ASKED) is result
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize("annotation", [Any, Iterator[str], str])
+@pytest.mark.parametrize("nest", [lambda words: words, lambda words: [{"a": words}]])
+def test_an_iterator_is_left_to_the_caller(answers, annotation, nest):
+    def reply(question: str):
+        return nest(iter(question.split()))
+
+    reply.__annotations__["return"] = annotation
+    cached = answers.cached(prompt="question")(reply)
+    for _ in range(2):
+        result = cached(ASKED)
+        words = result[0]["a"] if isinstance(result, list) else result
+        assert list(words) == ASKED.split()
+
+
+def test_a_result_of_another_type_than_announced_is_in_no_warning(answers):
+    @answers.cached(prompt="question")
+    def reply(question: str) -> int:
+        return "a secret"
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert reply(ASKED) == reply(ASKED) == "a secret"
+
+
+def test_each_chunk_is_stored_as_it_was_yielded(answers):
+    @answers.cached(prompt="question")
+    def growing(question: str) -> Iterator[list[str]]:
+        words = []
+        for word in ("by", "mail"):
+            words.append(word)
+            yield words
+
+    read = [[list(each) for each in growing(ASKED)] for _ in range(2)]
+    assert read == [[["by"], ["by", "mail"]]] * 2
+
+
+def test_what_a_generator_returns_is_passed_on_and_the_answer_is_not_stored(answers):
+    @answers.cached(prompt="question")
+    def words(question: str):
+        yield "one"
+        return "the usage"
+
+    def read():
+        return (yield from words(ASKED))
+
+    for _ in range(2):
+        reader = read()
+        assert next(reader) == "one"
+        with pytest.raises(StopIteration) as end:
+            next(reader)
+        assert end.value.value == "the usage"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Guest(), Admin()),
+        ([Guest()], [Admin()]),
+        (Guest(rights="read"), Guest(rights="write")),
+        ({"user": Reply(text="a")}, {"user": {"text": "a"}}),
+    ],
+)
+def test_models_of_different_classes_or_contents_are_different(answers, calls, one, other):
+    @answers.cached(prompt="question")
+    def reply(question: str, user: Any) -> int:
+        calls.append(user)
+        return len(calls)
+
+    assert [reply(ASKED, user) for user in (one, other, one)] == [1, 2, 1]
+
+
+@pytest.mark.parametrize("captured", ["a", 1, ["a"], Guest(name="a"), ("a", {"b": 2.5}), Guest])
+def test_what_a_nested_function_has_captured_counts(answers, captured):
+    def make(value, result):
+        client = object()  # has no JSON form
+
+        @answers.cached(prompt="question")
+        def reply(question: str) -> str:
+            return result if (client, value) else ""
+
+        return reply
+
+    assert make(captured, "one")(ASKED) == "one"
+    assert make("another", "one")(ASKED) == "one"
+    assert make("another", "other")(ASKED) == "other"
+    assert make(captured, "one").explain(ASKED).outcome == "hit"
+
+
+def test_functions_behind_one_decorator_are_different(answers):
+    def decorated(function):
+        def call(question: str) -> str:
+            return function(question)
+
+        return call
+
+    def one(question):
+        return "one"
+
+    def other(question):
+        return "other"
+
+    cached = answers.cached(prompt="question")
+    assert cached(decorated(one))(ASKED) == "one"
+    assert cached(decorated(other))(ASKED) == "other"
+
+
+def test_a_function_without_a_name_of_its_own_needs_one(answers):
+    class Bot:
+        def ask(self, question):
+            return "by mail"
+
+        def __call__(self, question):
+            return "by mail"
+
+    for function in (lambda question: "by mail", Bot().ask, Bot(), functools.partial(Bot.ask, 1)):
+        with pytest.raises(ValueError, match="name: must be given for a lambda, a bound method"):
+            answers.cached(prompt="question")(function)
+        assert answers.cached(prompt="question", name="bot")(function)(question=ASKED) == "by mail"
 
 
 def test_an_ignored_argument_does_not_count(answers, calls):
@@ -306,6 +448,7 @@ def test_a_wrong_call_raises_as_the_function_does(answers):
         ({"prompt": "question", "scope": ("team",)}, "scope: the function has no parameter 'team'"),
         ({"prompt": "question", "ignore": ("log",)}, "ignore: the function has no parameter 'log'"),
         ({"prompt": "question", "ignore": ("question",)}, "ignore: must not contain prompt"),
+        ({"prompt": "question", "scope": ("question",)}, "scope: must not contain prompt"),
     ],
 )
 def test_a_name_that_is_no_parameter_is_refused(answers, settings, message):

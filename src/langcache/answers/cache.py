@@ -105,7 +105,7 @@ class AnswerCache(Lookups):
         All arguments count: two calls share an answer if the prompts mean the same and everything
         else is equal. A call with an argument that has no JSON form is not cached. Results are
         stored as JSON and read back by the function's annotation, which may name dataclasses and
-        pydantic models. Results that cannot be read back, and None, are not stored.
+        pydantic models. Results that cannot be read back, iterators and None are not stored.
 
         Args:
             prompt: The name of the parameter that is compared by meaning: a str, or a list of chat
@@ -113,10 +113,12 @@ class AnswerCache(Lookups):
             scope: Names of parameters by which answers can be invalidated, such as the tenant.
             ignore: Names of parameters that do not shape the answer, such as a logger.
             ttl: How long an answer is kept, in seconds; None for the cache's `ttl`.
-            name: What identifies the function; None for its module and name.
+            name: What identifies the function; None for its module and name, and what a nested
+                function has captured when it is decorated, as far as that has a JSON form.
 
         Raises:
-            ValueError: The function has no parameter of a given name.
+            ValueError: The function has no parameter of a given name, or no name of its own: it is
+                a lambda, a bound method or a callable object.
         """
 
         def decorate(function: Callable[_P, _R]) -> CachedFunction[_P, _R]:

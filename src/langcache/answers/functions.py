@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast, get_a
 
 from pydantic import TypeAdapter
 
+from langcache.answers._function_arguments import captured_by, name_of, told_apart
+from langcache.answers._function_results import ChunkRecording, answer_of_result
 from langcache.answers.answer import Answer
 from langcache.answers.controls import controls_of
-from langcache.answers.digests import NotCacheableError
 from langcache.answers.request import Request, chat_request
 
 if TYPE_CHECKING:
@@ -136,15 +137,24 @@ def _generator(cache: Lookups, function: _F, reader: _Reader, ttl: float | None)
         if lookup.outcome == "hit":
             yield from cast("list[Any]", lookup.value)
             return
-        chunks: list[Any] = []
+        recording = reader.recording()
         try:
-            for chunk in function(*args, **kwargs):
-                chunks.append(chunk)
+            source = function(*args, **kwargs)
+            while True:
+                try:
+                    chunk = next(source)
+                except StopIteration as end:
+                    result = end.value
+                    break
+                recording.add(chunk)
                 yield chunk
         except BaseException:
             cache.release(lookup)
             raise
-        cache.keep(lookup, reader.stream(chunks), ttl=ttl)
+        # A hit has no result beside what is yielded.
+        answer = Answer(ending="failed") if result is not None else recording.answer()
+        cache.keep(lookup, answer, ttl=ttl)
+        return result
 
     return cached
 
@@ -159,19 +169,19 @@ def _async_generator(cache: Lookups, function: _F, reader: _Reader, ttl: float |
             for chunk in cast("list[Any]", lookup.value):
                 yield chunk
             return
-        chunks: list[Any] = []
+        recording = reader.recording()
         try:
             source = function(*args, **kwargs)
             try:
                 async for chunk in source:
-                    chunks.append(chunk)
+                    recording.add(chunk)
                     yield chunk
             finally:
                 await source.aclose()
         except BaseException:
             cache.release(lookup)
             raise
-        await cache.akeep(lookup, reader.stream(chunks), ttl=ttl)
+        await cache.akeep(lookup, recording.answer(), ttl=ttl)
 
     return cached
 
@@ -198,10 +208,13 @@ class _Reader:
                     raise ValueError(f"{field}: the function has no parameter {each!r}")
         if prompt in ignore or set(scope) & set(ignore):
             raise ValueError("ignore: must not contain prompt or a name of scope")
+        if prompt in scope:
+            raise ValueError("scope: must not contain prompt")
         self._prompt = prompt
         self._scope = tuple(scope)
         self._ignored = frozenset(ignore)
-        self._door = name or f"function:{function.__module__}.{function.__qualname__}"
+        self._door = name or f"function:{name_of(function)}"
+        self._captured = {} if name else captured_by(function)
         self._function = function
 
     def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Request | None:
@@ -211,28 +224,28 @@ class _Reader:
         except TypeError:
             return None
         bound.apply_defaults()
-        arguments = {
+        given = {
             name: value for name, value in bound.arguments.items() if name not in self._ignored
         }
-        prompt = arguments.pop(self._prompt)
+        prompt = given.pop(self._prompt)
         labels = {
-            name: str(arguments[name])
-            for name in self._scope
-            if isinstance(arguments[name], (str, int))
+            name: str(given[name]) for name in self._scope if isinstance(given[name], (str, int))
         }
-        if isinstance(prompt, list) and prompt:
-            try:
-                request = chat_request(self._door, arguments, cast("list[Any]", prompt))
-            except NotCacheableError:
-                return None
-            turns, last, text = request.turns, request.last, request.text
-        else:
-            turns = ()
-            text = prompt if isinstance(prompt, str) else None
-            last = None if text is not None else {"prompt": cast("Any", prompt)}
+        turns: Sequence[Any] = ()
+        text = prompt if isinstance(prompt, str) else None
+        last = None if text is not None else {"prompt": cast("Any", prompt)}
+        try:
+            arguments = {name: told_apart(value) for name, value in given.items()}
+            if isinstance(prompt, list) and prompt:
+                chat = chat_request(self._door, None, cast("list[Any]", prompt))
+                turns, last, text = chat.turns, chat.last, chat.text
+        except Exception:  # noqa: BLE001 - no JSON form, or any error of the user's types
+            return None
         return Request(
             door=self._door,
-            parameters=arguments,
+            parameters={"arguments": arguments, "captured": self._captured}
+            if self._captured
+            else arguments,
             turns=turns,
             last=last,
             text=text,
@@ -264,21 +277,8 @@ class _Reader:
 
     def answer(self, result: Any) -> Answer:
         """Return the answer to store for a result."""
-        stored = None if result is None else self._stored([result])
-        return Answer(ending="failed") if stored is None else Answer(stored[0])
+        return answer_of_result(self._adapter, result)
 
-    def stream(self, chunks: list[Any]) -> Answer:
-        """Return the answer to store for all that was yielded."""
-        stored = self._stored(chunks)
-        return Answer(ending="failed") if stored is None else Answer(chunks=stored)
-
-    def _stored(self, results: list[Any]) -> list[Any] | None:
-        """Return results in JSON's types, or None if they could not be read back as they are."""
-        try:
-            stored = [self._adapter.dump_python(each, mode="json") for each in results]
-            read = [self._adapter.validate_python(each) for each in stored]
-        except Exception:  # noqa: BLE001 - any error of the user's types
-            return None
-        # An unknown class becomes a dict, which is not equal to it.
-        same = all(type(a) is type(b) and a == b for a, b in zip(read, results, strict=True))
-        return stored if same else None
+    def recording(self) -> ChunkRecording:
+        """Return what takes all that is yielded."""
+        return ChunkRecording(self._adapter)
