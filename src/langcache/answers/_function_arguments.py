@@ -96,7 +96,7 @@ def _field_of(model: BaseModel, name: str, value: Any) -> tuple[bool, Any]:
         return True, plain(told_apart(value))
     except NotCacheableError:
         # The model may have a JSON form of its own for it. One that is excluded is a client, say.
-        dumped: Any = model.model_dump(include={name})
+        dumped: Any = model.model_dump(include={name}, warnings=False)
         if not isinstance(dumped, dict):
             return True, plain(dumped)
         members = cast("dict[str, Any]", dumped)

@@ -112,7 +112,7 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, (str, int, float)):
         return value.value if isinstance(value, Enum) else value
     if isinstance(value, BaseModel):
-        return plain(value.model_dump(exclude_none=True))
+        return plain(value.model_dump(exclude_none=True, warnings=False))
     if isinstance(value, type) and issubclass(value, BaseModel):
         return {"class": value.__qualname__, "schema": plain(value.model_json_schema())}
     if isinstance(value, Mapping):

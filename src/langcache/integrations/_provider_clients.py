@@ -16,7 +16,12 @@ from langcache.answers._checks import check_number
 from langcache.answers.apis import in_form
 from langcache.answers.explaining import not_looked_up
 from langcache.integrations._provider_objects import is_async, object_of, stream_of
-from langcache.integrations._streams import arecorded, recorded
+from langcache.integrations._streams import (
+    arecorded,
+    recorded,
+    release_at_aclose,
+    release_at_close,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -111,8 +116,9 @@ def _cached_post(
             cache.release(lookup)
             raise
         if call.is_stream:
-            recording = _Recording(operation.api)
-            result._iterator = recorded(cache, lookup, recording, result._iterator)
+            events = recorded(cache, lookup, _Recording(operation.api), result._iterator)
+            result._iterator = events
+            release_at_close(result.response, events, cache, lookup)
         else:
             cache.keep(lookup, call.answer(result))
         return result
@@ -139,8 +145,9 @@ def _cached_async_post(
             cache.release(lookup)
             raise
         if call.is_stream:
-            recording = _Recording(operation.api)
-            result._iterator = arecorded(cache, lookup, recording, result._iterator)
+            events = arecorded(cache, lookup, _Recording(operation.api), result._iterator)
+            result._iterator = events
+            release_at_aclose(result.response, events, cache, lookup)
         else:
             await cache.akeep(lookup, call.answer(result))
         return result
@@ -188,15 +195,12 @@ class _Call:
 
     def _parse(self, raw: Any) -> Any:
         # What the parser returns has fields that are not part of the provider's answer.
-        self._raw = raw.to_dict(mode="json")
+        self._raw = _json_of(raw)
         return self._parser(raw)
 
     def answer(self, result: Any) -> Answer:
         """Return the answer in what the provider returned."""
-        raw = self._raw
-        if raw is None and hasattr(result, "to_dict"):
-            raw = result.to_dict(mode="json")
-        return self._api.answer_of(raw)
+        return self._api.answer_of(_json_of(result) if self._raw is None else self._raw)
 
     def served(self, answer: Answer) -> Any:
         """Return a stored answer as the client returns it, or None if its form is another one."""
@@ -212,11 +216,16 @@ class _Call:
         return self._parser(result) if self._parser else result
 
     def returned(self, lookup: Lookup[Any]) -> Any:
-        """Return a hit, which carries how it was found."""
+        """Return a hit, which carries how it was found.
+
+        Every answer of a client has the id of its request; there was none.
+        """
         if lookup.hit and lookup.answer:
             hit = replace(lookup.hit, saved=self._api.usage_of(lookup.answer))
             # Not a field: it is in no dump of the answer.
             object.__setattr__(lookup.value, "langcache", hit)
+            if not self.is_stream:
+                object.__setattr__(lookup.value, "_request_id", None)
         return lookup.value
 
 
@@ -296,22 +305,33 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else type(value).__name__
 
 
+def _json_of(result: Any) -> Any:
+    """Return what a provider has sent, from the client's object; None if it is none."""
+    try:
+        return result.to_dict(mode="json", warnings=False)  # a warning would quote the answer
+    except Exception:  # noqa: BLE001 - no error of the cache may fail a call
+        return None
+
+
 class _Recording:
     """The events of a stream, as JSON."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
         self._chunks: list[Any] = []
+        self._is_readable = True
 
     def add(self, event: Any) -> None:
         """Take the next event."""
-        self._chunks.append(event.to_dict(mode="json"))
+        chunk = _json_of(event)
+        self._is_readable = self._is_readable and chunk is not None
+        self._chunks.append(chunk)
 
     @property
     def is_complete(self) -> bool:
         """Whether the last event has come."""
-        return bool(self._chunks) and self._api.is_last(self._chunks[-1])
+        return self._is_readable and bool(self._chunks) and self._api.is_last(self._chunks[-1])
 
-    def answer(self) -> Answer:
+    def answer(self) -> Answer | None:
         """Return the answer in the events."""
-        return self._api.streamed_answer_of(self._chunks)
+        return self._api.streamed_answer_of(self._chunks) if self._is_readable else None

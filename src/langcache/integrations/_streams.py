@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from langcache.answers import Answer, AnswerCache, Lookup
 
-__all__ = ["Recording", "arecorded", "recorded"]
+__all__ = ["Recording", "arecorded", "recorded", "release_at_aclose", "release_at_close"]
 
 _T = TypeVar("_T")
 _T_contra = TypeVar("_T_contra", contravariant=True)
@@ -97,6 +97,37 @@ async def _akeep(cache: AnswerCache, lookup: Lookup[Any], recording: Recording[A
     answer = recording.answer()
     if answer is not None:
         await cache.akeep(lookup, answer)
+
+
+def release_at_close(response: Any, stream: Any, cache: AnswerCache, lookup: Lookup[Any]) -> None:
+    """Let other calls wait no longer for a stream when its HTTP response is closed.
+
+    Args:
+        response: The response. At its end, the stream closes it itself, while it is running.
+        stream: The stream that `recorded` has made of its events.
+        cache: The cache.
+        lookup: The lookup of the call.
+    """
+
+    def close() -> None:
+        response.__dict__.pop("close", None)
+        if not stream.gi_running:
+            cache.release(lookup)
+        response.close()
+
+    response.close = close
+
+
+def release_at_aclose(response: Any, stream: Any, cache: AnswerCache, lookup: Lookup[Any]) -> None:
+    """Asynchronous twin of `release_at_close`."""
+
+    async def aclose() -> None:
+        response.__dict__.pop("aclose", None)
+        if not stream.ag_running:
+            cache.release(lookup)
+        await response.aclose()
+
+    response.aclose = aclose
 
 
 def _release_at_end(stream: Any, cache: AnswerCache, lookup: Lookup[Any]) -> None:

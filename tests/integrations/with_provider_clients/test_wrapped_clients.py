@@ -4,10 +4,12 @@ import asyncio
 import inspect
 import threading
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from answer_caches import Broken
+from upstream import chat_completions, messages, responses
 from wrapped_clients import ASKED, DOORS, PARAPHRASE, AsyncDoor, open_door
 
 import langcache
@@ -222,6 +224,43 @@ def test_nothing_is_billed_twice(door):
     assert "langcache" not in again.to_dict()
 
 
+def test_a_hit_has_no_request_of_its_own(door):
+    assert door.ask()._request_id == "req_1"
+    hit = door.ask(PARAPHRASE)
+    assert hit._request_id is None
+    assert "_request_id" not in {**hit.to_dict(), **hit.model_dump()}
+
+
+# Services that copy a provider's API take liberties with it.
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_that_a_provider_should_not_give_is_in_no_warning(
+    door, upstream, answers, monkeypatch, stream
+):
+    def of_other_types(value):
+        if isinstance(value, dict):
+            return {name: of_other_types(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [of_other_types(each) for each in value]
+        return [value] if isinstance(value, str) and value.startswith("Answer") else value
+
+    for api in (chat_completions, messages, responses):
+        body_of, events_of = api.body_of, api.events_of
+        monkeypatch.setattr(api, "body_of", lambda *asked, f=body_of: of_other_types(f(*asked)))
+        monkeypatch.setattr(
+            api,
+            "events_of",
+            lambda *asked, f=events_of: [
+                (name, data if data == "[DONE]" else of_other_types(data))
+                for name, data in f(*asked)
+            ],
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(2):
+            assert door.ask(stream=stream)
+    assert answers.statistics.failures == 0
+
+
 def test_a_stream_from_the_cache_says_so(door):
     door.ask(stream=True)
     stream = door.wait(door.create(**door.kwargs(PARAPHRASE, stream=True)))
@@ -300,6 +339,39 @@ def test_concurrent_equal_calls_reach_the_upstream_once(door, upstream, stream):
             results = list(pool.map(lambda _: door.ask(stream=stream), range(50)))
     assert upstream.count == 1
     assert all(same(each, results[0]) for each in results)
+
+
+@pytest.mark.parametrize("events", [0, 1])
+def test_no_call_waits_for_a_stream_that_is_closed(door, upstream, events):
+    if isinstance(door, AsyncDoor):
+
+        async def main():
+            stream = await door.create(**door.kwargs(stream=True))
+            for _ in range(events):
+                await anext(stream)
+            await stream.close()
+            other = asyncio.create_task(door.create(**door.kwargs()))
+            return stream, await asyncio.wait_for(other, 20)
+
+        door.loop.run_until_complete(main())
+    else:
+        stream = door.create(**door.kwargs(stream=True))
+        for _ in range(events):
+            next(stream)
+        stream.close()
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(door.ask).result(20)
+    assert upstream.count == 2
+
+
+def test_a_helper_of_streams_that_is_left_holds_up_no_call(upstream, answers):
+    with open_door("chat sync", upstream) as door:
+        door.wrap(answers)
+        with door.client.chat.completions.stream(**door.kwargs()) as stream:
+            next(stream)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(door.ask).result(20)
+    assert upstream.count == 2
 
 
 def test_concurrent_calls_get_an_error_each(door, upstream):

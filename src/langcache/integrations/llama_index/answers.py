@@ -145,14 +145,14 @@ def _stored(response: Any) -> dict[str, Any]:
 
 
 def _logprobs(position: Any) -> Any:
-    return [each.model_dump(mode="json") for each in position]
+    return [each.model_dump(mode="json", warnings=False) for each in position]
 
 
 def _stored_message(message: ChatMessage) -> dict[str, Any]:
     stored = {
         "role": message.role.value if isinstance(message.role, Enum) else message.role,
         "more": _dumped(message.additional_kwargs),
-        "blocks": [block.model_dump(mode="json") for block in message.blocks],
+        "blocks": [block.model_dump(mode="json", warnings=False) for block in message.blocks],
     }
     if type(message) is not ChatMessage or _message(stored) != message:
         raise NotCacheableError

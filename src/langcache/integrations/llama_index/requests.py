@@ -142,7 +142,7 @@ def _name_of(function: Any) -> str:
 
 def _dumped(llm: LLM, name: str) -> Any:
     try:
-        return llm.model_dump(mode="json", include={name}).get(name)
+        return llm.model_dump(mode="json", include={name}, warnings=False).get(name)
     except Exception as error:  # any error of a serializer
         raise NotCacheableError from error
 
@@ -163,7 +163,7 @@ def _part(block: Any) -> dict[str, Any]:
         # The content of a file can change.
         if isinstance(value, (IOBase, Path)):
             raise NotCacheableError
-    return {"type": _type_of(block), "block": block.model_dump(mode="json")}
+    return {"type": _type_of(block), "block": block.model_dump(mode="json", warnings=False)}
 
 
 def _type_of(block: Any) -> Any:

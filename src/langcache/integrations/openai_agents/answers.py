@@ -42,7 +42,7 @@ def answer_of(response: ModelResponse, most_tokens: int | None) -> Answer | None
         most_tokens: The limit that was set for the answer.
     """
     try:
-        items = [item.to_dict(mode="json") for item in response.output]
+        items = [item.to_dict(mode="json", warnings=False) for item in response.output]
     except (AttributeError, TypeError, ValueError):
         return None
     usage = response.usage
@@ -93,7 +93,7 @@ class EventRecording:
         if not self._is_readable:
             return
         try:
-            stored = event.to_dict(mode="json")
+            stored = event.to_dict(mode="json", warnings=False)
             self._is_readable = object_of(_EVENTS[stored["type"]], stored) == event
         except Exception:  # noqa: BLE001 - no error of the cache may fail a call
             self._is_readable = False
