@@ -236,6 +236,17 @@ def test_a_function_that_fails_keeps_the_earlier_turns_in_the_scope(make_cache):
     assert ask(cache, request()).outcome == "miss"
 
 
+@pytest.mark.parametrize("nothing", ["", " \n", 5])
+def test_a_function_that_returns_no_question_keeps_the_earlier_turns_in_the_scope(
+    make_cache, nothing
+):
+    cache = make_cache(context=lambda turns, text: nothing)
+    ask(cache, request(ASKED, EARLIER))
+    assert ask(cache, request(ASKED, EARLIER)).outcome == "hit"
+    assert ask(cache, request("Where are you?", EARLIER)).outcome == "miss"
+    assert ask(cache, request(ASKED, [*EARLIER, *EARLIER])).outcome == "miss"
+
+
 # A cache that is down or slow
 
 

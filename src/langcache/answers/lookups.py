@@ -345,6 +345,8 @@ class Lookups:
         if self._resolve and text is not None and request.earlier:
             try:
                 resolved = self._resolve(request.earlier, text)
+                if resolved is not None and not resolved.strip():
+                    resolved = None  # all conversations would have this question
             except Exception as error:  # noqa: BLE001 - any error of the user's function
                 self._workers.failed(error)
                 resolved = None
