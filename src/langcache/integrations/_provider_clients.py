@@ -8,6 +8,7 @@ So every method that sends such a request is cached, helpers included.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -24,7 +25,7 @@ from langcache.integrations._streams import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from langcache.answers import Request
     from langcache.answers.apis import Api
@@ -43,6 +44,8 @@ _HARMLESS_OPTIONS = frozenset(
 _NOT_GIVEN = ("NotGiven", "Omit")
 _RAW = "x-stainless-raw-response"
 _OWN_HEADERS = ("x-stainless-", "user-agent")
+# Those that an HTTP client sends with each request.
+_HTTP_HEADERS = frozenset({"accept", "accept-encoding", "connection"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,13 +279,19 @@ def _read(
 
 
 def _headers(headers: Any) -> dict[str, Any]:
-    given: dict[str, Any] = cast("dict[str, Any]", headers) if isinstance(headers, dict) else {}
+    if not isinstance(headers, Mapping):
+        return {}
+    given = cast("Mapping[str, Any]", headers)
     return {name.lower(): _text(value) for name, value in given.items()}
 
 
 def identity_of(client: Any) -> dict[str, Any]:
     """Return what of a client's settings an answer may depend on: all but the key."""
-    custom = _headers(dict(getattr(client, "_custom_headers", {})))
+    http = _headers(getattr(getattr(client, "_client", None), "headers", None))
+    custom = {
+        **{name: value for name, value in http.items() if name not in _HTTP_HEADERS},
+        **_headers(getattr(client, "_custom_headers", None)),
+    }
     return {
         "base_url": str(client.base_url),
         "account": [_account(client, name) for name in ("organization", "project")],

@@ -5,8 +5,10 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from langchain import chat_models
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.runnables import ConfigurableField
 from langchain_core.tools import tool
 from langchain_model import Model
 from pydantic import BaseModel
@@ -104,6 +106,38 @@ def test_a_response_in_a_format_is_not_cached(ask, agent_of):
     agent = agent_of(model, response_format=Verdict)
     for _ in range(2):
         ask(agent, HumanMessage(QUESTION))
+    assert model.calls == 2
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda model: model.bind(temperature=0.9),
+        lambda model: model.with_config(configurable={"temperature": 0.9}),
+        lambda model: model.with_fallbacks([Model()]),
+        lambda model: model.configurable_fields(temperature=ConfigurableField(id="temperature")),
+    ],
+)
+def test_a_model_that_hides_its_settings_is_not_cached(ask, agent_of, model, wrap):
+    ask(agent_of(model), HumanMessage(QUESTION))
+    for _ in range(2):
+        ask(agent_of(wrap(model)), HumanMessage(QUESTION))
+    assert model.calls == 3
+
+
+@pytest.mark.parametrize("default", [None, "a"])
+def test_a_configurable_model_is_the_one_that_is_chosen(
+    answers, agent_of, model, monkeypatch, default
+):
+    def make(**settings):
+        return model.model_copy(update={"model": settings["model"]})
+
+    monkeypatch.setattr(chat_models.base, "_init_chat_model_helper", make)
+    configurable = chat_models.init_chat_model(default, configurable_fields=("model",))
+    agent = agent_of(configurable)
+    for name in ("a", "b", "a"):
+        state = {"messages": [HumanMessage(QUESTION)]}
+        agent.invoke(state, config={"configurable": {"model": name}})
     assert model.calls == 2
 
 

@@ -5,7 +5,9 @@ import inspect
 import threading
 import time
 import warnings
+from collections import UserDict
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 
 import pytest
 from answer_caches import Broken
@@ -194,6 +196,24 @@ def test_settings_of_the_client_count(door, upstream):
     door.client = client.with_options(timeout=30, max_retries=1)
     door.ask(PARAPHRASE)
     assert upstream.count == 2
+
+
+@pytest.mark.parametrize("kind", [MappingProxyType, UserDict])
+def test_headers_of_any_mapping_count(door, upstream, kind):
+    for tenant in ("acme", "umbrella", "acme"):
+        door.ask(extra_headers=kind({"X-Tenant": tenant}))
+    assert [each.headers["x-tenant"] for each in upstream.requests] == ["acme", "umbrella"]
+
+
+def test_headers_of_the_http_client_count(door, upstream, answers):
+    bare = door.bare
+    for tenant in ("acme", "umbrella", "acme"):
+        http = type(bare._client)(headers={"x-tenant": tenant})
+        door.bare = bare.copy(http_client=http)
+        door.wrap(answers).ask()
+        door.wait(http.aclose()) if isinstance(door, AsyncDoor) else http.close()
+    door.bare = bare
+    assert [each.headers["x-tenant"] for each in upstream.requests] == ["acme", "umbrella"]
 
 
 def test_a_copy_is_wrapped_too(door, upstream):

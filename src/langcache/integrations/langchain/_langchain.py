@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 __all__ = [
     "AIMessage",
     "BaseCache",
+    "BaseChatModel",
     "ChatGeneration",
     "Generation",
     "dumps",
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     # LangChain is not installed where types are checked; these parts have long been the same.
     class BaseCache:
         """What LangChain asks for answers."""
+
+    class BaseChatModel:
+        """A model for chats."""
+
+        def _get_llm_string(self, **settings: Any) -> str: ...
 
     class AIMessage:
         """A message of a model."""
@@ -60,6 +66,7 @@ if TYPE_CHECKING:
 else:
     try:
         from langchain_core.caches import BaseCache
+        from langchain_core.language_models import BaseChatModel
         from langchain_core.load import dumps
         from langchain_core.messages import AIMessage, message_to_dict, messages_from_dict
         from langchain_core.outputs import ChatGeneration, Generation

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from langcache.answers.cache import AnswerCache
 from langcache.answers.digests import NotCacheableError
-from langcache.integrations.langchain._langchain import ChatGeneration, dumps
+from langcache.integrations.langchain._langchain import BaseChatModel, ChatGeneration, dumps
 from langcache.integrations.langchain.answers import answer_of, generations_of, served
 from langcache.integrations.langchain.requests import request_of
 
@@ -109,12 +109,11 @@ def _request(request: ModelRequest) -> Request | None:
     """Return what the model is asked; None if it cannot be compared with other calls."""
     if request.response_format is not None:
         return None
-    messages = dumps([message.model_copy(update={"id": None}) for message in request.messages])
-    system = getattr(request, "system_message", None) or request.system_prompt
     try:
+        messages = dumps([message.model_copy(update={"id": None}) for message in request.messages])
+        system = getattr(request, "system_message", None) or request.system_prompt
         tools = [_tool(tool) for tool in request.tools]
-        # The string that LangChain makes of a model for its own cache.
-        model: str = request.model._get_llm_string(**request.model_settings)  # noqa: SLF001
+        model = _text_of(request.model, request.model_settings)
         asked = request_of(messages, model, exact=bool(tools))
         if asked is None or not request.messages:
             return None
@@ -125,8 +124,24 @@ def _request(request: ModelRequest) -> Request | None:
             "tool_choice": request.tool_choice,
         }
         return replace(asked, door=_DOOR, parameters=parameters)
-    except (NotCacheableError, TypeError, ValueError):
+    except Exception:  # noqa: BLE001 - no error of the cache may fail a call
         return None
+
+
+def _text_of(model: Any, settings: Mapping[str, Any]) -> str:
+    """Return the string that LangChain makes of a model for its own cache.
+
+    Raises:
+        NotCacheableError: It is bound to settings, or has fallbacks. It has this method of the
+            model behind it, which does not know them.
+    """
+    if not isinstance(model, BaseChatModel):
+        # A configurable model of `init_chat_model` chooses the model for each call.
+        choose: Any = vars(cast("type[Any]", type(model))).get("_model")
+        model = None if choose is None else choose(model)
+    if not isinstance(model, BaseChatModel):
+        raise NotCacheableError
+    return model._get_llm_string(**settings)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def _tool(tool: Any) -> Mapping[str, Any]:

@@ -60,7 +60,7 @@ def request_of_messages(
         if frame is None or exact:
             return request
         return replace(request, text=text, last={"last": request.last, "frame": frame})
-    except (NotCacheableError, TypeError, ValueError):
+    except Exception:  # noqa: BLE001 - no error of the cache may fail a call
         return None
 
 
@@ -70,7 +70,7 @@ def request_of_prompt(
     """Return what a model is asked by a prompt; None if it cannot be compared with other calls."""
     try:
         parameters, exact = _parameters(llm, arguments, stream=stream)
-    except (NotCacheableError, TypeError, ValueError):
+    except Exception:  # noqa: BLE001 - no error of the cache may fail a call
         return None
     # A prompt that is formatted for a model can begin with a system prompt.
     text, frame = (None, None) if exact or formatted else _question_in(prompt)
