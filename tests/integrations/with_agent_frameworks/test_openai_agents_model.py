@@ -186,6 +186,15 @@ def test_an_agent_calls_its_tool_again(run, model, upstream, stream):
     assert times == ["UTC", "UTC"]
 
 
+def test_a_response_that_the_provider_does_not_keep_is_for_runs_that_need_no_other(
+    run, upstream, answers
+):
+    model = langcache.wrap(bare_model(upstream), cache=answers)
+    for store in (False, None, True, False):
+        run(Agent(name="support", model=model, model_settings=ModelSettings(store=store)), ASKED)
+    assert [each.get("store") for each in upstream.bodies] == [False, None]
+
+
 def test_a_conversation_that_the_provider_keeps_is_not_cached(run, upstream, answers):
     agent = Agent(name="support", model=langcache.wrap(bare_model(upstream), cache=answers))
     for _ in range(2):

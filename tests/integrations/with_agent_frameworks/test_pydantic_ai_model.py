@@ -18,7 +18,9 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.tools import ToolDefinition
 
@@ -177,6 +179,19 @@ def test_an_image_is_answered_by_the_same_call_only(run, model, upstream):
     for text in (ASKED, PARAPHRASE):
         run(agent, [text])
     assert upstream.count == 3
+
+
+def test_a_model_that_falls_back_on_others_is_cached(run, upstream, answers):
+    def agent(*settings):
+        models = [bare_model(upstream, **each) for each in settings]
+        return Agent(CachedModel(WrapperModel(FallbackModel(*models)), cache=answers))
+
+    for _ in range(2):
+        run(agent({}, {}), ASKED)
+        run(agent({}, {}), PARAPHRASE)
+        run(agent({"temperature": 0.5}, {}), ASKED)
+        run(agent({}, {"temperature": 0.5}), ASKED)
+    assert [each.get("temperature") for each in upstream.bodies] == [None, 0.5, None]
 
 
 def test_it_stands_for_the_model(run, model, upstream, answers):

@@ -57,6 +57,20 @@ def test_a_paraphrase_does_not_reach_the_model(ask, model):
     assert model.calls == 1
 
 
+def test_a_conversation_that_the_provider_keeps_is_not_cached(ask, cache):
+    class Responses(Model):
+        use_previous_response_id: bool = True
+
+        @classmethod
+        def is_lc_serializable(cls):
+            return True
+
+    model = Responses(cache=cache)
+    for _ in range(2):
+        ask(model, QUESTION)
+    assert model.calls == 2
+
+
 def test_a_call_can_be_explained(model, answers):
     model.invoke(QUESTION)
     found = answers.explain(model.invoke, PARAPHRASE)
@@ -258,8 +272,13 @@ def test_a_model_for_texts_is_cached_too(ask, cache):
 
 
 def test_clear_deletes_the_answers_of_langchain_only(ask, answers, cache, model):
-    other = answers.cached(prompt="question")(lambda question: len(calls.append(question) or calls))
     calls = []
+
+    @answers.cached(prompt="question")
+    def other(question):
+        calls.append(question)
+        return len(calls)
+
     assert other(QUESTION) == 1
     with answers.scope(tenant="acme"):
         ask(model, QUESTION)

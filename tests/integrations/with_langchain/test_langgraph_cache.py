@@ -96,6 +96,12 @@ def test_results_come_back_as_they_were(cache):
     assert asyncio.run(cache.aget([KEY])) == {KEY: result}
 
 
+def test_a_result_that_cannot_be_serialized_fails_no_node(cache):
+    cache.set({KEY: (deque([("answer", object())]), None)})
+    asyncio.run(cache.aset({KEY: (deque([("answer", object())]), None)}))
+    assert cache.get([KEY]) == {}
+
+
 @pytest.mark.parametrize("channel", ["__error__", "__interrupt__"])
 def test_what_a_node_wrote_that_did_not_finish_is_not_stored(cache, channel):
     cache.set({KEY: (deque([("answer", "one"), (channel, "no")]), None)})

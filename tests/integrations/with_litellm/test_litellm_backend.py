@@ -333,6 +333,15 @@ def test_a_response_that_was_cut_off_is_not_stored(look_up, finish_reason, setti
     assert (look_up(cache, "asked")[0] is not None) == is_stored
 
 
+def test_a_refusal_is_not_stored(look_up):
+    cache = integration.LangCacheSemanticCache(budget_seconds=5.0)
+    message = {"role": "assistant", "content": None, "refusal": "I cannot help with that."}
+    choices = [{"finish_reason": "stop", "message": message}]
+    value = {"timestamp": 1.0, "response": json.dumps({"choices": choices})}
+    cache.set_cache("key", value, messages=messages("asked"))
+    assert look_up(cache, "asked")[0] is None
+
+
 def test_a_full_cache_forgets_what_was_not_used_for_the_longest_time(look_up):
     cache = LangCacheSemanticCache(embedding_model=ANGLES, verifier=None, max_entries=2)
     for key in ("old", "older"):

@@ -1,6 +1,8 @@
 """LlamaIndex's models, with OpenAI's as the real one."""
 
 import asyncio
+import copy
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -157,6 +159,16 @@ def test_it_stays_a_model_of_its_class(model, upstream, answers):
     langcache.wrap(bare, cache=answers).complete(ASKED)
     bare.complete(ASKED)
     assert upstream.count == 3
+
+
+def test_another_process_gets_the_model_without_the_cache(answers, upstream):
+    unwrapped = model_of(upstream, http_client=None, async_http_client=None)
+    model = langcache.wrap(unwrapped, cache=answers)
+    bare = pickle.loads(pickle.dumps(model))
+    assert type(bare) is OpenAI
+    assert bare.to_dict() == unwrapped.to_dict()
+    assert copy.deepcopy(model).complete(ASKED).text == model.complete(PARAPHRASE).text
+    assert upstream.count == 1
 
 
 def test_what_is_changed_in_it_counts(model, upstream):

@@ -2,7 +2,7 @@
 
 import pytest
 from pydantic import BaseModel
-from wrapped_clients import ASKED, PARAPHRASE, AsyncDoor
+from wrapped_clients import ASKED, HAS_OPENAI, PARAPHRASE, AsyncDoor, open_door
 
 import langcache
 
@@ -73,6 +73,19 @@ def parsed(result):
     if hasattr(result, "choices"):
         return result.choices[0].message.parsed
     return result.output_parsed if hasattr(result, "output_parsed") else result.parsed_output
+
+
+@pytest.mark.skipif(not HAS_OPENAI, reason="it is about OpenAI's client")
+def test_a_response_that_the_provider_does_not_keep_is_for_calls_that_need_no_other(
+    upstream, answers
+):
+    with open_door("responses sync", upstream) as door:
+        door.wrap(answers)
+        unkept = door.ask(store=False)
+        assert door.ask().id != unkept.id
+        assert door.ask(store=False).id == unkept.id
+        assert door.ask(store=True).id == door.ask().id
+    assert upstream.count == 2
 
 
 def test_the_beta_messages_are_cached_and_other_beta_resources_are_not(door, upstream):

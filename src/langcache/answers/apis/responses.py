@@ -46,6 +46,9 @@ class Responses:
             for name, value in arguments.items()
             if name not in _NOT_SHAPING and value is not None
         }
+        if arguments.get("store") is False:
+            # The ids in an answer that the provider does not keep cannot be sent to it again.
+            parameters["store"] = False
         given = arguments.get("input")
         turns = [{"role": "user", "content": given}] if isinstance(given, str) else given
         return chat_request(self.door, parameters, turns, exact=bool(arguments.get("tools")))

@@ -26,6 +26,8 @@ _ROLES = {
 # What a provider or LangChain says about a message, and does not tell the model.
 _NOT_SHAPING = frozenset({"type", "id", "response_metadata", "usage_metadata", "example"})
 _TOOLS = re.compile(r"""['"](?:tools|functions)['"](?:,|:) ?[\[(]\s*[^\s\])]""")
+# A conversation that the provider keeps under the ids of answers, which change with every answer.
+_KEPT_ELSEWHERE = '"use_previous_response_id": true'
 # The repr of an object with its address, which another object can have later.
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
 _SPEAKER = re.compile(r"^(?:Human|AI|System|User|Assistant|Tool|Function): ", re.MULTILINE)
@@ -42,7 +44,7 @@ def request_of(prompt: str, llm_string: str, *, exact: bool = False) -> Request 
     Returns:
         The request; None if it cannot be compared with others.
     """
-    if _ADDRESS.search(llm_string):
+    if _ADDRESS.search(llm_string) or _KEPT_ELSEWHERE in llm_string:
         return None
     exact = exact or _TOOLS.search(llm_string) is not None
     if not prompt.lstrip().startswith(("[", "{")):

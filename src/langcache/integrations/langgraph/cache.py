@@ -108,7 +108,10 @@ class LangCacheNodeCache(BaseCache):
         await asyncio.to_thread(self.clear, namespaces)
 
     def _answer(self, result: Any) -> Answer:
-        kind, data = self.serde.dumps_typed(result)
+        try:
+            kind, data = self.serde.dumps_typed(result)
+        except Exception:  # noqa: BLE001 - no error of the cache may fail a node
+            return Answer(ending="failed")
         ending = "failed" if _is_unfinished(result) else "complete"
         return Answer([kind, base64.b64encode(data).decode()], ending=ending)
 

@@ -33,8 +33,11 @@ def calls_tool(value: Any) -> bool:
 
 
 def ended_well(value: Any, *, store_truncated: bool) -> bool:
-    """Return whether an answer may be stored: not one that a filter or a limit has cut off."""
-    reasons: set[Any] = {_mapping(choice).get("finish_reason") for choice in _choices(value)}
+    """Return whether an answer may be stored: no refusal, not cut off by a filter or a limit."""
+    choices = [_mapping(choice) for choice in _choices(value)]
+    if any(_mapping(choice.get("message")).get("refusal") for choice in choices):
+        return False
+    reasons: set[Any] = {choice.get("finish_reason") for choice in choices}
     return "content_filter" not in reasons and (store_truncated or "length" not in reasons)
 
 

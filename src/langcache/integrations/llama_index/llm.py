@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
@@ -118,6 +119,12 @@ class _CachedMethods:
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> Any:
         """Asynchronous twin of `stream_chat`."""
         return await _astream(_chat(self, "astream_chat", messages, kwargs))
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Let another process have the model without the cache, which cannot be pickled."""
+        del protocol
+        bare: type[LLM] = cast("Any", self).langcache_door.bare
+        return copy.copy, (_view(bare, cast("LLM", self)),)
 
     async def astream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> Any:
         """Asynchronous twin of `stream_complete`."""

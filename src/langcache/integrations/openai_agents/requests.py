@@ -59,6 +59,9 @@ def request_of(
             for name in _names_of_settings(type(given))
             if (value := getattr(given, name)) is not None  # nearly all are None
         }
+        if getattr(given, "store", None) is False:
+            # The ids in an answer that the provider does not keep cannot be sent to it again.
+            settings["store"] = False
         shaping = {
             "model": _identity(model),
             "settings": settings,

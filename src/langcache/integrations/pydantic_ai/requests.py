@@ -13,6 +13,7 @@ from pydantic_core import from_json, to_json
 from langcache.answers import Request, chat_request
 from langcache.answers.digests import (
     digest_of_members,
+    list_of_texts,
     mapping_of_texts,
     text_of_value,
 )
@@ -72,13 +73,12 @@ def request_of(
         if any(given.get(name) for name in _KEPT_ELSEWHERE):
             return None
         said = _parameters.dump_python(parameters, mode="json", warnings=False)
-        profile: Any = getattr(model, "profile", None)
         shaping = _shaping(
             _kinds(model),
             model.system,
             model.model_name,
             getattr(model, "base_url", None),
-            None if profile is None else profile_text.of(profile),
+            _profile_of(model, profile_text),
             text_of_value(given),
             to_json(said),
             stream=stream,
@@ -100,6 +100,28 @@ def _kinds(model: Model) -> tuple[type[Any], ...]:
     return tuple(kinds)
 
 
+def _profile_of(model: Model, profile_text: ProfileText) -> str | None:
+    """Return a model's profile as JSON, or a list of the models that it falls back on.
+
+    Such a model has neither a profile nor settings of its own.
+    """
+    behind: Any = model
+    while "models" not in vars(behind) and "wrapped" in vars(behind):
+        behind = behind.wrapped
+    if "models" in vars(behind):
+        several: list[Any] = behind.models
+        return list_of_texts(*(_text_of(each, profile_text) for each in several))
+    profile: Any = getattr(model, "profile", None)
+    return None if profile is None else profile_text.of(profile)
+
+
+def _text_of(model: Any, profile_text: ProfileText) -> str:
+    names = [f"{kind.__module__}.{kind.__qualname__}" for kind in _kinds(model)]
+    about = [names, model.system, model.model_name, getattr(model, "base_url", None)]
+    profile = _profile_of(model, profile_text) or "null"
+    return list_of_texts(text_of_value(about), text_of_value(model.settings), profile)
+
+
 @lru_cache(maxsize=32)  # an application has few agents, and each of them asks again and again
 def _shaping(
     kinds: tuple[type[Any], ...],
@@ -119,7 +141,7 @@ def _shaping(
         system: The name of its provider.
         name: Its name.
         base_url: Its address.
-        profile: Its profile, as JSON.
+        profile: Its profile, as JSON, or those of the models that it falls back on.
         settings: The settings of the call, as JSON.
         parameters: What the agent says about its tools and its output, as JSON.
         stream: Whether a stream is asked for.
