@@ -179,6 +179,13 @@ def test_answers_of_a_tenant_can_be_invalidated(answers):
         answers.invalidate()
 
 
+def test_a_name_without_a_value_is_a_scope_of_its_own(answers):
+    ask(answers, request())
+    with answers.scope(tenant=None):
+        assert ask(answers, request()).outcome == "miss"
+        assert ask(answers, request()).outcome == "hit"
+
+
 # Conversations
 
 

@@ -321,9 +321,10 @@ def test_what_a_generator_returns_is_passed_on_and_the_answer_is_not_stored(answ
         ([Guest()], [Admin()]),
         (Guest(rights="read"), Guest(rights="write")),
         ({"user": Reply(text="a")}, {"user": {"text": "a"}}),
+        ({"name": None}, {}),
     ],
 )
-def test_models_of_different_classes_or_contents_are_different(answers, calls, one, other):
+def test_arguments_that_a_function_can_tell_apart_are_different(answers, calls, one, other):
     @answers.cached(prompt="question")
     def reply(question: str, user: Any) -> int:
         calls.append(user)

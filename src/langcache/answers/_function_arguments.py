@@ -72,7 +72,10 @@ def told_apart(value: Any) -> Any:
         return value
     if kind is dict:
         members = cast("dict[Any, Any]", value)
-        return {name: told_apart(each) for name, each in members.items()}
+        # A digest leaves out members that are None, but a function may not.
+        return {
+            name: [None] if each is None else told_apart(each) for name, each in members.items()
+        }
     if kind is list or kind is tuple:
         return [told_apart(each) for each in cast("list[Any]", value)]
     if isinstance(value, BaseModel):

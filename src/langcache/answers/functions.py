@@ -14,6 +14,7 @@ from langcache.answers._function_arguments import captured_by, name_of, told_apa
 from langcache.answers._function_results import ChunkRecording, answer_of_result
 from langcache.answers.answer import Answer
 from langcache.answers.controls import controls_of
+from langcache.answers.digests import digest
 from langcache.answers.request import Request, chat_request
 
 if TYPE_CHECKING:
@@ -214,7 +215,8 @@ class _Reader:
         self._scope = tuple(scope)
         self._ignored = frozenset(ignore)
         self._door = name or f"function:{name_of(function)}"
-        self._captured = {} if name else captured_by(function)
+        captured = {} if name else captured_by(function)
+        self._captured = digest(captured) if captured else None
         self._function = function
 
     def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Request | None:

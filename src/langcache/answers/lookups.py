@@ -340,7 +340,9 @@ class Lookups:
         if request is None:
             return None
         names = controls.scope
-        key = {"door": request.door, "parameters": request.parameters, "scope": dict(names)}
+        # A digest leaves out members that are None, but the name counts.
+        scope = {name: [None] if value is None else value for name, value in names.items()}
+        key = {"door": request.door, "parameters": request.parameters, "scope": scope}
         turns, text = list(request.turns), request.text
         if self._resolve and text is not None and request.earlier:
             try:
