@@ -1,6 +1,7 @@
 """LangGraph's cache of nodes."""
 
 import asyncio
+import threading
 from collections import deque
 from typing import TypedDict
 
@@ -97,8 +98,9 @@ def test_results_come_back_as_they_were(cache):
 
 
 def test_a_result_that_cannot_be_serialized_fails_no_node(cache):
-    cache.set({KEY: (deque([("answer", object())]), None)})
-    asyncio.run(cache.aset({KEY: (deque([("answer", object())]), None)}))
+    result = deque([("answer", threading.Lock())])
+    cache.set({KEY: (result, None)})
+    asyncio.run(cache.aset({KEY: (result, None)}))
     assert cache.get([KEY]) == {}
 
 
