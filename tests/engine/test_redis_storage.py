@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import itertools
 import logging
@@ -17,11 +18,12 @@ import numpy as np
 import pytest
 import redis
 import redis.asyncio
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, example, given, reject, settings
 from hypothesis import strategies as st
 from stored_entries import EAST, NORTH, SCOPE
 from stored_entries import make_entry as entry
 
+from examples import examples
 from langcache.engine import InMemoryStorage, StorageError
 from langcache.engine.storage.create import create_storage, is_redis_url, is_storage_name
 from langcache.engine.storage.redis import RedisStorage
@@ -427,6 +429,74 @@ def perform(storage, name, arguments, number, now):
     return storage.edit(
         namespace, id, lambda old: dataclasses.replace(old, embedding=vector, updated_at=number)
     )
+
+
+STORED = st.builds(
+    entry,
+    ID,
+    st.sampled_from([EAST, NORTH, EAST, NORTH, EAST[:2]]),
+    namespace=NAMESPACE,
+    context_hash=st.sampled_from(["", "c"]),
+    expires_at=st.sampled_from([None, 990.0, 1005.0, 2000.0]),
+)
+
+
+@settings(SLOW, max_examples=examples(100))
+@given(st.lists(STORED, max_size=6), st.lists(STORED, max_size=30))
+@example([], [entry("z"), entry("a", context_hash="c"), entry("a"), entry("b", context_hash="c")])
+@example(
+    [entry("a", EAST[:2], expires_at=1005.0)] * 2,
+    [entry("z", namespace="other"), entry("b", namespace="other"), entry("c"), entry("d")],
+)
+def test_storing_many_leaves_what_storing_one_by_one_leaves(
+    make, client, redis_prefix, before, entries
+):
+    now = [1000.0]
+    many, single = (make(prefix=f"{redis_prefix}{name}", clock=lambda: now[0]) for name in "ms")
+    for storage in (many, single):
+        now[0] = 1000.0
+        storage.clear()
+        for each in before:
+            with contextlib.suppress(ValueError):
+                storage.store(each)
+    now[0] = 1010.0
+    try:
+        for each in entries:
+            single.store(each)
+    except ValueError:
+        reject()  # the many may be stored: one that is refused is tried again after the others
+    many.store_many(entries)
+    for namespace in ("ns", "other"):
+        newest = client.zrange(f"{redis_prefix}m:o:{{{namespace}}}", -1, -1, withscores=True)
+        last = client.hget(f"{redis_prefix}m:n:{{{namespace}}}", "seq")
+        assert all(number <= int(last) for _, number in newest)
+    for storage, namespace in itertools.product((many, single), ("ns", "other")):
+        # What has expired is removed by what is stored next.
+        storage.store(entry("last", namespace=namespace, context_hash="last"))
+    for namespace in ("ns", "other"):
+        assert list(many.entries(namespace)) == list(single.entries(namespace))
+    left, expected = (kept(client, f"{redis_prefix}{name}:") for name in "ms")
+    assert left == expected
+
+
+def kept(client, prefix):
+    """Return what there is under a prefix, without the numbers that grow with the time."""
+    found = {}
+    for key in client.scan_iter(match=f"{prefix}*"):
+        name = key.decode().removeprefix(prefix)
+        if client.type(key) == b"hash":
+            fields = client.hgetall(key)
+            is_first = fields.pop(b"seq") == fields.pop(b"first", None)
+            fields.pop(b"epoch", None)
+            found[name] = (fields, is_first)
+        elif name.startswith("x:"):
+            found[name] = dict(client.zrange(key, 0, -1, withscores=True))
+        elif name.startswith("o:"):
+            members, numbers = zip(*client.zrange(key, 0, -1, withscores=True), strict=True)
+            assert len(set(numbers)) == len(numbers)
+            assert not set(members) & set(client.zrange(f"{prefix}t{name[1:]}", 0, -1))
+            found[name] = members
+    return found
 
 
 def test_edits_by_several_storages_at_once_lose_nothing(make):

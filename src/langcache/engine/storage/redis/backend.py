@@ -94,6 +94,8 @@ __all__ = ["RedisStorage"]
 
 _BATCH = 200
 _READ_BATCH = 100
+# How many entries one script stores. Meanwhile, Redis serves nobody else.
+_STORED_TOGETHER = 10
 _MOST_TRIES = 5
 _LARGE = 10_000
 _MIRRORS_BYTES = 1 << 30
@@ -332,32 +334,36 @@ class RedisStorage(StorageBackend):
         check_entry(entry)
         yield from self._refuse_former_namespace(entry.namespace)
         while True:
-            reply = yield from self._connection.evaluate(STORE, *self._storing(entry, expected))
-            if reply[0] == b"dimensions":
-                check_embedding(entry.embedding, int(reply[1]))
-            if reply[0] == b"stored":
+            call = self._storing([entry], expected)
+            (outcome,) = yield from self._connection.evaluate(STORE, *call)
+            if isinstance(outcome, int):
+                check_embedding(entry.embedding, outcome)
+            if outcome == b"stored":
                 yield from self._engine.begin(len(entry.embedding))
-            if reply[0] != b"again":
-                return reply[0] == b"stored"
+            if outcome != b"again":
+                return outcome == b"stored"
 
-    def _storing(self, entry: CacheEntry, expected: bytes = _NO_EXPECTATION) -> tuple[Any, ...]:
-        """Return the keys and the arguments of the script that stores an entry."""
-        fields = fields_of(entry)
-        keys = self._keys.of(entry.namespace)
+    def _storing(
+        self, entries: Sequence[CacheEntry], expected: bytes = _NO_EXPECTATION
+    ) -> tuple[Any, ...]:
+        """Return the keys and the arguments of the script that stores entries of a namespace."""
+        keys = self._keys.of(entries[0].namespace)
         now = self._clock()
-        return (
-            keys[:4],
-            keys.entry_prefix,
-            encoded(entry.id),
-            fields[b"scope"],
-            b"%d" % len(entry.embedding),
-            secrets.token_hex(8).encode(),
-            index_number(now),
-            expected,
-            self._milliseconds(entry.expires_at, now),
-            fields[b"expires"],
-            *(part for item in fields.items() for part in item),
-        )
+        epoch = secrets.token_hex(8).encode()
+        arguments = [keys.entry_prefix, index_number(now), epoch, b"%d" % len(entries)]
+        for entry in entries:
+            fields = fields_of(entry)
+            arguments += (
+                b"%d" % (6 + 2 * len(fields)),
+                encoded(entry.id),
+                fields[b"scope"],
+                b"%d" % len(entry.embedding),
+                expected,
+                self._milliseconds(entry.expires_at, now),
+                fields[b"expires"],
+                *(part for item in fields.items() for part in item),
+            )
+        return (keys[:4], *arguments)
 
     @override
     def store_many(self, entries: Iterable[CacheEntry]) -> None:
@@ -380,12 +386,14 @@ class RedisStorage(StorageBackend):
         if entries and not (yield from self._store(entries[0], expected)):
             refused.append(0)
         for start in range(1, len(entries), _BATCH):
-            batch = entries[start : start + _BATCH]
+            groups = _groups(entries[start : start + _BATCH])
             replies = yield from self._connection.evaluate_all(
-                STORE, [self._storing(entry, expected) for entry in batch]
+                STORE, [self._storing(group, expected) for group in groups]
             )
-            for place, reply in enumerate(replies, start):
-                outcome = b"" if isinstance(reply, Exception) else reply[0]
+            outcomes: list[Any] = []
+            for group, reply in zip(groups, replies, strict=True):
+                outcomes += [b""] * len(group) if isinstance(reply, Exception) else reply
+            for place, outcome in enumerate(outcomes, start):
                 # What is not decided yet is tried again, or fails, as if it came alone.
                 if outcome == b"changed" or (
                     outcome != b"stored" and not (yield from self._store(entries[place], expected))
@@ -1270,3 +1278,15 @@ def _redisvl(name: str) -> Any:
         raise ImportError(
             "the index of a cache in Redis is RedisVL's SearchIndex: install redisvl"
         ) from error
+
+
+def _groups(entries: Sequence[CacheEntry]) -> list[list[CacheEntry]]:
+    """Return entries in groups of one namespace each, which one script stores."""
+    groups: list[list[CacheEntry]] = []
+    for entry in entries:
+        last = groups[-1] if groups else []
+        if last and last[0].namespace == entry.namespace and len(last) < _STORED_TOGETHER:
+            last.append(entry)
+        else:
+            groups.append([entry])
+    return groups
