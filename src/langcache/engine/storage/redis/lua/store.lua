@@ -29,13 +29,13 @@ end
 
 -- The number of the next change. Those of all entries are taken at once.
 local function take_seq()
-  if seq then
-    seq = seq + 1
-  else
-    seq = tonumber(next_seq(last))
+  if not seq then
+    seq = next_seq(last)
     if ARGV[4] ~= '1' then redis.call('HINCRBY', state, 'seq', ARGV[4] - 1) end
+  else
+    seq = string.format('%.0f', seq + 1)
   end
-  return string.format('%.0f', seq)
+  return seq
 end
 
 local function is_expected(old, expected, from, to)
