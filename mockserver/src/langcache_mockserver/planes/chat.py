@@ -131,7 +131,7 @@ async def _respond(
         exchange.saved = Saved(call.model, saved.get("input", 0), saved.get("output", 0))
         # `headers` would look for a header to replace, once for each.
         response.raw_headers += _hit_headers(lookup, saved)
-    note_lookup(service, proxy, operation.api, lookup, seconds, removals, exchange.saved)
+    note_lookup(service, proxy, lookup, seconds, removals, exchange.saved)
     if response is not None:
         return response
     try:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from langcache.answers.apis import in_form
+from langcache.answers.apis.base import mapping
 from langcache_mockserver.domain.lookups import LookupRecord
 
 if TYPE_CHECKING:
     from langcache.answers.answer import Answer
-    from langcache.answers.apis import Api
     from langcache.answers.lookups import Lookup
     from langcache_mockserver.http.exchange import Saved
     from langcache_mockserver.planes.proxy import Proxy
@@ -23,7 +22,6 @@ _TEXTS = frozenset({"content", "text", "thinking", "reasoning_content", "refusal
 def note_lookup(
     service: Service,
     proxy: Proxy,
-    api: Api,
     lookup: Lookup[Any],
     seconds: float,
     removals: int,
@@ -36,7 +34,6 @@ def note_lookup(
     Args:
         service: The parts of the server.
         proxy: The parts of the proxy.
-        api: How the answer is read.
         lookup: The lookup.
         seconds: How long it took.
         removals: What `Lookups.removals` was before it.
@@ -71,7 +68,7 @@ def note_lookup(
             entry_id=hit.entry_id,
             cached_prompt=hit.cached_question,
             attributes=question.labels,
-            response_characters=_characters(api, lookup.answer),
+            response_characters=_characters(lookup.answer),
             accepted=True,
             saved_tokens=(saved.input_tokens, saved.output_tokens)
             if saved and is_counted
@@ -104,21 +101,23 @@ def note_answer(service: Service, proxy: Proxy, lookup: Lookup[Any]) -> None:
         service.lookups.answered(proxy.settings.cache_id, question.text)
 
 
-def _characters(api: Api, answer: Answer | None) -> int:
+def _characters(answer: Answer | None) -> int:
     """Return how many characters a model wrote in an answer."""
     if answer is None:
         return 0
-    value = in_form(api, answer, stream=False).value
-    parts: list[Any] = [answer.chunks if value is None else value]
+    parts: list[Any] = [answer.value]
+    if answer.value is None and answer.chunks:
+        # The last event of OpenAI's Responses has the whole answer, other streams are its parts.
+        whole = mapping(answer.chunks[-1]).get("response")
+        parts = [whole] if whole else list(answer.chunks)
     characters = 0
-    while parts:
-        part = parts.pop()
+    for part in parts:
         if isinstance(part, list):
             parts += cast("list[Any]", part)
         elif isinstance(part, dict):
             for name, each in cast("dict[str, Any]", part).items():
-                if not isinstance(each, str):
-                    parts.append(each)
-                elif name in _TEXTS:
+                if isinstance(each, (dict, list)):
+                    parts.append(cast("Any", each))
+                elif name in _TEXTS and isinstance(each, str):
                     characters += len(each)
     return characters
