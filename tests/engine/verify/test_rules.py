@@ -75,6 +75,7 @@ REJECTED = {
         ("Is there a cure for hepatitis B?", "How can hepatitis c be cured?"),
         ("is plan A better", "is plan B better"),
         ("the KLM office", "the SAS office"),
+        ("the top 5 ML tools", "the top 5 AI tools"),
     ],
     "negation": [
         ("can I cancel my order", "can I not cancel my order"),
@@ -100,6 +101,7 @@ REJECTED = {
     "names": [
         ("population of Berlin", "population of Munich"),
         ("films with Tom Hanks", "films with Meryl Streep"),
+        ("the top 5 ML tools", "the top 5 AI tools"),
     ],
 }
 ACCEPTED = {

@@ -100,7 +100,7 @@ def _codes(reading: Reading, other: Reading) -> list[str]:
         and token.isalpha()
         and (lower := token.lower()) not in other.vocabulary
         and lower not in SMALL_WORDS
-        and not is_unit(token, before)
+        and not is_unit(token, before, other.quantities)
     ]
 
 

@@ -20,7 +20,7 @@ _NOT_NAMES = word_set("I I'm I'd I've I'll Please Hi Hello OK The A An Is")
 
 
 def _names(asked: Reading, cached: Reading) -> str | None:
-    ours, theirs = _find(asked), _find(cached)
+    ours, theirs = _find(asked, cached), _find(cached, asked)
     left = [name for name in ours if not _known(name, cached)]
     right = [name for name in theirs if not _known(name, asked)]
     if not left or not right:
@@ -30,7 +30,7 @@ def _names(asked: Reading, cached: Reading) -> str | None:
     return f"{left[0]} / {right[0]}"
 
 
-def _find(reading: Reading) -> list[str]:
+def _find(reading: Reading, other: Reading) -> list[str]:
     text = reading.text
     starts = {match.start(1) for match in _AFTER_END.finditer(text)}
     found = [
@@ -38,7 +38,9 @@ def _find(reading: Reading) -> list[str]:
         for match in _NAME.finditer(text)
         if match.start() not in starts
         and match.group() not in _NOT_NAMES
-        and not is_unit(match.group(), text[max(0, match.start() - 2) : match.start()])
+        and not is_unit(
+            match.group(), text[max(0, match.start() - 2) : match.start()], other.quantities
+        )
     ]
     # A title, with a capital in every word, shows no names.
     return [] if len(found) * 2 > len(reading.words) and len(found) > 3 else found

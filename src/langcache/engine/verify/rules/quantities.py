@@ -183,12 +183,23 @@ def find_quantities(text: str, words: Collection[str]) -> list[Quantity]:
     return quantities
 
 
-def is_unit(word: str, before: str) -> bool:
-    """Return whether a word is the unit of a number that ends what stands before it.
+def is_unit(word: str, before: str, others: Sequence[Quantity]) -> bool:
+    """Return whether a word is the unit of a number, and is compared as such.
 
-    "5 GB" is a number and no name: it may be "5000 MB".
+    "5 GB" is a number and no name, and may be "5000 MB". But "top 5 ML tools" are no "top 5 AI
+    tools", though "ml" is a unit.
+
+    Args:
+        word: The word.
+        before: What stands before it.
+        others: The numbers of the other prompt.
     """
-    return word.lower() in _UNITS and before.rstrip()[-1:].isdigit()
+    unit = _UNITS.get(word.lower())
+    return (
+        unit is not None
+        and before.rstrip()[-1:].isdigit()
+        and any(other.dimension == unit[0] for other in others)
+    )
 
 
 def unmatched(
