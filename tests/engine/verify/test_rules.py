@@ -34,6 +34,7 @@ REJECTED = {
         ("remind me at 23:00", "remind me at 23:10"),
         ("is 99% enough", "is 100% enough"),
         ("the 100th day", "the 101st day"),
+        ("the .5th percentile", "the .6th percentile"),
         ("a loan of $2,000", "a loan of $2,010"),
         ("music of the 1990s", "music of the 1980s"),
         ("run 200 km", "run 201 km"),
