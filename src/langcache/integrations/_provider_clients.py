@@ -287,9 +287,12 @@ def _headers(headers: Any) -> dict[str, Any]:
 
 def identity_of(client: Any) -> dict[str, Any]:
     """Return what of a client's settings an answer may depend on: all but the key."""
-    http = _headers(getattr(getattr(client, "_client", None), "headers", None))
+    http = getattr(client, "_client", None)
+    sent = _headers(getattr(http, "headers", None))
+    parameters = getattr(http, "params", None)
+    http_query = str(cast("Any", parameters)) if isinstance(parameters, Mapping) else ""
     custom = {
-        **{name: value for name, value in http.items() if name not in _HTTP_HEADERS},
+        **{name: value for name, value in sent.items() if name not in _HTTP_HEADERS},
         **_headers(getattr(client, "_custom_headers", None)),
     }
     return {
@@ -301,6 +304,7 @@ def identity_of(client: Any) -> dict[str, Any]:
             if not name.startswith((*_OWN_HEADERS, "authorization", "x-api-key"))
         },
         "query": dict(getattr(client, "_custom_query", {})),
+        "http_query": http_query or None,  # usually none, which changes no digest
     }
 
 

@@ -205,15 +205,16 @@ def test_headers_of_any_mapping_count(door, upstream, kind):
     assert [each.headers["x-tenant"] for each in upstream.requests] == ["acme", "umbrella"]
 
 
-def test_headers_of_the_http_client_count(door, upstream, answers):
+@pytest.mark.parametrize("setting", ["headers", "params"])
+def test_what_the_http_client_sends_with_each_request_counts(door, upstream, answers, setting):
     bare = door.bare
     for tenant in ("acme", "umbrella", "acme"):
-        http = type(bare._client)(headers={"x-tenant": tenant})
+        http = type(bare._client)(**{setting: {"x-tenant": tenant}})
         door.bare = bare.copy(http_client=http)
         door.wrap(answers).ask()
         door.wait(http.aclose()) if isinstance(door, AsyncDoor) else http.close()
     door.bare = bare
-    assert [each.headers["x-tenant"] for each in upstream.requests] == ["acme", "umbrella"]
+    assert upstream.count == 2
 
 
 def test_a_copy_is_wrapped_too(door, upstream):
