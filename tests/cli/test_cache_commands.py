@@ -266,6 +266,8 @@ def test_the_types_of_fields_are_kept(tmp_path, minilm, monkeypatch):
         ages = [entry.attributes["age"] for entry in storage.entries("llmcache")]
     assert ages == ["18", "1.5", "4"]
     assert invoke("delete", "--attribute", "age=1.50", *where).stdout == "1 deleted\n"
+    assert invoke("set", "one", "1", "--attribute", "age=18.0", *where).exit_code == 0
+    assert invoke("delete", "--attribute", "age=18", *where).stdout == "2 deleted\n"
 
 
 def test_a_ttl_that_is_too_long_for_a_storage_is_refused(tmp_path):

@@ -10,6 +10,7 @@ import re
 import time
 from datetime import datetime, timezone
 from functools import reduce
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -211,16 +212,25 @@ class LocalTarget:
 
     def delete_by_attributes(self, attributes: dict[str, str]) -> int:
         """Delete the entries that have attributes and return how many there were."""
-        stored = {
-            name: repr(number)
-            if self._fields.get(name) == "numeric" and (number := _number(value)) is not None
-            else value
+        pairs = [
+            [(name, form) for form in self._stored_forms(name, value)]
             for name, value in attributes.items()
-        }
+        ]
         try:
-            return self._storage.delete_by_attributes(self._cache.name, stored)
+            return sum(
+                self._storage.delete_by_attributes(self._cache.name, dict(stored))
+                for stored in product(*pairs)
+            )
         except self._error as error:
             raise TargetError(str(error)) from None
+
+    def _stored_forms(self, name: str, value: str) -> set[str]:
+        """Return the texts as which a value may be stored: 5 and 5.0 are the same number."""
+        number = _number(value) if self._fields.get(name) == "numeric" else None
+        if number is None:
+            return {value}
+        forms = {repr(number), repr(float(number))}
+        return forms | {repr(int(number))} if number == int(number) else forms
 
     def flush(self) -> None:
         """Delete all entries."""
