@@ -60,13 +60,15 @@ def arecorded(
 def _recorded(
     cache: AnswerCache, lookup: Lookup[Any], recording: Recording[_T], events: Iterator[_T]
 ) -> Generator[_T, None, None]:
+    is_kept = False
     try:
         for event in events:
             recording.add(event)
-            if recording.is_complete:
+            if recording.is_complete and not is_kept:
+                is_kept = True
                 _keep(cache, lookup, recording)
             yield event
-        if not recording.is_complete:
+        if not is_kept:
             _keep(cache, lookup, recording)
     finally:
         cache.release(lookup)
@@ -75,13 +77,15 @@ def _recorded(
 async def _arecorded(
     cache: AnswerCache, lookup: Lookup[Any], recording: Recording[_T], events: AsyncIterator[_T]
 ) -> AsyncGenerator[_T, None]:
+    is_kept = False
     try:
         async for event in events:
             recording.add(event)
-            if recording.is_complete:
+            if recording.is_complete and not is_kept:
+                is_kept = True
                 await _akeep(cache, lookup, recording)
             yield event
-        if not recording.is_complete:
+        if not is_kept:
             await _akeep(cache, lookup, recording)
     finally:
         cache.release(lookup)

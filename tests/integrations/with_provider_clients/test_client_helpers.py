@@ -1,5 +1,9 @@
 """Helpers of the clients that send the same requests, and parts that are not cached."""
 
+import asyncio
+import json
+
+import httpx
 import pytest
 from pydantic import BaseModel
 from wrapped_clients import ASKED, HAS_OPENAI, PARAPHRASE, AsyncDoor, open_door
@@ -126,3 +130,35 @@ def test_another_client_is_refused(door, answers):
         wrap(door.bare, cache=answers)
     with pytest.raises(ValueError, match="pace: must be from 0"):
         langcache.wrap(door.bare, cache=answers, pace=-1)
+
+
+@pytest.mark.skipif(not HAS_OPENAI, reason="needs openai")
+@pytest.mark.parametrize("is_async", [False, True])
+def test_what_comes_after_the_last_event_of_a_stream_changes_nothing(answers, is_async):
+    import openai
+
+    from langcache.integrations.openai import wrap
+
+    ended = {"type": "response.completed", "response": {"status": "completed", "output": []}}
+    events = [{"type": "response.created", "response": {}}, ended, {"type": "some.limits"}]
+    body = "".join(f"event: {each['type']}\ndata: {json.dumps(each)}\n\n" for each in events)
+    transport = httpx.MockTransport(
+        lambda _: httpx.Response(200, headers={"content-type": "text/event-stream"}, text=body)
+    )
+    arguments = {"model": "m", "input": "How do I reset my password?", "stream": True}
+
+    async def read():
+        async with httpx.AsyncClient(transport=transport) as http:
+            bare = openai.AsyncOpenAI(api_key="k", base_url="http://x", http_client=http)
+            client = wrap(bare, cache=answers)
+            return [event.type async for event in await client.responses.create(**arguments)]
+
+    if is_async:
+        found = asyncio.run(read())
+    else:
+        with httpx.Client(transport=transport) as http:
+            bare = openai.OpenAI(api_key="k", base_url="http://x", http_client=http)
+            client = wrap(bare, cache=answers)
+            found = [event.type for event in client.responses.create(**arguments)]
+    assert found == [each["type"] for each in events]
+    assert (answers.statistics.stores, answers.statistics.skipped) == (1, 0)
