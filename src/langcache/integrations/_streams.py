@@ -106,30 +106,32 @@ async def _akeep(cache: AnswerCache, lookup: Lookup[Any], recording: Recording[A
 def release_at_close(response: Any, stream: Any, cache: AnswerCache, lookup: Lookup[Any]) -> None:
     """Let other calls wait no longer for a stream when its HTTP response is closed.
 
+    Every stream and helper of a client calls its `close`; they have no other place in common.
+
     Args:
         response: The response. At its end, the stream closes it itself, while it is running.
         stream: The stream that `recorded` has made of its events.
         cache: The cache.
         lookup: The lookup of the call.
     """
+    close_response = response.close
 
     def close() -> None:
-        response.__dict__.pop("close", None)
         if not stream.gi_running:
             cache.release(lookup)
-        response.close()
+        close_response()
 
     response.close = close
 
 
 def release_at_aclose(response: Any, stream: Any, cache: AnswerCache, lookup: Lookup[Any]) -> None:
     """Asynchronous twin of `release_at_close`."""
+    close_response = response.aclose
 
     async def aclose() -> None:
-        response.__dict__.pop("aclose", None)
         if not stream.ag_running:
             cache.release(lookup)
-        await response.aclose()
+        await close_response()
 
     response.aclose = aclose
 

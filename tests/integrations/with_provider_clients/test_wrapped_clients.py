@@ -362,8 +362,11 @@ def test_concurrent_equal_calls_reach_the_upstream_once(door, upstream, stream):
     assert all(same(each, results[0]) for each in results)
 
 
+@pytest.mark.parametrize("caches", [1, 2])
 @pytest.mark.parametrize("events", [0, 1])
-def test_no_call_waits_for_a_stream_that_is_closed(door, upstream, events):
+def test_no_call_waits_for_a_stream_that_is_closed(door, upstream, make_cache, events, caches):
+    for _ in range(caches - 1):
+        door.client = langcache.wrap(door.client, cache=make_cache())
     if isinstance(door, AsyncDoor):
 
         async def main():
