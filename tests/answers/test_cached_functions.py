@@ -7,8 +7,10 @@ import gc
 import inspect
 import threading
 import warnings
+from collections import OrderedDict, UserList
 from collections.abc import AsyncIterator, Iterator
 from enum import Enum
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -322,6 +324,9 @@ def test_what_a_generator_returns_is_passed_on_and_the_answer_is_not_stored(answ
         (Guest(rights="read"), Guest(rights="write")),
         ({"user": Reply(text="a")}, {"user": {"text": "a"}}),
         ({"name": None}, {}),
+        (OrderedDict(name=None), OrderedDict()),
+        (MappingProxyType({"user": Guest()}), MappingProxyType({"user": Admin()})),
+        (UserList([Guest()]), UserList([Admin()])),
     ],
 )
 def test_arguments_that_a_function_can_tell_apart_are_different(answers, calls, one, other):

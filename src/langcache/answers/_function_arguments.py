@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, cast
@@ -65,21 +66,20 @@ def told_apart(value: Any) -> Any:
     """Return an argument, with a description in place of each model of pydantic in it.
 
     A function sees more of a model than its JSON has: the class, and what is excluded from the
-    JSON. Models in lists, tuples, dicts and models are replaced, too.
+    JSON. Models in mappings, sequences and models are replaced, too.
     """
-    kind = cast("type[Any]", type(value))
-    if kind is str:
+    if value is None or isinstance(value, (str, bytes, int, float)):
         return value
-    if kind is dict:
-        members = cast("dict[Any, Any]", value)
+    if isinstance(value, Mapping):
+        members = cast("Mapping[Any, Any]", value)
         # A digest leaves out members that are None, but a function may not.
         return {
             name: [None] if each is None else told_apart(each) for name, each in members.items()
         }
-    if kind is list or kind is tuple:
-        return [told_apart(each) for each in cast("list[Any]", value)]
+    if isinstance(value, Sequence):
+        return [told_apart(each) for each in cast("Sequence[Any]", value)]
     if isinstance(value, BaseModel):
-        return {"class": _name_of_class(kind), "fields": _fields_of(value)}
+        return {"class": _name_of_class(type(value)), "fields": _fields_of(value)}
     return value
 
 
