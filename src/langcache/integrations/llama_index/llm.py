@@ -120,15 +120,15 @@ class _CachedMethods:
         """Asynchronous twin of `stream_chat`."""
         return await _astream(_chat(self, "astream_chat", messages, kwargs))
 
+    async def astream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> Any:
+        """Asynchronous twin of `stream_complete`."""
+        return await _astream(_complete(self, "astream_complete", prompt, formatted, kwargs))
+
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Let another process have the model without the cache, which cannot be pickled."""
         del protocol
         bare: type[LLM] = cast("Any", self).langcache_door.bare
         return copy.copy, (_view(bare, cast("LLM", self)),)
-
-    async def astream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> Any:
-        """Asynchronous twin of `stream_complete`."""
-        return await _astream(_complete(self, "astream_complete", prompt, formatted, kwargs))
 
 
 def _chat(
