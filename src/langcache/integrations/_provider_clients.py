@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from langcache.answers import Answer, AnswerCache, Lookup, NotCacheableError
 from langcache.answers._checks import check_number
 from langcache.answers.apis import in_form
 from langcache.answers.explaining import not_looked_up
@@ -27,7 +26,7 @@ from langcache.integrations._streams import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from langcache.answers import Request
+    from langcache.answers import Answer, AnswerCache, Lookup, Request
     from langcache.answers.apis import Api
 
 __all__ = ["Operation", "identity_of", "wrap_client"]
@@ -256,7 +255,7 @@ def _read(
     is_stream = bool(arguments.get("stream"))
     try:
         request = operation.api.request_of(parameters)
-    except NotCacheableError:
+    except Exception:  # noqa: BLE001 - no error of the cache may fail a call
         request = None
     else:
         call = {

@@ -309,6 +309,9 @@ def test_json_that_is_no_list_of_messages_is_compared_as_a_whole():
         assert request_of(prompt, "model").text is None
     message = {"lc": 1, "type": "not_implemented", "id": ["x", "HumanMessage"], "kwargs": {}}
     assert request_of(json.dumps([message]), "model").text is None
+    message = {**message, "type": "constructor", "kwargs": {"content": "nested"}}
+    nested = json.dumps([message]).replace('"nested"', "[" * 700 + "]" * 700)
+    assert request_of(nested, "model").text is None
 
 
 def test_an_object_with_its_address_in_the_model_is_not_cached():

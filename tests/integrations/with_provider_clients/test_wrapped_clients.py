@@ -421,6 +421,14 @@ def test_concurrent_calls_get_an_error_each(door, upstream):
     assert upstream.count == 3
 
 
+def test_a_deeply_nested_argument_fails_no_call(door, upstream):
+    nested = []
+    for _ in range(600):  # more than Python code can follow, but not the client's JSON encoder
+        nested = [nested]
+    door.ask([{"type": "text", "text": ASKED, "nested": nested}])
+    assert upstream.count == 1
+
+
 def test_a_cache_that_is_down_fails_no_call(door, upstream, make_cache):
     door.wrap(make_cache(Broken()))
     assert same(door.ask(), door.ask()) is False  # two answers, with ids of their own

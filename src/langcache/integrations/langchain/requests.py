@@ -54,7 +54,7 @@ def request_of(prompt: str, llm_string: str, *, exact: bool = False) -> Request 
         return Request(door=TEXT, parameters=llm_string, last=last, text=text)
     try:
         return chat_request(CHAT, llm_string, _turns_of(prompt), exact=exact)
-    except NotCacheableError:
+    except (NotCacheableError, RecursionError):
         # It is JSON, in which all texts look alike: only the same text finds the answer.
         return Request(door=TEXT, parameters=llm_string, last=prompt)
 
