@@ -135,6 +135,15 @@ def test_what_follows_the_end_of_a_stream_is_not_stored(proxy_of):
     assert served.json()["choices"][0]["message"]["content"] == "Paris."
 
 
+def test_a_deeply_nested_request_is_passed_on(proxy_of):
+    nested = []
+    for _ in range(700):
+        nested = [nested]
+    turns = [{"role": "user", "content": [{"type": "text", "text": "Hello", "nested": nested}]}]
+    with answering(whole(json.dumps(ANSWER).encode())) as url, proxy_of(url) as ask:
+        assert ask(messages=turns).json() == ANSWER
+
+
 @pytest.mark.parametrize("url", ["http://[::1/v1", "http://127.0.0.1:99999/v1"])
 def test_an_upstream_with_an_impossible_address_is_a_502(proxy_of, url):
     with proxy_of(url) as ask:

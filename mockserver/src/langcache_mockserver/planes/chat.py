@@ -172,8 +172,8 @@ async def _read(request: Request, operation: _Operation, service: Service, proxy
             question = _question(operation.api, arguments, shaping)
         else:
             question = await service.workers.run(_question, operation.api, arguments, shaping)
-    except (NotCacheableError, StorageError):  # without a digest, keys cannot be told apart
-        question = None
+    except (NotCacheableError, RecursionError, StorageError):
+        question = None  # also if a key has no digest, because keys could not be told apart
     return _Call(
         operation=operation,
         model=arguments["model"],
