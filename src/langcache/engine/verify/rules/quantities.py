@@ -282,7 +282,7 @@ def _digits(written: str, match: re.Match[str], digits: str) -> Quantity | None:
     plain = digits.replace(",", "") if grouped else digits.replace(",", ".")
     parts = plain.split(".")
     if match["ordinal"]:
-        return Quantity(written, plain, "ordinal", float(parts[0] or 0))
+        return Quantity(written, plain, "ordinal", float(".".join(parts[:2])))
     if len(parts) > 2:
         # A version, an address or a date: as it is written.
         return Quantity(digits, plain, "", 0.0)
