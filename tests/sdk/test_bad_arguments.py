@@ -80,6 +80,8 @@ def test_the_server_url_comes_from_the_environment(monkeypatch):
         ({"attributes": {1: "a"}}, TypeError, "attributes"),
         ({"attributes": {"a": "\udfff"}}, ValueError, "attributes"),
         ({"max_results": 1.5}, TypeError, "max_results"),
+        ({"max_results": math.inf}, TypeError, "max_results"),
+        ({"max_results": "3"}, TypeError, "max_results"),
         ({"retries": 3}, TypeError, "retries"),
         ({"server_url": "nowhere"}, ValueError, "server_url"),
         ({"timeout_ms": -1}, ValueError, "timeout_ms"),

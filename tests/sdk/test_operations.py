@@ -1,5 +1,7 @@
 """Every operation against the real server, blocking and async."""
 
+from datetime import timedelta
+
 import anyio
 import pytest
 
@@ -70,6 +72,11 @@ def test_exact_search_ignores_case_only(calls):
     found = calls.search(prompt="opening hours", search_strategies=exact)
     assert [(e.similarity, e.search_strategy) for e in found.data] == [(1.0, "exact")]
     assert calls.search(prompt="the opening hours", search_strategies=exact).data == []
+
+
+def test_a_whole_number_of_milliseconds_may_be_a_float(calls):
+    hour = timedelta(hours=1).total_seconds() * 1000
+    assert calls.set(prompt="p", response="r", ttl_millis=hour).entry_id
 
 
 def test_an_entry_is_deleted_by_its_id(calls):

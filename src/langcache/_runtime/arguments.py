@@ -38,7 +38,10 @@ def number(name: str, value: object) -> float:
 
 
 def integer(name: str, value: object) -> int:
-    """Check an integer. NumPy scalars are accepted, bools are not."""
+    """Check an integer. NumPy scalars and floats with a whole value are accepted, bools are not."""
+    # `timedelta.total_seconds() * 1000` is such a float.
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name}: must be an int, got {type(value).__name__}")
     return int(value)

@@ -128,7 +128,7 @@ class Call(Generic[T]):
         authorization: The `Authorization` header, a callable that returns the API key, or None.
         extra_headers: The caller's headers, with lower-case names.
         retry: The retry policy, or None for a single attempt.
-        default_retry: The policy whose statuses apply if `retry` has none.
+        default_retry: The default policy, which does not retry a refused connection.
         timeout: The time budget for the whole call in seconds, or None for no limit.
         max_response_bytes: The largest response body to accept.
         hooks: The client's hooks.
@@ -349,7 +349,7 @@ def _delay_before_retry(
         if retry is call.default_retry and is_refused(error):
             return None
         return backoff_delay(retry.backoff, failures)
-    if not retry.retries_status(response.status_code, call.default_retry):
+    if not retry.retries_status(response.status_code):
         return None
     return retry_after(response.headers) or backoff_delay(retry.backoff, failures)
 

@@ -147,6 +147,7 @@ class NoResponseError(Exception):
     `httpx.ConnectError` or `httpx.ReadTimeout`, so code that catches `httpx` errors works.
 
     Attributes:
+        message: What failed.
         attempts: The number of times the request was sent.
     """
 
@@ -154,6 +155,7 @@ class NoResponseError(Exception):
 
     def __init__(self, message: str = "No response received", **kwargs: Any) -> None:
         super().__init__(message, **kwargs)
+        self.message: str = message
 
     def __reduce__(self) -> tuple[Any, ...]:
         state: dict[str, Any] = {"attempts": self.attempts}

@@ -10,6 +10,8 @@ from numbers import Real
 
 __all__ = ["BackoffStrategy", "RetryConfig"]
 
+# Those of the official package, whose policies have no others by default.
+_STATUSES = frozenset({429, 500, 502, 503, 504})
 _STATUS = re.compile(r"[1-5]([0-9][0-9]|[xX][xX])")
 
 
@@ -76,8 +78,8 @@ class RetryConfig:
         retry_connection_errors: Whether to retry if no complete response arrived: refused, broken
             or stale connections, and timeouts of one attempt. The default policy does not retry
             refused connections, because a server that is not running seldom starts in time.
-        status_codes_override: The statuses to retry, such as `"429"` or `"5XX"`. Default: 429, 502,
-            503, 504.
+        status_codes_override: The statuses to retry, such as `"429"` or `"5XX"`. Default, also for
+            an empty list: 429, 500, 502, 503, 504.
 
     Raises:
         TypeError: A value has the wrong type.
@@ -88,7 +90,7 @@ class RetryConfig:
     backoff: BackoffStrategy
     retry_connection_errors: bool
     status_codes_override: Iterable[str | int] | None = None
-    _statuses: frozenset[int] | None = field(init=False, repr=False, compare=False, default=None)
+    _statuses: frozenset[int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.strategy not in ("backoff", "none"):
@@ -102,18 +104,13 @@ class RetryConfig:
                 "retry_connection_errors: must be a bool, got "
                 f"{type(self.retry_connection_errors).__name__}"
             )
-        if self.status_codes_override is not None:
-            self._statuses = frozenset(_parse_statuses(self.status_codes_override))
+        override = self.status_codes_override
+        statuses = frozenset[int]() if override is None else frozenset(_parse_statuses(override))
+        self._statuses = statuses or _STATUSES
 
-    def retries_status(self, status: int, default: RetryConfig) -> bool:
-        """Return whether a response with this status is retried.
-
-        Args:
-            status: The HTTP status.
-            default: The policy whose statuses apply if `status_codes_override` is None.
-        """
-        statuses = self._statuses if self._statuses is not None else default._statuses
-        return statuses is not None and status in statuses
+    def retries_status(self, status: int) -> bool:
+        """Return whether a response with this status is retried."""
+        return status in self._statuses
 
 
 def _parse_statuses(statuses: Iterable[str | int]) -> Iterable[int]:
