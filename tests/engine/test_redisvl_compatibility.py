@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from langcache.engine import (
+    EmbeddingsCache,
     FunctionEmbedder,
     Num,
     RedisStorage,
@@ -163,6 +164,27 @@ def test_a_cache_can_be_used_again(redis_url, redis_prefix):
         assert cache.reports()
     finally:
         cache.delete()
+        cache.disconnect()
+
+
+def test_an_embeddings_cache_can_be_used_again(redis_url, redis_prefix):
+    with EmbeddingsCache(redis_prefix, redis_url=redis_url) as cache:
+        key = cache.set("What is it?", "model", [0.5, 1.5])
+    try:
+        assert cache.get("What is it?", "model")["embedding"] == [0.5, 1.5]
+        cache.disconnect()
+        cache.disconnect()
+
+        async def use():
+            async with cache:
+                assert await cache.aexists_by_key(key)
+            found = await cache.aget("What is it?", "model")
+            await cache.adisconnect()
+            return found["embedding"]
+
+        assert asyncio.run(use()) == [0.5, 1.5]
+    finally:
+        cache.clear()
         cache.disconnect()
 
 

@@ -325,7 +325,7 @@ def test_a_bad_one_of_many_prompts_is_refused_with_its_place(cache):
 def test_metadata_and_filters_come_back_as_they_were_stored(cache):
     filters = {"user": "a,b ü", "age": 3, "topic": "red wine"}
     key = cache.store(PROMPT, "Paris", metadata={"n": [1, 2]}, filters=filters)
-    content = f"{PROMPT}age3topicred wineusera,b ü"
+    content = f"{PROMPT}age3 topicred wine usera,b ü"
     assert key == f"llmcache:{hashlib.sha256(content.encode()).hexdigest()}"
     [hit] = cache.check(PROMPT)
     assert hit["metadata"] == {"n": [1, 2]}

@@ -1530,7 +1530,7 @@ def _redis_storage(
 
 def _joined_id(prompt: str, attributes: Mapping[str, str]) -> str:
     """Return the SHA-256 of a prompt and its filters, computed as in RedisVL."""
-    joined = prompt + "".join(name + attributes[name] for name in sorted(attributes))
+    joined = prompt + " ".join(name + attributes[name] for name in sorted(attributes))
     return hashlib.sha256(encoded(joined)).hexdigest()
 
 

@@ -396,7 +396,10 @@ class EmbeddingsCache:
         self._store.run(self._store.clear())
 
     def disconnect(self) -> None:
-        """Close the Redis connections created for a URL. Entries stay, also those in memory."""
+        """Close the Redis connections created for a URL. Entries stay, also those in memory.
+
+        The cache can be used again, which opens new ones.
+        """
         self._store.run(self._store.close())
 
     def __enter__(self) -> Self:

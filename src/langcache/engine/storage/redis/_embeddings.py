@@ -7,6 +7,7 @@ import logging
 import math
 import re
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -63,7 +64,8 @@ class RedisEmbeddings:
         self._prefix = encoded(name) + b":"
         self._clock = clock
         self._expires_by_itself = clock is time.time
-        self._connection = Connection(client, sync_client, url, connection_kwargs, _TIMEOUT)
+        self._connect = partial(Connection, client, sync_client, url, connection_kwargs, _TIMEOUT)
+        self._connection = self._connect()
 
     def run(self, steps: Steps[_T]) -> _T:
         """Carry out an operation in the caller's thread."""
@@ -118,8 +120,9 @@ class RedisEmbeddings:
         return len(sizes), sum(sizes.values())
 
     def close(self) -> Steps[None]:
-        """Close the clients that were created here."""
-        yield from call(self._connection.close, self._connection.aclose)
+        """Close the clients that were created here. The next operation creates new ones."""
+        connection, self._connection = self._connection, self._connect()
+        yield from call(connection.close, connection.aclose)
 
     def _is_ours(self, place: bytes) -> bool:
         prefix = self._prefix
