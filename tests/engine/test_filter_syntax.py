@@ -13,6 +13,7 @@ EQUAL = {
     "@user:{ann}": USER == ["ann"],
     "@user:{ ann | bob }": USER == ["ann", "bob"],
     r"@user:{a\,b\|c\ d\}}": USER == ["a,b|c d}"],
+    r"@user:{ \ ann\  | \  |bob\\ | a*\  }": (USER == [" ann ", " ", "bob\\"]) | (USER % ["a* "]),
     "@user:{a*}": USER % ["a*"],
     "@user:{ann|b*}": (USER == ["ann"]) | (USER % ["b*"]),
     "@user:{}": USER == [],

@@ -163,7 +163,7 @@ def _any_of(found: list[FilterExpression]) -> FilterExpression:
 
 
 def _tags(name: str, text: str) -> FilterExpression:
-    values = [value.strip() for value in _TAG.findall(text)]
+    values = [_stripped(value) for value in _TAG.findall(text)]
     exact = [_unescaped(value) for value in values if "*" not in _ESCAPED.sub("", value)]
     patterns = [value for value in values if "*" in _ESCAPED.sub("", value)]
     if any(each in ("*", "|") for value in patterns for each in _ESCAPED.findall(value)):
@@ -174,6 +174,13 @@ def _tags(name: str, text: str) -> FilterExpression:
     if patterns:
         conditions.append(Tag(name) % [_unescaped(value) for value in patterns])
     return _any_of(conditions)
+
+
+def _stripped(value: str) -> str:
+    """Return a value without the white space around it that is not escaped."""
+    end = len(value.rstrip())
+    backslashes = end - len(value[:end].rstrip("\\"))
+    return value[: end + backslashes % 2].lstrip()
 
 
 def _unescaped(text: str) -> str:
