@@ -77,6 +77,14 @@ def test_statuses_are_codes_or_classes():
     assert not any(map(config.retries_status, (400, 428, 200)))
 
 
+def test_statuses_can_be_changed_later():
+    config = RetryConfig("backoff", BackoffStrategy(1, 1, 1, 1), True)
+    config.status_codes_override = ["418"]
+    assert list(filter(config.retries_status, range(100, 600))) == [418]
+    with pytest.raises(ValueError, match=r"^status_codes_override: "):
+        config.status_codes_override = ["never"]
+
+
 @pytest.mark.parametrize("override", [None, [], ()])
 def test_a_config_without_statuses_has_those_of_the_official_package(override):
     config = RetryConfig("backoff", BackoffStrategy(1, 1, 1, 1), True, override)

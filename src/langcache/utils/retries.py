@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from numbers import Real
+from typing import Any
 
 __all__ = ["BackoffStrategy", "RetryConfig"]
 
@@ -104,9 +105,13 @@ class RetryConfig:
                 "retry_connection_errors: must be a bool, got "
                 f"{type(self.retry_connection_errors).__name__}"
             )
-        override = self.status_codes_override
-        statuses = frozenset[int]() if override is None else frozenset(_parse_statuses(override))
-        self._statuses = statuses or _STATUSES
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "status_codes_override":
+            # It may be changed later, and an iterator can be read once only.
+            statuses = frozenset[int]() if value is None else frozenset(_parse_statuses(value))
+            super().__setattr__("_statuses", statuses or _STATUSES)
+        super().__setattr__(name, value)
 
     def retries_status(self, status: int) -> bool:
         """Return whether a response with this status is retried."""
