@@ -1,6 +1,7 @@
 import contextlib
 import hashlib
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -240,6 +241,43 @@ class SharedMemory(InMemoryStorage):
     """A storage that other processes may use, as the server is told."""
 
     is_shared = True
+
+
+def test_the_console_of_another_server_knows_of_new_caches_and_revoked_keys(minilm):
+    options = {"embedder": minilm, "storage": SharedMemory(), "config": CONFIG}
+    with (
+        MockServer(**options) as one,
+        MockServer(**options) as two,
+        httpx.Client(trust_env=False, headers={"authorization": "Bearer admin"}) as admin,
+    ):
+
+        def caches(token):
+            headers = {"authorization": f"Bearer {token}"}
+            response = admin.get(f"{two.url}/console/v1/caches", headers=headers)
+            return response.status_code, {
+                cache["cacheId"] for cache in response.json().get("caches", ())
+            }
+
+        key = admin.post(
+            one.url + KEYS, json={"name": "k", "grants": [grant(ONE, "console")]}
+        ).json()
+        assert caches(key["token"]) == (200, {ONE})
+        declared = {
+            "name": "new",
+            "databaseId": "default",
+            "defaultSearchThreshold": 0.9,
+            "defaultTtlMillis": -1,
+            "attributes": [],
+        }
+        made = admin.post(f"{one.url}/control/v1/caches", json=declared).json()["cacheId"]
+        assert caches("admin") == (200, {ONE, TWO, made})
+        assert admin.delete(f"{one.url}{KEYS}/{key['keyId']}").status_code == 204
+        time.sleep(1.1)
+        assert caches(key["token"]) == (401, set())  # a second later at most
+        headers = {"authorization": f"Bearer {key['token']}"}
+        for path in ("server", "savings"):
+            response = admin.get(f"{two.url}/console/v1/{path}", headers=headers)
+            assert response.status_code == 401
 
 
 def test_a_key_that_is_revoked_while_it_is_rotated_stays_revoked():

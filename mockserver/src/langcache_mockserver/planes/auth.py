@@ -174,6 +174,8 @@ class Gate:
             return _any_cache
         if not self.strict:
             raise _not_admin()
+        if self.registry.is_stale():
+            await self.refresh()
         key = await self._known_key(digest)
         if not _may_look(key):
             raise ProblemError(403, "the key has no grant to look into a cache")

@@ -41,6 +41,7 @@ async def _describe(_request: Request) -> Response:
 async def _list_caches(request: Request) -> Response:
     service = service_of(request)
     may_see = await service.gate.enter_console(request)
+    await service.gate.read_records()
     registry = service.gate.registry
     names = {cache.id: cache.name for cache in registry.caches() if may_see(cache.id)}
     if not service.gate.strict:
