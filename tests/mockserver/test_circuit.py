@@ -67,6 +67,18 @@ def test_errors_that_are_none_of_the_storage_pass(circuit, clock):
     assert outcome(circuit, lambda: "well") == "well"
 
 
+def test_a_trial_that_ends_in_another_error_leaves_the_next_use_to_try(circuit, clock):
+    outcome(circuit, fail(clock, 5))
+    clock.now += 1.1
+    with pytest.raises(ValueError, match="cursor"):
+        circuit.call(fail(clock, 0, lambda text: ValueError("cursor")))
+    assert outcome(circuit, fail(clock, 5)) == "it does not answer"
+    clock.now += 1.1
+    with pytest.raises(ValueError, match="cursor"):
+        circuit.call(fail(clock, 0, lambda text: ValueError("cursor")))
+    assert outcome(circuit, lambda: "well") == "well"
+
+
 def test_one_use_tries_again_while_the_others_go_on_failing(circuit, clock):
     outcome(circuit, fail(clock, 5))
     clock.now += 1.1

@@ -68,6 +68,10 @@ class Circuit:
                 self._is_open = now - started >= _SLOW
                 self._next_trial = now + _PAUSE
             raise
+        except BaseException:
+            # The storage may not even have been asked, as for a bad argument: the next use tries.
+            self._next_trial = self._monotonic()
+            raise
         self._is_open = False
         return result
 
