@@ -45,6 +45,15 @@ def test_an_expression_uses_metrics_that_there_are(where, expression):
     assert expression.count("(") == expression.count(")")
 
 
+@pytest.mark.parametrize(("where", "expression"), list(expressions()))
+def test_what_was_never_counted_is_zero_in_a_share_or_a_sum(where, expression):
+    # There is no series of it, and an operation with nothing gives nothing.
+    if 'outcome="hit"' in expression and "/" in expression:
+        assert " or 0 * sum" in expression
+    if " + " in expression:
+        assert expression.count("or vector(0)") == expression.count("sum(")
+
+
 def test_compose_mounts_what_there_is():
     services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
     mounted = [
@@ -77,10 +86,14 @@ def test_the_manifests_start_the_server_that_there_is():
     )
     assert (settings.strict, settings.admin_token) == (True, "token")
     assert settings.storage == values["storage"]
-    assert settings.shutdown_seconds < pod["terminationGracePeriodSeconds"]
+    # Until the pod is no endpoint any more, connections arrive.
+    before = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
+    assert before + settings.shutdown_seconds + 5 <= pod["terminationGracePeriodSeconds"]
     # The processes share a folder for their metrics, and the root cannot be written to.
     assert "/tmp" in {each["mountPath"] for each in container["volumeMounts"]}
-    probes = [container[f"{kind}Probe"]["httpGet"] for kind in ("liveness", "readiness", "startup")]
+    limits = [container[f"{kind}Probe"] for kind in ("liveness", "readiness", "startup")]
+    assert all(limit["timeoutSeconds"] >= 3 for limit in limits)  # as docs/operations.md says
+    probes = [limit["httpGet"] for limit in limits]
     with (
         MockServer(embedder=SimilarityTable({}), listen=False) as server,
         server.client() as client,
