@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -251,6 +252,55 @@ def test_a_worker_that_dies_is_replaced_and_loses_nothing(own_redis):
                     headers={"authorization": "Bearer key"},
                 )
                 assert [each["response"] for each in found.json()["data"]] == ["So."]
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="processes are listed from /proc")
+def test_workers_end_when_the_process_that_started_them_is_killed(own_redis):
+    command = [*COMMAND, "--storage", own_redis.url, "--workers", "2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert READY.fullmatch(process.stdout.readline())
+        workers = children(process)
+        assert len(workers) == 2
+        process.kill()
+    deadline = time.monotonic() + 20
+    try:
+        while any(Path(f"/proc/{pid}").exists() for pid in workers):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        for pid in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def refuses(address):
+    try:
+        socket.create_connection(address, timeout=20).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_workers_that_finish_a_request_let_nobody_else_wait(own_redis):
+    with running("--storage", own_redis.url, "--workers", "2", "--shutdown-seconds", "10") as (
+        client,
+        process,
+    ):
+        address = (client.base_url.host, client.base_url.port)
+        with socket.create_connection(address, timeout=20) as slow:
+            slow.sendall(
+                b"POST /v1/caches/c/entries HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                b"Authorization: Bearer key\r\nContent-Type: application/json\r\n"
+                b"Content-Length: 35\r\nExpect: 100-continue\r\n\r\n"
+            )
+            assert slow.recv(1000).startswith(b"HTTP/1.1 100")
+            process.send_signal(signal.SIGTERM)
+            deadline = time.monotonic() + 8
+            while not refuses(address):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            slow.sendall(b'{"prompt": "Why?", "response": "."}')
+            assert slow.recv(1000).startswith(b"HTTP/1.1 201")
 
 
 def test_workers_count_together(own_redis, tmp_path):

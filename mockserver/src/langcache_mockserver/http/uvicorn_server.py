@@ -8,17 +8,21 @@ of `asyncio.Protocol` and of the parser, `on_response_complete`, `send_400_respo
 `_unset_keepalive_if_required` and `_unsupported_upgrade_warning`; of a request's cycle, whose
 methods `receive` and `send` are, `default_headers`, `disconnected`, `flow`, `keep_alive`,
 `message_event`, `more_body`, `on_response`, `response_complete`, `response_started`, `scope`,
-`transport` and `waiting_for_100_continue`; of `Multiprocess` `init_processes`, `processes` and
-`should_exit`.
+`transport` and `waiting_for_100_continue`; of `Multiprocess` `init_processes`, `processes`,
+`should_exit`, `sockets` and `terminate_all`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
+import os
 import re
+import signal
 import socket
 import struct
 import sys
+import threading
 from functools import partial
 from http import HTTPStatus
 from itertools import chain
@@ -133,6 +137,13 @@ class ServerProcesses(Multiprocess):
             self.failed = True
             self.should_exit.set()
 
+    @override
+    def terminate_all(self) -> None:
+        # While any process has the socket open, new connections wait for nobody to accept them.
+        for listener in self.sockets:
+            listener.close()
+        super().terminate_all()
+
 
 def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket, so that a port that is taken shows before anything is loaded.
@@ -179,7 +190,16 @@ def _config(
 
 
 def _make_adapted(make_app: Callable[[], ASGIApp]) -> ASGIApp:
+    threading.Thread(target=_end_with_parent, name="langcache-parent", daemon=True).start()
     return _adapted(make_app())
+
+
+def _end_with_parent() -> None:
+    """Shut this process down when the one that started it is gone, as nobody else would then."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _adapted(app: ASGIApp) -> ASGIApp:
