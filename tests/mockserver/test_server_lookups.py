@@ -291,17 +291,19 @@ def test_lookups_are_kept_in_development_on_this_machine_only():
     assert kept_lookups(Settings(host="0.0.0.0"), strict=False) == 0
     assert kept_lookups(Settings(storage="redis://h", workers=2), strict=False) == 0
     assert kept_lookups(Settings(record_lookups="7"), strict=True) == 7
+    assert kept_lookups(Settings(record_lookups=7), strict=True) == 7
 
 
-@pytest.mark.parametrize("given", ["", "x", "-1", "100001", "1.5"])
+@pytest.mark.parametrize("given", ["", "x", "-1", "100001", "1.5", -1, 1.5, 100_001])
 def test_the_number_of_lookups_is_checked(given):
     with pytest.raises(SettingsError, match="record_lookups: must be auto or an integer from 0"):
         Settings(record_lookups=given)
 
 
 def test_several_processes_keep_no_lookups():
-    with pytest.raises(SettingsError, match="record_lookups: must be auto or 0 with several"):
-        Settings(storage="redis://h", workers=2, record_lookups="5")
+    for given in ("5", 5):
+        with pytest.raises(SettingsError, match="record_lookups: must be auto or 0 with several"):
+            Settings(storage="redis://h", workers=2, record_lookups=given)
 
 
 def test_without_recording_there_are_no_lookups(serve):

@@ -96,7 +96,7 @@ class MockServer:
         config: str | PathLike[str] | Mapping[str, Any] | None = None,
         limits: str = "",
         admin_token: str = "",
-        record_lookups: str = "auto",
+        record_lookups: str | int = "auto",
     ) -> None:
         given = config if isinstance(config, Mapping) else None
         if test_controls == "auto" and is_loopback(host):

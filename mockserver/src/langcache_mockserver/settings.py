@@ -148,7 +148,7 @@ class Settings:
     body_timeout_seconds: int = 30
     shutdown_seconds: int = 3
     embedding_cache: int = 4096
-    record_lookups: str = "auto"
+    record_lookups: str | int = "auto"
     cors_origins: str = ""
     allowed_hosts: str = ""
     metrics: str = "on"
@@ -184,7 +184,7 @@ class Settings:
 
     def _check_controls(self) -> None:
         if self.record_lookups != "auto":
-            if not re.fullmatch("[0-9]{1,5}|100000", self.record_lookups, re.ASCII):
+            if not re.fullmatch("[0-9]{1,5}|100000", str(self.record_lookups), re.ASCII):
                 rule = "must be auto or an integer from 0 to 100000"
                 raise SettingsError("record_lookups", rule, self.record_lookups)
             if self.workers > 1 and int(self.record_lookups):
