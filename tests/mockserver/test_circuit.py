@@ -1,10 +1,11 @@
 """A storage that hangs: one use waits for it, and the others do not."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 from langcache_mockserver.domain.circuit import Circuit, guarded
-from langcache_mockserver.domain.registry import Access, Key, Registry
+from langcache_mockserver.domain.registry import Access, CacheSettings, Key, Registry
 
 from langcache.engine import InMemoryStorage
 from langcache.engine.storage import StorageBackend, StorageError, StorageFullError
@@ -109,6 +110,12 @@ class Shared(InMemoryStorage):
     def __init__(self):
         super().__init__()
         self.read = 0
+        self.is_full = False
+
+    def set_record(self, collection, key, text):
+        if self.is_full and text is not None:
+            raise StorageFullError("no room")
+        super().set_record(collection, key, text)
 
     def records(self, collection):
         found = super().records(collection)
@@ -130,6 +137,9 @@ def test_only_a_shared_storage_is_guarded():
     storage.set_record("c", "k", "text")
     assert storage.record("c", "k") == "text"
     assert storage.namespace_size("n") == 0
+
+
+CACHE = CacheSettings(id="c", name="c", created_at="2026")
 
 
 def key(number):
@@ -167,6 +177,58 @@ def test_what_another_process_changes_is_known_at_the_next_refresh():
         now += 0.001
         other.refresh()
         assert other.key_of_digest("d1") is None
+
+
+def test_what_another_process_removes_meanwhile_stays_removed():
+    storage = Shared()
+    one, two = (Registry(storage) for _ in range(2))
+    one.add_key(key(1))
+    one.add_cache(CACHE)
+
+    def rotate(former):
+        two.change_key("k1", lambda _key: None)
+        return replace(former, digest="d2")
+
+    assert one.change_key("k1", rotate) is None
+    assert one.minted_keys() == []
+
+    def change(former):
+        two.change_cache(CACHE.id, lambda _cache: None)
+        return replace(former, default_ttl_millis=7)
+
+    assert one.change_cache(CACHE.id, change) is None
+    assert one.caches() == []
+
+
+def test_changes_of_two_processes_at_once_add_up():
+    storage = Shared()
+    one, two = (Registry(storage) for _ in range(2))
+    one.add_cache(CACHE)
+    others = iter([True])
+
+    def change(former):
+        if next(others, False):
+            two.change_cache(CACHE.id, lambda cache: replace(cache, default_threshold=0.5))
+        return replace(former, default_ttl_millis=7)
+
+    one.change_cache(CACHE.id, change)
+    assert one.cache(CACHE.id) == replace(CACHE, default_threshold=0.5, default_ttl_millis=7)
+
+
+def test_a_key_is_revoked_in_a_storage_without_room():
+    now = 100.0
+    storage = Shared()
+    one, two = (Registry(storage, monotonic=lambda: now) for _ in range(2))
+    one.add_key(key(1))
+    two.refresh()
+    storage.is_full = True
+    one.change_key("k1", lambda _key: None)
+    assert one.key_of_digest("d1") is None
+    now += 1.1
+    two.refresh()
+    assert two.key_of_digest("d1") is None
+    with pytest.raises(StorageFullError):
+        one.add_key(key(2))
 
 
 def test_a_change_without_a_revision_is_known_some_seconds_later():

@@ -922,6 +922,20 @@ class StorageConformance:
         assert storage.records("a") == {"k": "4"}
 
     @_rule
+    def test_a_record_is_replaced_if_it_is_still_the_old_one(
+        self, storage: Any, clock: ManualClock
+    ) -> None:
+        assert not storage.replace_record("a", "k", "1", "2")
+        storage.set_record("a", "k", "1")
+        assert storage.replace_record("a", "k", "1", "2")
+        assert not storage.replace_record("a", "k", "1", "3")
+        assert not storage.replace_record("a", "k", "1", None)
+        assert storage.records("a") == {"k": "2"}
+        assert storage.replace_record("a", "k", "2", None)
+        assert not storage.replace_record("a", "k", "2", "3")
+        assert storage.records("a") == {}
+
+    @_rule
     def test_records_outlive_the_entries(self, storage: Any, clock: ManualClock) -> None:
         storage.set_record("ns", "k", "1")
         storage.store(_entry())

@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from langcache.engine.storage import StorageFullError
 from langcache_mockserver.domain.verifiers import VERIFIERS
 
 if TYPE_CHECKING:
@@ -267,13 +268,9 @@ class Registry:
             StorageError: The storage cannot be used. Nothing has changed then.
         """
         with self._lock:
-            self._read()
-            cache = self._caches.get(cache_id)
-            if cache is not None:
-                changed = change(cache)
-                self._write(_CACHES, cache_id, changed and _cache_to_json(changed))
-                if changed is None and cache_id in self._verifiers:
-                    self._write(_VERIFIERS, cache_id, None)
+            cache = self._change(_CACHES, cache_id, change, _cache_from_json, _cache_to_json)
+            if cache_id in self._verifiers and cache and cache_id not in self._caches:
+                self._write(_VERIFIERS, cache_id, None)
             return cache
 
     def set_verifier(self, cache_id: str, name: str | None) -> None:
@@ -321,17 +318,39 @@ class Registry:
             StorageError: The storage cannot be used. Nothing has changed then.
         """
         with self._lock:
-            self._read()
-            key = self._minted.get(key_id)
-            if key is not None:
-                changed = change(key)
-                self._write(_KEYS, key_id, changed and _key_to_json(changed))
-            return key
+            return self._change(_KEYS, key_id, change, _key_from_json, _key_to_json)
+
+    def _change(
+        self,
+        collection: str,
+        key: str,
+        change: Callable[[T], T | None],
+        parse: Callable[[dict[str, Any]], T],
+        write: Callable[[T], dict[str, Any]],
+    ) -> T | None:
+        """Change or remove a record, whatever other processes do to it, and return the former."""
+        while (text := self._storage.record(collection, key)) is not None:
+            former = parse(json.loads(text))
+            changed = change(former)
+            new = None if changed is None else json.dumps(write(changed))
+            if self._storage.replace_record(collection, key, text, new):
+                self._say_and_read()
+                return former
+        self._read()
+        return None
 
     def _write(self, collection: str, key: str, value: dict[str, Any] | None) -> None:
         self._storage.set_record(collection, key, None if value is None else json.dumps(value))
+        self._say_and_read()
+
+    def _say_and_read(self) -> None:
+        """Tell other processes of a change, and read all records."""
         if self.is_shared:
-            self._storage.set_record(_REVISIONS, _REVISION, uuid.uuid4().hex)
+            try:
+                self._storage.set_record(_REVISIONS, _REVISION, uuid.uuid4().hex)
+            except StorageFullError:
+                # What was removed is gone. To remove the revision takes no room, and tells as well.
+                self._storage.set_record(_REVISIONS, _REVISION, None)
         self._read()
 
     def _read(self) -> None:

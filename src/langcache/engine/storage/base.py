@@ -526,6 +526,20 @@ class StorageBackend(ABC):
             found = self.record(collection, key)
         return text if found is None else found
 
+    def replace_record(self, collection: str, key: str, old: str, new: str | None) -> bool:
+        """Replace a text in a collection, or remove it for None, if it is still the old one.
+
+        Of all who replace one text at the same time, one succeeds. A backend of your own has to
+        override this method for that; here, the others may overwrite what the first one wrote.
+
+        Returns:
+            Whether it was the old one.
+        """
+        if self.record(collection, key) != old:
+            return False
+        self.set_record(collection, key, new)
+        return True
+
     def entry_key(self, namespace: str, entry_id: str) -> str | None:
         """Return the key under which other programs find an entry, or None if there is none."""
         del namespace, entry_id
@@ -735,6 +749,10 @@ class StorageBackend(ABC):
     async def aadd_record(self, collection: str, key: str, text: str) -> str:
         """Asynchronous twin of `add_record`."""
         return await asyncio.to_thread(self.add_record, collection, key, text)
+
+    async def areplace_record(self, collection: str, key: str, old: str, new: str | None) -> bool:
+        """Asynchronous twin of `replace_record`."""
+        return await asyncio.to_thread(self.replace_record, collection, key, old, new)
 
     async def adrop_unused_indexes(self) -> None:
         """Asynchronous twin of `drop_unused_indexes`."""

@@ -552,6 +552,11 @@ class InMemoryStorage(StorageBackend):
         return self._records.setdefault(collection, {}).setdefault(key, text)
 
     @override
+    def replace_record(self, collection: str, key: str, old: str, new: str | None) -> bool:
+        with self._lock:
+            return super().replace_record(collection, key, old, new)
+
+    @override
     def may_have_records(self, collection: str) -> bool:
         return bool(self._records.get(collection))
 

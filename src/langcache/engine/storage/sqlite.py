@@ -384,6 +384,14 @@ class SQLiteStorage(InMemoryStorage):
                 self._write_record(collection, key, text)
             return text if found is None else found
 
+    @override
+    def replace_record(self, collection: str, key: str, old: str, new: str | None) -> bool:
+        with self._file_lock:
+            if self.record(collection, key) != old:
+                return False
+            self._write_record(collection, key, new)
+            return True
+
     def _write_record(self, collection: str, key: str, text: str | None) -> None:
         place = (encoded(collection), encoded(key))
         if text is None:

@@ -22,6 +22,7 @@ __all__ = [
     "MODELS",
     "OUTLINE",
     "READ",
+    "REPLACE_RECORD",
     "SIZE",
     "STORE",
     "Script",
@@ -55,6 +56,7 @@ DELETE_MATCHING = script("common", "delete_matching")
 LIST = script("common", "list")
 CHANGES = script("common", "changes")
 READ = script("common", "read_members", "read")
+REPLACE_RECORD = script("replace_record")
 OUTLINE = script("common", "read_members", "outline")
 SIZE = script("common", "size")
 BYTES = script("common", "bytes")

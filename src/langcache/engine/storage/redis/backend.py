@@ -66,6 +66,7 @@ from langcache.engine.storage.redis._scripts import (
     LIST,
     MODELS,
     READ,
+    REPLACE_RECORD,
     SIZE,
     STORE,
 )
@@ -1243,6 +1244,20 @@ class RedisStorage(StorageBackend):
         yield from self._connection.send(b"HSETNX", *place, encoded(text))
         reply = yield from self._connection.send(b"HGET", *place)
         return text if reply is None else decoded(reply)
+
+    @override
+    def replace_record(self, collection: str, key: str, old: str, new: str | None) -> bool:
+        return self._connection.run(self._replace_record(collection, key, old, new))
+
+    @override
+    async def areplace_record(self, collection: str, key: str, old: str, new: str | None) -> bool:
+        return await self._connection.arun(self._replace_record(collection, key, old, new))
+
+    def _replace_record(self, collection: str, key: str, old: str, new: str | None) -> Steps[bool]:
+        yield from self._refuse_former(lambda keys: keys.records(collection))
+        texts = [encoded(key), encoded(old), *([] if new is None else [encoded(new)])]
+        place = (self._keys.records(collection),)
+        return bool((yield from self._connection.evaluate(REPLACE_RECORD, place, *texts)))
 
     # The end.
 
