@@ -255,9 +255,10 @@ def test_a_worker_that_dies_is_replaced_and_loses_nothing(own_redis):
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="processes are listed from /proc")
-def test_workers_end_when_the_process_that_started_them_is_killed(own_redis):
+def test_workers_end_when_the_process_that_started_them_is_killed(own_redis, tmp_path):
     command = [*COMMAND, "--storage", own_redis.url, "--workers", "2"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    environment = os.environ | {"TMPDIR": str(tmp_path)}  # where its files stay
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert READY.fullmatch(process.stdout.readline())
         workers = children(process)
         assert len(workers) == 2
