@@ -913,26 +913,21 @@ class StorageConformance:
         assert storage.records("b") == {"k": "3"}
 
     @_rule
-    def test_a_record_is_added_once(self, storage: Any, clock: ManualClock) -> None:
-        assert storage.add_record("a", "k", "1") == "1"
-        assert storage.add_record("a", "k", "2") == "1"
-        assert storage.add_record("b", "k", "3") == "3"
-        storage.set_record("a", "k", None)
-        assert storage.add_record("a", "k", "4") == "4"
-        assert storage.records("a") == {"k": "4"}
-
-    @_rule
     def test_a_record_is_replaced_if_it_is_still_the_old_one(
         self, storage: Any, clock: ManualClock
     ) -> None:
         assert not storage.replace_record("a", "k", "1", "2")
-        storage.set_record("a", "k", "1")
+        assert storage.replace_record("a", "k", None, "1")
+        assert not storage.replace_record("a", "k", None, "2")
         assert storage.replace_record("a", "k", "1", "2")
         assert not storage.replace_record("a", "k", "1", "3")
         assert not storage.replace_record("a", "k", "1", None)
         assert storage.records("a") == {"k": "2"}
-        assert storage.replace_record("a", "k", "2", None)
-        assert not storage.replace_record("a", "k", "2", "3")
+        assert storage.replace_record("a", "k", "2", "")
+        assert not storage.replace_record("a", "k", None, "3")
+        assert storage.replace_record("a", "k", "", None)
+        assert not storage.replace_record("a", "k", "", "3")
+        assert storage.replace_record("a", "k", None, None)
         assert storage.records("a") == {}
 
     @_rule

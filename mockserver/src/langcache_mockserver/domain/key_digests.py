@@ -46,7 +46,7 @@ class KeyDigests:
         return digest.hexdigest()
 
     def _shared_secret(self) -> bytes:
-        secret = self._storage.record(_COLLECTION, _NAME)
-        if secret is None:
-            secret = self._storage.add_record(_COLLECTION, _NAME, secrets.token_hex(32))
+        while (secret := self._storage.record(_COLLECTION, _NAME)) is None:
+            # If another server is faster, its secret counts.
+            self._storage.replace_record(_COLLECTION, _NAME, None, secrets.token_hex(32))
         return secret.encode()

@@ -514,20 +514,8 @@ class StorageBackend(ABC):
         else:
             records[key] = text
 
-    def add_record(self, collection: str, key: str, text: str) -> str:
-        """Keep a text in a collection unless it has one with this key; return the one it has now.
-
-        All who add a record at the same time get the same text. A backend of your own has to
-        override this method for that; here, the last of them replaces the text of the others.
-        """
-        found = self.record(collection, key)
-        if found is None:
-            self.set_record(collection, key, text)
-            found = self.record(collection, key)
-        return text if found is None else found
-
-    def replace_record(self, collection: str, key: str, old: str, new: str | None) -> bool:
-        """Replace a text in a collection, or remove it for None, if it is still the old one.
+    def replace_record(self, collection: str, key: str, old: str | None, new: str | None) -> bool:
+        """Replace a text in a collection if it is still the old one; None stands for no text.
 
         Of all who replace one text at the same time, one succeeds. A backend of your own has to
         override this method for that; here, the others may overwrite what the first one wrote.
@@ -746,11 +734,9 @@ class StorageBackend(ABC):
         """Asynchronous twin of `set_record`."""
         await asyncio.to_thread(self.set_record, collection, key, text)
 
-    async def aadd_record(self, collection: str, key: str, text: str) -> str:
-        """Asynchronous twin of `add_record`."""
-        return await asyncio.to_thread(self.add_record, collection, key, text)
-
-    async def areplace_record(self, collection: str, key: str, old: str, new: str | None) -> bool:
+    async def areplace_record(
+        self, collection: str, key: str, old: str | None, new: str | None
+    ) -> bool:
         """Asynchronous twin of `replace_record`."""
         return await asyncio.to_thread(self.replace_record, collection, key, old, new)
 

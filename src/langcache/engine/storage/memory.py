@@ -548,11 +548,7 @@ class InMemoryStorage(StorageBackend):
         return self._records.get(collection, {}).get(key)
 
     @override
-    def add_record(self, collection: str, key: str, text: str) -> str:
-        return self._records.setdefault(collection, {}).setdefault(key, text)
-
-    @override
-    def replace_record(self, collection: str, key: str, old: str, new: str | None) -> bool:
+    def replace_record(self, collection: str, key: str, old: str | None, new: str | None) -> bool:
         with self._lock:
             return super().replace_record(collection, key, old, new)
 

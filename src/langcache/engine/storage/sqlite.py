@@ -377,15 +377,7 @@ class SQLiteStorage(InMemoryStorage):
             self._write_record(collection, key, text)
 
     @override
-    def add_record(self, collection: str, key: str, text: str) -> str:
-        with self._file_lock:
-            found = self.record(collection, key)
-            if found is None:
-                self._write_record(collection, key, text)
-            return text if found is None else found
-
-    @override
-    def replace_record(self, collection: str, key: str, old: str, new: str | None) -> bool:
+    def replace_record(self, collection: str, key: str, old: str | None, new: str | None) -> bool:
         with self._file_lock:
             if self.record(collection, key) != old:
                 return False

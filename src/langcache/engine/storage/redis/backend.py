@@ -1231,33 +1231,24 @@ class RedisStorage(StorageBackend):
             yield from self._connection.send(b"HSET", *place, encoded(text))
 
     @override
-    def add_record(self, collection: str, key: str, text: str) -> str:
-        return self._connection.run(self._add_record(collection, key, text))
-
-    @override
-    async def aadd_record(self, collection: str, key: str, text: str) -> str:
-        return await self._connection.arun(self._add_record(collection, key, text))
-
-    def _add_record(self, collection: str, key: str, text: str) -> Steps[str]:
-        yield from self._refuse_former(lambda keys: keys.records(collection))
-        place = (self._keys.records(collection), encoded(key))
-        yield from self._connection.send(b"HSETNX", *place, encoded(text))
-        reply = yield from self._connection.send(b"HGET", *place)
-        return text if reply is None else decoded(reply)
-
-    @override
-    def replace_record(self, collection: str, key: str, old: str, new: str | None) -> bool:
+    def replace_record(self, collection: str, key: str, old: str | None, new: str | None) -> bool:
         return self._connection.run(self._replace_record(collection, key, old, new))
 
     @override
-    async def areplace_record(self, collection: str, key: str, old: str, new: str | None) -> bool:
+    async def areplace_record(
+        self, collection: str, key: str, old: str | None, new: str | None
+    ) -> bool:
         return await self._connection.arun(self._replace_record(collection, key, old, new))
 
-    def _replace_record(self, collection: str, key: str, old: str, new: str | None) -> Steps[bool]:
+    def _replace_record(
+        self, collection: str, key: str, old: str | None, new: str | None
+    ) -> Steps[bool]:
         yield from self._refuse_former(lambda keys: keys.records(collection))
-        texts = [encoded(key), encoded(old), *([] if new is None else [encoded(new)])]
+        # A text begins with "=", so that nothing is no text.
+        texts = [b"" if text is None else b"=" + encoded(text) for text in (old, new)]
         place = (self._keys.records(collection),)
-        return bool((yield from self._connection.evaluate(REPLACE_RECORD, place, *texts)))
+        call = (REPLACE_RECORD, place, encoded(key), *texts)
+        return bool((yield from self._connection.evaluate(*call)))
 
     # The end.
 
