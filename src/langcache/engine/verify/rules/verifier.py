@@ -12,6 +12,7 @@ from langcache.engine.verify.rules.labels import ENUMERATIONS, LABELS
 from langcache.engine.verify.rules.names import NAMES
 from langcache.engine.verify.rules.negation import NEGATION
 from langcache.engine.verify.rules.numbers import DATES, NUMBERS, UNITS
+from langcache.engine.verify.rules.operators import OPERATORS
 from langcache.engine.verify.rules.order import DIRECTION, WORD_ORDER
 from langcache.engine.verify.rules.reading import Reading
 
@@ -26,8 +27,8 @@ RULES: Mapping[str, Rule] = MappingProxyType(
     {
         rule.name: rule
         for rule in (
-            NUMBERS, UNITS, DATES, IDENTIFIERS, ENUMERATIONS, LABELS, NEGATION, ANTONYMS,
-            WORD_ORDER, DIRECTION, NAMES,
+            NUMBERS, UNITS, DATES, IDENTIFIERS, OPERATORS, ENUMERATIONS, LABELS, NEGATION,
+            ANTONYMS, WORD_ORDER, DIRECTION, NAMES,
         )
     }
 )  # fmt: skip
