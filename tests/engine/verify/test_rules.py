@@ -337,3 +337,41 @@ def test_any_numbers_can_be_read(asked, cached):
 @pytest.mark.parametrize("text", ["1" * 5000, "a " * 5000, "one " * 3000, "-" * 5000, "a." * 3000])
 def test_a_long_prompt_does_not_make_unbounded_work(text):
     assert RuleVerifier().verify(text, [text + " 7"])[0].accepted in (True, False)
+
+
+MANY = 10_000 // 5
+
+
+@pytest.mark.parametrize(
+    ("asked", "cached", "reason"),
+    [
+        (
+            " ".join(f"{number}" for number in range(MANY)),
+            " ".join(f"{number}" for number in range(MANY, 2 * MANY)),
+            "the numbers differ",
+        ),
+        (
+            "the " + " ".join(f"Q{chr(65 + n % 26)}{chr(65 + n // 26 % 26)}Z" for n in range(MANY)),
+            "the " + " ".join(f"W{chr(65 + n % 26)}{chr(65 + n // 26 % 26)}K" for n in range(MANY)),
+            "the letters or codes differ",
+        ),
+        (
+            " ".join(f"from a{'bcd'[number % 3]} to x" for number in range(MANY)),
+            " ".join(f"from x to a{'bcd'[number % 3]}" for number in range(MANY)),
+            "the direction is reversed",
+        ),
+    ],
+)
+def test_many_differences_are_found_without_comparing_each_with_each(asked, cached, reason):
+    verdicts = [
+        RuleVerifier([name]).verify(asked, [cached])[0]
+        for name, rule in RULES.items()
+        if rule.reason == reason
+    ]
+    assert [verdict.reason for verdict in verdicts] == [reason]
+
+
+def test_many_numbers_in_another_order_are_the_same():
+    asked = " ".join(f"{number}" for number in range(MANY))
+    cached = " ".join(f"{number}" for number in reversed(range(MANY)))
+    assert RuleVerifier(["numbers"]).verify(asked, [cached])[0].accepted

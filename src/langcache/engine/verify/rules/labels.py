@@ -64,9 +64,16 @@ def _enumerations(asked: Reading, cached: Reading) -> str | None:
     return None
 
 
+# Each is compared with each; texts with more of them are not the same but for a spelling.
+_MOST = 20
+
+
 def _labels(asked: Reading, cached: Reading) -> str | None:
     for find in (_letters, _codes):
-        left, right = find(asked, cached), find(cached, asked)
+        left, right = (
+            list(dict.fromkeys(labels))[:_MOST]
+            for labels in (find(asked, cached), find(cached, asked))
+        )
         if left and right and not any(_same(one, two) for one in left for two in right):
             return f"{left[0]} / {right[0]}"
     return None

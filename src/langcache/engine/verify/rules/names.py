@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NAMES", "alike"]
 
-_AFTER_END = re.compile(r"(?:^|[.?!:\n\"'(]\s*)([A-Z])")
+_AFTER_END = re.compile(r"(?:^|[.?!:\n\"'(][^\S\n]*)([A-Z])")
 _NAME = re.compile(r"[A-Z][\w+#&]*(?:[-'][A-Z]\w*)*")
 _NOT_NAMES = word_set("I I'm I'd I've I'll Please Hi Hello OK The A An Is")
 

@@ -72,39 +72,41 @@ _TO = frozenset({"to", "into"})
 
 
 def _direction(asked: Reading, cached: Reading) -> str | None:
+    theirs = _directions(cached)
     for source, target in _directions(asked):
-        for other_source, other_target in _directions(cached):
-            if source == other_target and target == other_source and source != target:
-                return f"from {source} to {target} / from {other_source} to {other_target}"
+        if source != target and (target, source) in theirs:
+            return f"from {source} to {target} / from {target} to {source}"
     return None
 
 
-def _directions(reading: Reading) -> list[tuple[str, str]]:
+def _directions(reading: Reading) -> dict[tuple[str, str], None]:
     """Return where something comes from and where it goes to: the words after or before these."""
     words = reading.words
-    found: list[tuple[str, str]] = []
+    found: dict[tuple[str, str], None] = {}
+    has_target = not _TO.isdisjoint(words)
+    first = words.index("from") if "from" in words else None
+    # Of the nearest "from" before a "to", else of the first one after it.
+    source = None if first is None else _content(words, first + 1)
     for place, word in enumerate(words):
-        if word in _TO:
-            target = _content(words[place + 1 :])
-            before = words[:place]
-            if "from" in before:
-                source = _content(before[len(before) - before[::-1].index("from") :])
-            elif "from" in words[place + 1 :]:
-                source = _content(words[words.index("from", place) + 1 :])
-            else:
-                source = before[-1] if before else None
-        elif word == "from" and not _TO.intersection(words):
-            source = _content(words[place + 1 :])
+        if word == "from":
+            source = _content(words, place + 1)
+            if has_target:
+                continue
             target = words[place - 1] if place else None
+        elif word in _TO:
+            target = _content(words, place + 1)
+            if first is None:
+                source = words[place - 1] if place else None
         else:
             continue
         if source and target:
-            found.append((source, target))
+            found[source, target] = None
     return found
 
 
-def _content(words: list[str]) -> str | None:
-    return next((word for word in words if word not in _ARTICLES), None)
+def _content(words: list[str], start: int) -> str | None:
+    following = words[start : start + _LONGEST_PART]
+    return next((word for word in following if word not in _ARTICLES), None)
 
 
 WORD_ORDER = Rule(

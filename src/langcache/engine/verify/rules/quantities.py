@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -206,9 +207,11 @@ def unmatched(
     ours: Sequence[Quantity], theirs: Sequence[Quantity]
 ) -> tuple[list[Quantity], list[Quantity]]:
     """Return what of each side has no partner on the other one."""
-    rest = list(theirs)
+    mine_left, rest = _without_equal(ours, theirs), _without_equal(theirs, ours)
+    if len(mine_left) * len(rest) > _MOST_COMPARED:
+        return mine_left, rest
     alone: list[Quantity] = []
-    for mine in ours:
+    for mine in mine_left:
         for place, other in enumerate(rest):
             if mine.matches(other):
                 del rest[place]
@@ -216,6 +219,23 @@ def unmatched(
         else:
             alone.append(mine)
     return alone, rest
+
+
+# Each is compared with each. In texts with more numbers, only equal ones are partners.
+_MOST_COMPARED = 2_000
+
+
+def _without_equal(quantities: Sequence[Quantity], others: Sequence[Quantity]) -> list[Quantity]:
+    """Return the quantities that are not the same as one of the others, which each is once."""
+    left = Counter((other.number, other.dimension, other.value) for other in others)
+    rest: list[Quantity] = []
+    for quantity in quantities:
+        key = quantity.number, quantity.dimension, quantity.value
+        if left[key]:
+            left[key] -= 1
+        else:
+            rest.append(quantity)
+    return rest
 
 
 # A word before "minus" that is no term: it is a sign, and not a subtraction.
