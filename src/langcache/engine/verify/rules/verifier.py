@@ -14,6 +14,7 @@ from langcache.engine.verify.rules.negation import NEGATION
 from langcache.engine.verify.rules.numbers import DATES, NUMBERS, UNITS
 from langcache.engine.verify.rules.operators import OPERATORS
 from langcache.engine.verify.rules.order import DIRECTION, WORD_ORDER
+from langcache.engine.verify.rules.quotations import QUOTATIONS
 from langcache.engine.verify.rules.reading import Reading
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ RULES: Mapping[str, Rule] = MappingProxyType(
     {
         rule.name: rule
         for rule in (
-            NUMBERS, UNITS, DATES, IDENTIFIERS, OPERATORS, ENUMERATIONS, LABELS, NEGATION,
-            ANTONYMS, WORD_ORDER, DIRECTION, NAMES,
+            NUMBERS, UNITS, DATES, IDENTIFIERS, OPERATORS, QUOTATIONS, ENUMERATIONS, LABELS,
+            NEGATION, ANTONYMS, WORD_ORDER, DIRECTION, NAMES,
         )
     }
 )  # fmt: skip
