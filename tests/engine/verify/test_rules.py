@@ -65,6 +65,9 @@ REJECTED = {
         ("mail ada@example.com", "mail bob@example.com"),
         ("iPhone14的价格", "iPhone15的价格"),
         ("Schuhe größe42", "Schuhe größe43"),
+        ("price of GPT-4", "price of GPT-4o"),
+        ("is the Pixel 7 waterproof", "is the Pixel 7a waterproof"),
+        ("who sits in row 31A", "who sits in row 31"),
     ],
     "operators": [
         ("what does `if (a == b)` do", "what does `if (a != b)` do"),
@@ -194,6 +197,12 @@ ACCEPTED = {
         ("budget laptops site:reddit.com", "budget laptops on reddit.com"),
         ("what is mp3", "explain MP3"),
         ("Schuhe größe42", "Schuhe in Größe 42"),
+        ("the price of a macbookpro16", "what does a MacBook Pro 16 cost"),
+        ("seat 31A", "is seat 31 A free"),
+        ("a 5x zoom", "a zoom of 5"),
+        ("is 20C warm", "are 20 degrees warm"),
+        ("seats 31A and 31B", "seats in row 31 (A, B)"),
+        ("seats 31A and 31", "seats 31 and row 31"),
     ],
     "operators": [
         ("what does a==b do", "what is a == b"),

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from langcache.engine.verify.rules.base import Rule
+from langcache.engine.verify.rules.quantities import is_unit
 
 if TYPE_CHECKING:
     from langcache.engine.verify.rules.reading import Reading
@@ -28,6 +29,9 @@ _IDENTIFIER = re.compile(
     re.VERBOSE,
 )
 _SCHEME = re.compile(r"^(?:site:|https?://|www\.)+")
+_PART = re.compile(r"[^\W_]+")
+_LENGTHS = range(1, 5)
+_LETTERED = re.compile(r"\d+[a-z]")
 # Without one of these, there is no identifier.
 _HINT = re.compile(r"[-@\\_:\d]|\w\.\w")
 # Numbers with a unit or an ending: these have their own rule.
@@ -38,18 +42,39 @@ _NUMBER = re.compile(
 
 def _identifiers(asked: Reading, cached: Reading) -> str | None:
     ours, theirs = _find(asked.text), _find(cached.text)
-    if not ours or not theirs:
-        return None
     left, right = ours.keys() - theirs.keys(), theirs.keys() - ours.keys()
-    if not left or not right:
-        return None
     # "iphone13" is written "iphone 13" as well.
-    squeezed = ["".join(re.findall(r"\w+", text.text.lower())) for text in (asked, cached)]
-    left = {key for key in left if key.lower() not in squeezed[1]}
-    right = {key for key in right if key.lower() not in squeezed[0]}
-    if not left or not right:
+    if left:
+        left -= _joined(cached.text)
+    if right:
+        right -= _joined(asked.text)
+    if left and right:
+        return f"{ours[min(left)]} / {theirs[min(right)]}"
+    if left and (number := _without_letter(left, asked, cached)):
+        return f"{ours[number]} / {number[:-1]}"
+    if right and (number := _without_letter(right, cached, asked)):
+        return f"{number[:-1]} / {theirs[number]}"
+    return None
+
+
+def _without_letter(keys: set[str], reading: Reading, other: Reading) -> str | None:
+    """Return the "7a" of a prompt if the other one has a 7 in its place."""
+    numbers = {key for key in keys if _LETTERED.fullmatch(key) and not is_unit(key[-1], key[:-1])}
+    if not numbers:
         return None
-    return f"{ours[min(left)]} / {theirs[min(right)]}"
+    mine, others = (set(_PART.findall(text)) for text in (reading.text, other.text))
+    return min(
+        (key for key in numbers if key[:-1] in others - mine and key[-1].upper() not in others),
+        default=None,
+    )
+
+
+def _joined(text: str) -> set[str]:
+    """Return the words of a text and up to four neighbours as one word, in lower case."""
+    words = _PART.findall(text.lower())
+    return {
+        "".join(words[start : start + length]) for start in range(len(words)) for length in _LENGTHS
+    }
 
 
 def _find(text: str) -> dict[str, str]:
