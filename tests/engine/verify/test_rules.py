@@ -129,6 +129,12 @@ REJECTED = {
         ("invoices over the limit", "invoices under the limit"),
         ("filter by solved threads", "filter by unsolved threads"),
         ("turn on the light", "turn off the light"),
+        ("duties of the employer", "duties of the employee"),
+        ("rights of lessors", "rights of lessees"),
+        ("remind me at quarter past 5", "remind me at quarter to 5"),
+        ("were you open since Monday", "were you open until Monday"),
+        ("what is 7 plus 2", "what is 7 minus 2"),
+        ("how old is Ms. Lee", "how old is Mr. Lee"),
     ],
     "word order": [
         ("convert USD to EUR", "convert EUR to USD"),
@@ -256,6 +262,13 @@ ACCEPTED = {
     "antonyms": [
         ("the Wright brothers flew before Blériot", "Blériot flew after the Wright brothers"),
         ("turn on dark mode", "enable dark mode"),
+        ("is 5 bigger than 3", "is 3 smaller than 5"),
+        ("does rent rise faster than pay", "does pay rise slower than rent"),
+        ("how do I get past level 5", "how do I get past the level 5"),
+        ("a trainer for dogs", "a training for dogs"),
+        ("was I charged for it", "was I charged a fee"),
+        ("is Mars bigger or smaller than Venus", "is Mars larger than Venus"),
+        ("a non smoking room", "a nonsmoking room"),
         ("what is not allowed", "what is forbidden"),
     ],
     "word order": [

@@ -53,6 +53,8 @@ single/married dead/alive war/peace friend/enemy teach/learn freeze/thaw
 encrypt/decrypt marry/divorce hire/fire approve,approved/deny,denied,rejected
 clockwise/anticlockwise,counterclockwise horizontal/vertical input/output read/write
 synchronous,sync/asynchronous,async singular/plural domestic/international
+since/until past/to upstream/downstream prefix/suffix plus/minus times,multiplied/divided
+multiply/divide landlord,landlords/tenant,tenants lender,lenders/borrower,borrowers mr,mister/ms,mrs
 """
 
 
@@ -70,6 +72,8 @@ def _table(text: str) -> dict[str, frozenset[str]]:
 _ANTONYMS = _table(_PAIRS)
 # A longer difference is another way to say it, as often as not.
 _LONGEST = 6
+_PERSONS = {"er": ("ee",), "or": ("ee",), "ee": ("er", "or")}
+_SHORTEST_PERSON = 4
 _PREFIXES = ("un", "non", "dis", "im", "in", "ir", "il", "de")
 
 
@@ -78,7 +82,7 @@ def _antonyms(asked: Reading, cached: Reading) -> str | None:
     if not left or not right or max(len(left), len(right)) > _LONGEST:
         return None
     ours, theirs = frozenset(left), frozenset(right)
-    if len(ours & theirs) > 3:
+    if len(ours & theirs) > 3 or _is_turned_round(left, right):
         # The words stand in another order: "A before B" may be "B after A".
         return None
     found = _opposite(ours - cached.vocabulary, theirs - asked.vocabulary)
@@ -88,11 +92,28 @@ def _antonyms(asked: Reading, cached: Reading) -> str | None:
     return found
 
 
+def _is_turned_round(left: list[str], right: list[str]) -> bool:
+    """Return whether what begins one part ends the other one: "5 is more than 3"."""
+    return len(left) > 2 and (left[0], left[-1]) == (right[-1], right[0])
+
+
 def _opposite(ours: frozenset[str], theirs: frozenset[str]) -> str | None:
     for word in ours & _ANTONYMS.keys():
-        if other := theirs & _ANTONYMS[word]:
+        other = min(theirs & _ANTONYMS[word], default=None)
+        # "Bigger or smaller" asks for both.
+        if other and ours.isdisjoint(_ANTONYMS[word]) and theirs.isdisjoint(_ANTONYMS[other]):
+            return f"{word} / {other}"
+    for word in ours:
+        if other := theirs & _counterparts(word):
             return f"{word} / {min(other)}"
     return _negated(ours, theirs) or _negated(theirs, ours, swapped=True)
+
+
+def _counterparts(word: str) -> set[str]:
+    """Return what an employer is to an employee, and a lessee to a lessor."""
+    base = word.removesuffix("s")
+    endings = _PERSONS.get(base[-2:], ()) if len(base) > _SHORTEST_PERSON else ()
+    return {f"{base[:-2]}{ending}{word[len(base) :]}" for ending in endings}
 
 
 def _negated(words: Iterable[str], others: frozenset[str], *, swapped: bool = False) -> str | None:
@@ -100,7 +121,8 @@ def _negated(words: Iterable[str], others: frozenset[str], *, swapped: bool = Fa
         for prefix in _PREFIXES:
             if word.startswith(prefix) and len(word) >= len(prefix) + 4:
                 rest = word[len(prefix) :]
-                if rest in others:
+                # "In front" is also written "infront".
+                if rest in others and prefix not in others:
                     return f"{rest} / {word}" if swapped else f"{word} / {rest}"
     return None
 
