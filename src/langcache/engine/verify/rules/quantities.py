@@ -73,6 +73,7 @@ _define("length", 0.0254, "inch inches")
 _define("length", 0.3048, "ft foot feet")
 _define("length", 0.9144, "yard yards yd yds")
 _define("length", 1609.344, "mi mile miles")
+_define("mass", 1e-9, "mcg \u00b5g \u03bcg microgram micrograms")
 _define("mass", 1e-6, "mg milligram milligrams")
 _define("mass", 0.001, "g gram grams gr")
 _define("mass", 1, "kg kgs kilo kilos kilogram kilograms")
@@ -80,6 +81,8 @@ _define("mass", 0.45359237, "lb lbs pound pounds")
 _define("mass", 0.0283495, "oz ounce ounces")
 _define("mass", 1000, "tonne tonnes")
 _define("volume", 0.001, "ml milliliter milliliters millilitre millilitres")
+_define("volume", 0.01, "cl centiliter centiliters centilitre centilitres")
+_define("volume", 0.1, "dl deciliter deciliters decilitre decilitres")
 _define("volume", 1, "l liter liters litre litres")
 _define("volume", 3.78541, "gallon gallons gal")
 _define("volume", 0.24, "cup cups")
@@ -87,8 +90,8 @@ _define("data", 1e3, "kb kilobyte kilobytes kib")
 _define("data", 1e6, "mb megabyte megabytes mib meg megs")
 _define("data", 1e9, "gb gigabyte gigabytes gib gig gigs")
 _define("data", 1e12, "tb terabyte terabytes tib")
-_define("speed", 1, "kmh kph km/h")
-_define("speed", 1.609344, "mph")
+_define("speed", 1, "kmh kph km/h kmperhour kilometersperhour kilometresperhour")
+_define("speed", 1.609344, "mph milesperhour")
 _define("celsius", 1, "c celsius centigrade °c")
 _define("fahrenheit", 1, "f fahrenheit °f")
 _define("kelvin", 1, "k kelvin")
@@ -100,7 +103,7 @@ _define("hertz", 1e3, "khz")
 _define("hertz", 1e6, "mhz")
 _define("hertz", 1e9, "ghz")
 _define("USD", 1, "$ usd dollar dollars bucks")
-_define("USD", 0.01, "cent cents")
+_define("USD", 0.01, "¢ cent cents")
 _define("EUR", 1, "€ eur euro euros")
 _define("GBP", 1, "£ gbp quid")
 _define("JPY", 1, "¥ jpy yen")
@@ -126,16 +129,16 @@ _ORDINALS = {
 }  # fmt: skip
 
 _NUMBER_WORD = "|".join([*_WORDS, *_SCALES])
-_CURRENCY = "[$€£¥₹]"
+_CURRENCY = "[$€£¥₹¢]"
 _PATTERN = re.compile(
     rf"""
-    (?:(?<!\w)|(?=[\d$€£¥₹]))  # to pass quickly over the insides of words
+    (?:(?<!\w)|(?=[\d$€£¥₹¢]))  # to pass quickly over the insides of words
     (?:
     (?P<clock>(?<![\w.:])\d{{1,2}}(?:(?::\d\d)?\s?(?:[ap]\.?m\.?)|:\d\d)(?!\w))
     | (?:(?P<sign>{_CURRENCY})\s?)?
       (?<![\w.,])(?P<digits>\d+(?:,\d{{3}})+(?:\.\d+)?|\d+(?:[.,]\d+)*|\.\d+(?!\.?\d))(?P<ordinal>st|nd|rd|th)?
       (?:\s?(?P<suffix>k|bn|mio)(?![a-z])|[\s-]?(?P<scale>hundred|thousand|million|billion)s?\b)?
-      (?:[\s-]?(?P<unit>%|{_CURRENCY}|°\s?[cf]\b|[a-z]+(?:/h)?(?![\w'])))?
+      (?:[\s-]?(?P<unit>%|{_CURRENCY}|°\s?[cf]\b|(?:km|kilomet(?:er|re)s|miles)\sper\shour\b|[a-z\u00b5\u03bc]+(?:/h)?(?![\w'])))?
     | \b(?P<words>(?:{_NUMBER_WORD})(?:[\s-]+(?:and\s+)?(?:{_NUMBER_WORD}))*)\b
       (?P<plus_half>\s+and\s+a\s+half\b)?
       (?:(?:\s+(?:of\s+)?an?|\s+of)?[\s-]+(?P<word_unit>[a-z]+))?
@@ -313,6 +316,9 @@ def _digits(written: str, match: re.Match[str], digits: str) -> Quantity | None:
         factor = _SCALES[scale.lower()]
     unit_name = (match["unit"] or "").lower().replace(" ", "")
     unit = _UNITS.get(unit_name)
+    if written.endswith(f"{digits}M"):
+        # Meters are written "5m".
+        factor, unit, unit_name = 1e6, None, ""
     if unit is None and unit_name and written.lower().endswith(digits + unit_name):
         if unit_name != "d":
             # "31a" is a name of something.
