@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from langcache.engine.verify.rules.base import Rule
+from langcache.engine.verify.rules.reading import stem
 from langcache.engine.verify.words import word_set
 
 if TYPE_CHECKING:
@@ -12,17 +13,27 @@ if TYPE_CHECKING:
 
 __all__ = ["DIRECTION", "WORD_ORDER"]
 
+
+def _stems(text: str) -> frozenset[str]:
+    return frozenset(map(stem, text.split()))
+
+
 # Between two things in either order: "cats and dogs", "cats vs dogs".
-_SYMMETRIC = word_set("and or nor vs versus & plus und oder et ou y o e en med och")
+_SYMMETRIC = _stems("and or nor vs versus & plus und oder et ou y o e en med och")
 # They say what one thing is to another.
-_RELATIONS = word_set(
+_RELATIONS = _stems(
     "than to into from by of on for with without in over under before after while when if as at is "
-    "are was were do does did will has have and but not only the a an my your his her vs per"
+    "are was were do does did will has have and but not only the a an my your his her vs per minus "
+    # German, French, Spanish, Italian, Portuguese, Dutch
+    "von nach zu aus bei mit ohne vor als de d à vers pour avec sans avant après que hacia hasta "
+    "para con sin antes después da di del al per senza prima dopo com sem depois do van naar uit "
+    "met zonder voor na dan"
 )
 # These hold of two things in either order.
-_EITHER_WAY = word_set(
-    "differenc differ different between compar comparison distanc far similar similariti"
+_EITHER_WAY = _stems(
+    "difference differ different between compare comparison distance far similar similarity"
 )
+_DISTANCE = _stems("distance far")
 _LONGEST = 120
 _LONGEST_PART = 4
 _PARTS = sorted(
@@ -72,6 +83,8 @@ _TO = frozenset({"to", "into"})
 
 
 def _direction(asked: Reading, cached: Reading) -> str | None:
+    if not (_DISTANCE.isdisjoint(asked.stems) or _DISTANCE.isdisjoint(cached.stems)):
+        return None
     theirs = _directions(cached)
     for source, target in _directions(asked):
         if source != target and (target, source) in theirs:
