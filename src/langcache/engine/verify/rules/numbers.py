@@ -61,24 +61,35 @@ def _units(asked: Reading, cached: Reading) -> str | None:
     return None
 
 
+# English, German, French, Spanish, Italian, Portuguese, Dutch. The Portuguese days such as
+# "segunda" are ordinals, too.
 _MONTHS = _groups(
-    "january jan januar janvier enero", "february feb februar février febrero",
-    "march märz mars marzo", "april apr avril abril", "mai mayo", "june jun juni juin junio",
-    "july jul juli juillet julio", "august aug août agosto",
-    "september sep sept septembre septiembre", "october oct oktober octobre octubre",
-    "november nov novembre noviembre", "december dec dezember décembre diciembre",
+    "january jan januar janvier enero gennaio janeiro januari",
+    "february feb februar février febrero febbraio fevereiro februari",
+    "march märz mars marzo março maart", "april apr avril abril aprile", "mai mayo maggio maio mei",
+    "june jun juni juin junio giugno junho", "july jul juli juillet julio luglio julho",
+    "august aug août agosto augustus",
+    "september sep sept septembre septiembre settembre setembro",
+    "october oct oktober octobre octubre ottobre outubro",
+    "november nov novembre noviembre novembro",
+    "december dec dezember décembre diciembre dicembre dezembro",
 )  # fmt: skip
 _DAYS = _groups(
-    "monday mondays montag lundi lunes", "tuesday tuesdays dienstag mardi martes",
-    "wednesday wednesdays mittwoch mercredi miércoles",
-    "thursday thursdays donnerstag jeudi jueves",
-    "friday fridays freitag vendredi viernes", "saturday saturdays samstag samedi sábado",
-    "sunday sundays sonntag dimanche domingo",
+    "monday mondays montag lundi lunes lunedì maandag",
+    "tuesday tuesdays dienstag mardi martes martedì dinsdag",
+    "wednesday wednesdays mittwoch mercredi miércoles mercoledì woensdag",
+    "thursday thursdays donnerstag jeudi jueves giovedì donderdag",
+    "friday fridays freitag vendredi viernes venerdì vrijdag",
+    "saturday saturdays samstag samedi sábado sabato zaterdag",
+    "sunday sundays sonntag dimanche domingo domenica zondag",
 )  # fmt: skip
 _RELATIVE = _groups(
-    "today tonight heute aujourd'hui hoy", "tomorrow morgen demain mañana",
-    "yesterday gestern hier ayer",
+    "today tonight heute aujourd'hui hoy oggi hoje vandaag",
+    "tomorrow morgen demain mañana domani amanhã",
+    "yesterday gestern hier ayer ieri ontem gisteren",
+    "übermorgen overmorgen dopodomani", "vorgestern eergisteren",
 )  # fmt: skip
+_TWO_DAYS = re.compile(r"\bday (after tomorrow|before yesterday)\b", re.IGNORECASE)
 _SEASONS = _groups("spring", "summer", "autumn fall", "winter")
 # "May" and "March" are months when they are written so; "fall" and "hier" are other words, too.
 _MAY = re.compile(r"(?<=\w )(?:May|March)\b|\b(?:may|march) (?=\d)|(?<=\d )(?:may|march)\b")
@@ -141,6 +152,10 @@ def _named(reading: Reading, words: dict[str, int]) -> dict[int, str]:
         found.pop(_THIRD, None)
         for match in _MAY.finditer(reading.text):
             found[_FIFTH if match.group()[2] == "y" else _THIRD] = match.group()
+    if words is _RELATIVE and (match := _TWO_DAYS.search(reading.text)):
+        after = match[1][0] in "aA"
+        found.pop(_RELATIVE["tomorrow" if after else "yesterday"], None)
+        found[_RELATIVE["übermorgen" if after else "vorgestern"]] = match.group()
     return found
 
 
