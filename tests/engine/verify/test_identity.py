@@ -72,6 +72,7 @@ def test_equal_unknown_parts_leave_the_decision_open(identity):
 @pytest.mark.parametrize(
     ("asked", "cached"),
     [
+        ("is 10 % enough", "Is 10% enough"),
         ("What is the capital of France?", "what is the capital of france?"),
         ("can i cancel", "Can I  cancel "),
         ("What is 1+1 ?", "What is 1+1?"),
@@ -94,6 +95,8 @@ def test_letter_case_and_white_space_do_not_count_in_prose(identity, asked, cach
     ("asked", "cached", "reason"),
     [
         ("grep -v foo", "grep -V foo", "a command-line option differs in letter case"),
+        ("what does grep -v do?", "what does grep -V do ?", "a command-line option differs"),
+        ("is 5 Mb fast, at 10 %", "is 5 MB fast, at 10%", "a unit differs in letter case"),
         ("ssh option p", "ssh option P", "a one-letter option differs in letter case"),
         (r"regex \w", r"regex \W", "an escape differs in letter case"),
         ("what is userName", "what is UserName", "an identifier differs in letter case"),

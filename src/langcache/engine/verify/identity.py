@@ -110,7 +110,7 @@ def _compare_characters(asked: str, cached: str) -> Verdict:
         if asked.split() != cached.split() or _lines(asked) != _lines(cached):
             return _reject("code differs in letter case or white space")
         return _accept("the prompts differ in white space only")
-    ours, theirs = asked.split(), cached.split()
+    ours, theirs = _words(asked), _words(cached)
     if len(ours) == len(theirs):
         for place, (mine, other) in enumerate(zip(ours, theirs, strict=True)):
             if mine != other and (reason := _case_carries_meaning(ours, theirs, place)):
@@ -118,12 +118,16 @@ def _compare_characters(asked: str, cached: str) -> Verdict:
     return _accept("the prompts differ in letter case and white space only")
 
 
-# A blank before these is a matter of taste. Not so before a dot: "ls .".
-_BLANK_BEFORE_PUNCTUATION = re.compile(r"\s+([?!,;:…]+)(?=\s|$)")
+# A blank before these is a matter of taste, as in "10 %". Not so before a dot: "ls .".
+_BLANK_BEFORE_PUNCTUATION = re.compile(r"\s+([?!,;:…]+)(?=\s|$)|(?<=\d)\s(%)(?![\w(])")
+
+
+def _words(text: str) -> list[str]:
+    return _BLANK_BEFORE_PUNCTUATION.sub(r"\1\2", text).split()
 
 
 def _fold(text: str) -> str:
-    return " ".join(_BLANK_BEFORE_PUNCTUATION.sub(r"\1", text).split()).casefold()
+    return " ".join(_words(text)).casefold()
 
 
 def _without_marks(text: str) -> str:
