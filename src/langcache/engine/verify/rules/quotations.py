@@ -46,6 +46,9 @@ def _find(text: str) -> dict[tuple[str, ...], str]:
     found: dict[tuple[str, ...], str] = {}
     if not _HINT.search(text):
         return found
+    if whole := _QUOTATION.fullmatch(text.strip()):
+        # In a prompt that is quoted as a whole, what it quotes itself.
+        text = whole[whole.lastindex or 0]
     for match in _QUOTATION.finditer(text):
         quoted = match[match.lastindex or 0]
         parts = tuple(part for part in _PART.findall(quoted.lower()) if part not in _IGNORED)
