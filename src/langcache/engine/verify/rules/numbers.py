@@ -104,23 +104,34 @@ _DATE = re.compile(
     r"(?<![\w/.-])(?:(\d{4})([/-])(\d{1,2})\2(\d{1,2})|(\d{1,2})([/-])(\d{1,2})\6(\d{4}))(?![\w/-])"
 )
 _LAST_MONTH = 12
+# In Chinese and Japanese: days of the week, months in words, and the days around today.
+_UNSPACED_DATE = re.compile(
+    r"""
+    (?:星期|礼拜|禮拜|周|週)(?P<day>[一二三四五六日天])
+    | (?P<weekday>[月火水木金土日])曜
+    | (?P<month>十?[一二三四五六七八九十])月
+    | (?P<relative>[今明昨])[天日]
+    """,
+    re.VERBOSE,
+)
 
 
 def _dates(asked: Reading, cached: Reading) -> str | None:
-    left, right = _written_dates(asked), _written_dates(cached)
-    for form in left.keys() & right.keys():
-        mine, other = left[form].keys(), right[form].keys()
-        if mine - other and other - mine:
-            return f"{left[form][min(mine - other)]} / {right[form][min(other - mine)]}"
+    for find in (_written_dates, _unspaced_dates):
+        left, right = find(asked), find(cached)
+        for form in left.keys() & right.keys():
+            mine, other = left[form].keys(), right[form].keys()
+            if mine - other and other - mine:
+                return f"{left[form][min(mine - other)]} / {right[form][min(other - mine)]}"
     return _named_dates(asked, cached)
 
 
-def _written_dates(reading: Reading) -> dict[bool, dict[tuple[int, ...], str]]:
+def _written_dates(reading: Reading) -> dict[str, dict[str, str]]:
     """Return the dates in digits, by whether the year comes first, and by their numbers.
 
     A year that comes last leaves open which of 05/06/2020 is the month; 13/06/2020 does not.
     """
-    found: dict[bool, dict[tuple[int, ...], str]] = {}
+    found: dict[str, dict[str, str]] = {}
     for match in _DATE.finditer(reading.text):
         year, _, month, day, one, _, two, last = match.groups()
         if year:
@@ -128,7 +139,18 @@ def _written_dates(reading: Reading) -> dict[bool, dict[tuple[int, ...], str]]:
         else:
             parts = int(one), int(two)
             numbers = (int(last), *(sorted(parts) if max(parts) > _LAST_MONTH else parts))
-        found.setdefault(bool(year), {})[numbers] = match.group()
+        form = "year first" if year else "year last"
+        found.setdefault(form, {})["-".join(map(str, numbers))] = match.group()
+    return found
+
+
+def _unspaced_dates(reading: Reading) -> dict[str, dict[str, str]]:
+    """Return the dates in Chinese and Japanese words, by their kind and what names them."""
+    found: dict[str, dict[str, str]] = {}
+    if not reading.text.isascii():
+        for match in _UNSPACED_DATE.finditer(reading.text):
+            kind = match.lastgroup or ""
+            found.setdefault(kind, {})[match[kind]] = match.group()
     return found
 
 

@@ -23,11 +23,14 @@ _SYMMETRIC = _stems("and or nor vs versus & plus und oder et ou y o e en med och
 # They say what one thing is to another.
 _RELATIONS = _stems(
     "than to into from by of on for with without in over under before after while when if as at is "
-    "are was were do does did will has have and but not only the a an my your his her vs per minus "
+    "are was were do does did will has have and but not only the a an my your his her vs per "
+    "minus mod "
     # German, French, Spanish, Italian, Portuguese, Dutch
     "von nach zu aus bei mit ohne vor als de d à vers pour avec sans avant après que hacia hasta "
     "para con sin antes después da di del al per senza prima dopo com sem depois do van naar uit "
-    "met zonder voor na dan"
+    "met zonder voor na dan "
+    # Chinese; Japanese "kara", of which the first letter is a word of its own
+    "到 至 往 比 给 給 ら"
 )
 # These hold of two things in either order.
 _EITHER_WAY = _stems(
@@ -47,7 +50,7 @@ _PARTS = sorted(
 
 
 def _word_order(asked: Reading, cached: Reading) -> str | None:
-    ours, theirs = asked.stems, cached.stems
+    ours, theirs = asked.units, cached.units
     if len(ours) != len(theirs) or ours == theirs or len(ours) > _LONGEST:
         return None
     if sorted(ours) != sorted(theirs) or not _EITHER_WAY.isdisjoint(ours):
@@ -73,8 +76,8 @@ def _word_order(asked: Reading, cached: Reading) -> str | None:
             continue
         if "vs" in between or (len(between) <= 3 and not _SYMMETRIC.isdisjoint(between)):
             return None
-        words = asked.words[first:last]
-        return f"{' '.join(words[:left])} … {' '.join(words[size - right :])}"
+        words = asked.words if asked.units is asked.stems else ours
+        return f"{' '.join(words[first : first + left])} … {' '.join(words[last - right : last])}"
     return None
 
 

@@ -29,6 +29,8 @@ _UNSPACED = (
 _SEAM = re.compile(
     rf"(?<=[{_UNSPACED}])(?=[^\W{_UNSPACED}])|(?<=[^\W{_UNSPACED}])(?=[{_UNSPACED}])"
 )
+_SPACELESS = re.compile(rf"[{_UNSPACED}]")
+_UNIT = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
 _DIGIT = re.compile(r"[^\D0-9]")
 _FRACTION = re.compile(r"(\d{1,9})?[ \u2009]?([\u00bc-\u00be\u2150-\u215e\u2189])")
 _RATIO = re.compile(
@@ -98,6 +100,13 @@ class Reading:
     def stems(self) -> list[str]:
         """The words without the commonest endings."""
         return [stem(word) for word in self.words]
+
+    @cached_property
+    def units(self) -> list[str]:
+        """The stems, or characters where no spaces are between words."""
+        if self.text.isascii() or not _SPACELESS.search(self.text):
+            return self.stems
+        return _UNIT.findall(self.text.lower())
 
     @cached_property
     def quantities(self) -> list[Quantity]:
