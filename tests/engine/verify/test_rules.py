@@ -276,6 +276,8 @@ ACCEPTED = {
         ("films of the '80s and '90s", "the '80s' and '90s' films"),
         ("a 5' 10\" man and a 5' 8\" woman", "a 5' 10\" man, a 5' 7\" woman"),
         ("define 'love'", "define love"),
+        ("what does 'colour-coded' mean", "what does 'color-coded' mean"),
+        ("how do you spell 'organise'", "how do you spell 'organize'"),
         ("translate 'love' to German", "\"translate 'love' to German\""),
     ],
     "enumerations": [

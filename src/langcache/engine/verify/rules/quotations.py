@@ -29,6 +29,7 @@ _QUOTATION = re.compile(
 _PART = re.compile(r"\w+(?:'\w+)*|[^\w\s.,;:!?()\"'-]")
 # A longer quotation is often a statement to check, and told in other words.
 _MOST_WORDS = 4
+_BRITISH = re.compile(r"(?<=\w\w)(?:our|is(?=e|ing|ation))")
 _IGNORED = frozenset({"a", "an", "the", "to"})
 
 
@@ -51,10 +52,18 @@ def _find(text: str) -> dict[tuple[str, ...], str]:
         text = whole[whole.lastindex or 0]
     for match in _QUOTATION.finditer(text):
         quoted = match[match.lastindex or 0]
-        parts = tuple(part for part in _PART.findall(quoted.lower()) if part not in _IGNORED)
+        parts = tuple(
+            _BRITISH.sub(_american, part)
+            for part in _PART.findall(quoted.lower())
+            if part not in _IGNORED
+        )
         if match["code"] or 0 < len(parts) <= _MOST_WORDS:
             found[parts] = quoted
     return found
+
+
+def _american(british: re.Match[str]) -> str:
+    return "or" if british.group() == "our" else "iz"
 
 
 QUOTATIONS = Rule("quotations", "the quoted texts differ", english_only=False, find=_quotations)
