@@ -239,6 +239,26 @@ def test_opposites_are_rejected_and_paraphrases_served_by_auto():
     assert cache.check("Where is order 12346?") == []
 
 
+@pytest.mark.parametrize(
+    ("stored", "asked"),
+    [
+        ("what does `if (a < b)` do in C", "what does `if (a <= b)` do in C"),
+        ("what is 5 - 3", "what is 3 - 5"),
+        ("how do you spell 'affect'", "how do you spell 'effect'"),
+        ("battery life of the Pixel 7", "battery life of the Pixel 7a"),
+        ("are you open tomorrow", "are you open the day after tomorrow"),
+        ("duties of the employer", "duties of the employee"),
+        ("从北京到上海的航班", "从上海到北京的航班"),
+        ("Flug von Berlin nach Rom", "Flug von Rom nach Berlin"),
+    ],
+)
+def test_near_prompts_that_need_another_answer_are_no_hit_with_auto(stored, asked):
+    cache = SemanticCache(vectorizer=MINILM, verifier="auto", distance_threshold=0.24)
+    cache.store(stored, "Right.")
+    assert [hit["response"] for hit in cache.check(stored)] == ["Right."]
+    assert cache.check(asked) == []
+
+
 # Explanations
 
 

@@ -70,13 +70,14 @@ _MOST = 20
 
 def _labels(asked: Reading, cached: Reading) -> str | None:
     for find in (_letters, _codes):
-        left, right = (
-            list(dict.fromkeys(labels))[:_MOST]
-            for labels in (find(asked, cached), find(cached, asked))
-        )
-        if left and right and not any(_same(one, two) for one in left for two in right):
+        left, right = find(asked, cached), find(cached, asked)
+        if left and right and not any(_same(one, two) for one in _few(left) for two in _few(right)):
             return f"{left[0]} / {right[0]}"
     return None
+
+
+def _few(labels: list[str]) -> list[str]:
+    return list(dict.fromkeys(labels))[:_MOST]
 
 
 def _letters(reading: Reading, other: Reading) -> list[str]:

@@ -86,10 +86,11 @@ _TO = frozenset({"to", "into"})
 
 
 def _direction(asked: Reading, cached: Reading) -> str | None:
-    if not (_DISTANCE.isdisjoint(asked.stems) or _DISTANCE.isdisjoint(cached.stems)):
+    ours = _directions(asked)
+    theirs = _directions(cached) if ours else {}
+    if not theirs or not (_DISTANCE.isdisjoint(asked.stems) or _DISTANCE.isdisjoint(cached.stems)):
         return None
-    theirs = _directions(cached)
-    for source, target in _directions(asked):
+    for source, target in ours:
         if source != target and (target, source) in theirs:
             return f"from {source} to {target} / from {target} to {source}"
     return None
@@ -99,8 +100,10 @@ def _directions(reading: Reading) -> dict[tuple[str, str], None]:
     """Return where something comes from and where it goes to: the words after or before these."""
     words = reading.words
     found: dict[tuple[str, str], None] = {}
-    has_target = not _TO.isdisjoint(words)
-    first = words.index("from") if "from" in words else None
+    has_target = not _TO.isdisjoint(reading.vocabulary)
+    first = words.index("from") if "from" in reading.vocabulary else None
+    if not has_target and first is None:
+        return found
     # Of the nearest "from" before a "to", else of the first one after it.
     source = None if first is None else _content(words, first + 1)
     for place, word in enumerate(words):

@@ -101,7 +101,7 @@ class Reading:
         """The words without the commonest endings."""
         return [stem(word) for word in self.words]
 
-    @cached_property
+    @property
     def units(self) -> list[str]:
         """The stems, or characters where no spaces are between words."""
         if self.text.isascii() or not _SPACELESS.search(self.text):
