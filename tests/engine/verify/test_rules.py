@@ -197,6 +197,7 @@ ACCEPTED = {
         ("two million people", "2,000,000 people"),
         ("seat 31A and 31B", "31B and 31A are my seats"),
         ("minus 5 degrees", "-5 degrees"),
+        ("why is -1 * -1 = 1", "why -1*-1=1"),
         ("a low of minus 5 degrees", "a low of -5 degrees"),
         ("three times (x minus four)", "3(x - 4)"),
         ("what is 10 -5", "what is 10 minus 5"),
@@ -262,6 +263,8 @@ ACCEPTED = {
         ("sales on 13/06/2020", "sales on 6/13/2020"),
         ("sales on 05/06/2020", "sales on 5-6-2020"),
         ("call 555-123-4567", "call 555/123/4567"),
+        ("24/7 support", "24-7 support"),
+        ("a 50/50 split", "a 50-50 split"),
         ("some **bold** text", "some __bold__ text - bold"),
         ("- first\n- second", "* first\n* second"),
         ("use <b> here", "use < b > here = b"),
@@ -325,6 +328,11 @@ ACCEPTED = {
     "direction": [
         ("convert USD to EUR", "from USD to EUR, please"),
         ("How far is it from Bergen to Oslo by road?", "How far is Bergen from Oslo by road?"),
+        (
+            "trains from Bonn to Ulm and from Ulm to Bonn",
+            "trains from Ulm to Bonn and from Bonn to Ulm",
+        ),
+        ("trains from Bonn to Ulm and from Ulm to Bonn", "trains from Bonn to Ulm"),
         ("distance from Bergen to Oslo", "the distance from Oslo to Bergen"),
     ],
     "names": [

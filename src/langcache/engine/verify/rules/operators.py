@@ -101,7 +101,9 @@ def _expressions(text: str) -> dict[_Expression, str]:
                 key = _Expression(min(operands), operator, max(operands))
             else:
                 key = _Expression(left, operator, right)
-            found[key] = operator
+            # 24/7 and 9/11 are also written with a hyphen.
+            is_range = operator == "/" and tokens[place - 1].end() == token.start()
+            found[key] = "-" if is_range else operator
     return found
 
 

@@ -91,7 +91,13 @@ def _direction(asked: Reading, cached: Reading) -> str | None:
     if not theirs or not (_DISTANCE.isdisjoint(asked.stems) or _DISTANCE.isdisjoint(cached.stems)):
         return None
     for source, target in ours:
-        if source != target and (target, source) in theirs:
+        back = target, source
+        if (
+            source != target
+            and back in theirs
+            and back not in ours
+            and (source, target) not in theirs
+        ):
             return f"from {source} to {target} / from {target} to {source}"
     return None
 

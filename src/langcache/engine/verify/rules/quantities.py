@@ -243,7 +243,7 @@ def _without_equal(quantities: Sequence[Quantity], others: Sequence[Quantity]) -
 
 # A word before "minus" that is no term: it is a sign, and not a subtraction.
 _SIGN = re.compile(
-    r"(?:(?<![^\s(\[=:<>])[-\N{MINUS SIGN}]"
+    r"(?:(?<![^\s(\[=:<>*/+])[-\N{MINUS SIGN}]"
     r"|(?:\A|[(,:=]\s?|\b(?:is|was|of|to|at|from|by|and|or|than|between|about)\s)minus\s)\Z",
     re.IGNORECASE,
 )
