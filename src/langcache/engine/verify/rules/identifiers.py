@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from langcache.engine.verify.rules.base import Rule
-from langcache.engine.verify.rules.quantities import is_unit
+from langcache.engine.verify.rules.quantities import dimension_of
 
 if TYPE_CHECKING:
     from langcache.engine.verify.rules.reading import Reading
@@ -59,7 +59,7 @@ def _identifiers(asked: Reading, cached: Reading) -> str | None:
 
 def _without_letter(keys: set[str], reading: Reading, other: Reading) -> str | None:
     """Return the "7a" of a prompt if the other one has a 7 in its place."""
-    numbers = {key for key in keys if _LETTERED.fullmatch(key) and not is_unit(key[-1], key[:-1])}
+    numbers = {key for key in keys if _LETTERED.fullmatch(key) and dimension_of(key[-1]) is None}
     if not numbers:
         return None
     mine, others = (set(_PART.findall(text)) for text in (reading.text, other.text))

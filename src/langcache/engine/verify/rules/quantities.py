@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-__all__ = ["Quantity", "find_quantities", "is_unit", "unmatched"]
+__all__ = ["Quantity", "dimension_of", "find_quantities", "is_unit", "unmatched"]
 
 
 # What people convert to other units with rounding.
@@ -187,6 +187,12 @@ def find_quantities(text: str, words: Collection[str]) -> list[Quantity]:
     return quantities
 
 
+def dimension_of(unit: str) -> str | None:
+    """Return what a unit measures, or None if the word is no unit."""
+    found = _UNITS.get(unit.lower())
+    return None if found is None else found[0]
+
+
 def is_unit(word: str, before: str, others: Sequence[Quantity]) -> bool:
     """Return whether a word is the unit of a number, and is compared as such.
 
@@ -198,11 +204,11 @@ def is_unit(word: str, before: str, others: Sequence[Quantity]) -> bool:
         before: What stands before it.
         others: The numbers of the other prompt.
     """
-    unit = _UNITS.get(word.lower())
+    dimension = dimension_of(word)
     return (
-        unit is not None
+        dimension is not None
         and before.rstrip()[-1:].isdigit()
-        and any(other.dimension == unit[0] for other in others)
+        and any(other.dimension == dimension for other in others)
     )
 
 
