@@ -168,6 +168,21 @@ REJECTED = {
         ("東京から大阪への電車", "大阪から東京への電車"),
         ("The teacher accused the student of lying", "The student accused the teacher of lying"),
     ],
+    "opposites": [
+        ("Wie schalte ich den Dunkelmodus ein?", "Wie schalte ich den Dunkelmodus aus?"),
+        ("Wo kann ich mich anmelden?", "Wo kann ich mich abmelden?"),
+        ("Kann ich es stornieren?", "Kann ich es nicht stornieren?"),
+        ("Comment activer le mode sombre ?", "Comment désactiver le mode sombre ?"),
+        ("un menu avec du gluten", "un menu sans gluten"),
+        ("¿Cómo activo los avisos?", "¿Cómo desactivo los avisos?"),
+        ("¿Se puede cancelar el pedido?", "¿No se puede cancelar el pedido?"),
+        ("Come posso aprire un conto?", "Come posso chiudere un conto?"),
+        ("Como posso abrir a conta?", "Como posso fechar a conta?"),
+        ("Hoe kan ik het inschakelen?", "Hoe kan ik het uitschakelen?"),
+        ("Как включить тёмную тему?", "Как выключить тёмную тему?"),
+        ("如何打开深色模式?", "如何关闭深色模式?"),
+        ("我可以取消订单吗?", "我不可以取消订单吗?"),
+    ],
     "direction": [
         ("convert USD to EUR", "I want to convert from EUR to USD please"),
         ("get a string from a datetime", "turn a string into a datetime"),
@@ -324,6 +339,16 @@ ACCEPTED = {
         ("recettes avec riz et poulet", "recettes avec poulet et riz"),
         ("how far is it from Bergen to Oslo", "how far is it from Oslo to Bergen"),
         ("raspberry pi headless setup", "headless setup raspberry pi"),
+    ],
+    "opposites": [
+        ("Wie setze ich mein Passwort zurück?", "Wie kann ich mein Passwort zurücksetzen?"),
+        ("Ist der Laden nicht offen?", "Ist der Laden nicht geöffnet?"),
+        ("Warum ist das Licht nicht an?", "Warum ist das Licht aus?"),
+        ("Was kostet ein Versand?", "Was kostet der Versand?"),
+        ("Comment changer mon mot de passe ?", "Comment puis-je changer mon mot de passe ?"),
+        ("¿Cómo cambio mi contraseña?", "¿Cómo puedo cambiar mi contraseña?"),
+        ("怎么重置密码?", "如何重置密码?"),
+        ("Is it open with a ticket?", "Is it not open with a ticket?"),  # for other rules
     ],
     "direction": [
         ("convert USD to EUR", "from USD to EUR, please"),

@@ -15,7 +15,7 @@ __all__ = ["AUTO_RULES", "create_verifier"]
 
 AUTO_RULES = (
     "numbers", "dates", "identifiers", "operators", "quotations", "enumerations", "labels",
-    "antonyms", "word order", "direction",
+    "antonyms", "opposites", "word order", "direction",
 )  # fmt: skip
 """The rules of "auto": those that remove more wrong hits than right ones after the model."""
 

@@ -40,11 +40,12 @@ _OTHERS = tuple(
         "che chi come con cosa della delle dei di dove è gli ho il io la le lo mi mio nel non per "
         "perché più posso quale quando quanto quanti si sono sul una uno un",
         # Portuguese
-        "aoo da das de do dos e é em mais meu minha na não nas no nos o os para pela "
-        "pelo por posso quais qual quando quanto que são se sem ser seu sua um uma você",
+        "ao como da das de do dos e é em mais meu minha na não nas no nos o os onde para "
+        "pela pelo pode por posso quais qual quando quanto que são se sem ser seu sua um uma você",
         # Dutch
-        "aan de dat dit een en er heb heeft het hoe ik is je kan kun maar met mijn naar niet nog "
-        "of om ook op te uit van veel voor waar waarom wanneer wat welke wie wordt zijn",
+        "aan dat de deze dit een en er heb heeft het hoe ik is je kan kun kunt maar met mij mijn "
+        "naar niet nog of om ook op te uit uw van veel voor waar waarom wanneer wat welke wie "
+        "wordt zijn",
         # Polish, Swedish, Danish, Norwegian, Turkish: the commonest
         "czy jak jest nie się na że gdzie kiedy co",
         "att av det där du ett för hur inte jag kan mig min när och på som är vad var varför vem",

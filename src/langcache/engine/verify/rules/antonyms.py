@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from langcache.engine.verify.rules.base import Rule
 from langcache.engine.verify.rules.negation import has_negator
 from langcache.engine.verify.rules.reading import differing
+from langcache.engine.verify.words import pair_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,20 +57,7 @@ synchronous,sync/asynchronous,async singular/plural domestic/international
 since/until past/to upstream/downstream prefix/suffix plus/minus times,multiplied/divided
 multiply/divide landlord,landlords/tenant,tenants lender,lenders/borrower,borrowers mr,mister/ms,mrs
 """
-
-
-def _table(text: str) -> dict[str, frozenset[str]]:
-    table: dict[str, set[str]] = {}
-    for pair in text.split():
-        left, right = (side.split(",") for side in pair.split("/"))
-        for one in left:
-            table.setdefault(one, set()).update(right)
-        for one in right:
-            table.setdefault(one, set()).update(left)
-    return {word: frozenset(others) for word, others in table.items()}
-
-
-_ANTONYMS = _table(_PAIRS)
+_ANTONYMS = pair_table(_PAIRS)
 # A longer difference is another way to say it, as often as not.
 _LONGEST = 6
 _PERSONS = {"er": ("ee",), "or": ("ee",), "ee": ("er", "or")}

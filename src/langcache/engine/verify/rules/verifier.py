@@ -13,6 +13,7 @@ from langcache.engine.verify.rules.names import NAMES
 from langcache.engine.verify.rules.negation import NEGATION
 from langcache.engine.verify.rules.numbers import DATES, NUMBERS, UNITS
 from langcache.engine.verify.rules.operators import OPERATORS
+from langcache.engine.verify.rules.opposites import OPPOSITES
 from langcache.engine.verify.rules.order import DIRECTION, WORD_ORDER
 from langcache.engine.verify.rules.quotations import QUOTATIONS
 from langcache.engine.verify.rules.reading import Reading
@@ -29,7 +30,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         rule.name: rule
         for rule in (
             NUMBERS, UNITS, DATES, IDENTIFIERS, OPERATORS, QUOTATIONS, ENUMERATIONS, LABELS,
-            NEGATION, ANTONYMS, WORD_ORDER, DIRECTION, NAMES,
+            NEGATION, ANTONYMS, OPPOSITES, WORD_ORDER, DIRECTION, NAMES,
         )
     }
 )  # fmt: skip
