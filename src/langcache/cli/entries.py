@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path  # noqa: TC003 - typer reads it
 from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 
@@ -271,8 +272,17 @@ def _output(file: Path | None) -> Generator[IO[str]]:
     except BrokenPipeError:
         raise  # whoever reads has enough
     except OSError as error:
-        name = "standard output" if file is None else "FILE"
+        name = "FILE"
+        if file is None:
+            name = "standard output"
+            _discard_output()
         raise TargetError(f"{name}: cannot be written ({error.strerror})", USAGE) from None
+
+
+def _discard_output() -> None:
+    """Let what is left of standard output go nowhere, or Python fails to write it when it ends."""
+    with suppress(OSError, ValueError), Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _write_lines(entries: Iterator[dict[str, Any]], output: IO[str]) -> int:
