@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from contextlib import contextmanager, suppress
-from pathlib import Path  # noqa: TC003 - typer reads it
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 
 import typer
