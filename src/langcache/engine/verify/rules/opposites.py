@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
@@ -52,8 +51,6 @@ _BEGINNINGS = pair_table(
 )
 _REVERSING = frozenset({"de", "des", "dés", "dis"})
 _SHORTEST_REST = 4
-_HAS_CHARACTERS = re.compile("[\u4e00-\u9fff]")
-_CHARACTER = re.compile("[\u4e00-\u9fff]|[^\\W\u4e00-\u9fff]+")
 # A longer difference is another way to say it, as often as not.
 _LONGEST = 4
 
@@ -80,8 +77,8 @@ def _opposites(asked: Reading, cached: Reading) -> str | None:
 
 def _words(reading: Reading) -> Counter[str]:
     """Return the words of a prompt, or its characters where no spaces are between words."""
-    text = reading.text.lower()
-    return Counter(_CHARACTER.findall(text)) if _HAS_CHARACTERS.search(text) else reading.counts
+    units = reading.units
+    return reading.counts if units is reading.stems else Counter(units)
 
 
 def _are_opposites(one: str, two: str) -> bool:
