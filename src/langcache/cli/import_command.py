@@ -159,16 +159,18 @@ def _survey(file: Path, form: str, columns: Columns) -> tuple[int, list[str]]:
 def _progress(
     file: Path, target: Target, form: str, columns: Columns, restart: bool
 ) -> ImportProgress:
+    place = [target.place, form, repr(columns)]
     try:
-        progress = ImportProgress(file, [target.place, form, repr(columns)])
-        if not restart and progress.load() and progress.rows:
-            if not progress.stored or not _is_empty(target):
-                typer.echo(f"Going on after {progress.rows:,} rows.", err=True)
-                return progress
+        progress = ImportProgress(file, place)
+        if restart or not progress.load() or not progress.rows:
+            return progress
+        if progress.stored and _is_empty(target):
             typer.echo("The cache is empty: beginning with the first row.", err=True)
-        return ImportProgress(file, [target.place, form, repr(columns)])
+            return ImportProgress(file, place)
     except OSError as error:
         raise TargetError(f"FILE: cannot be read ({error.strerror})", USAGE) from None
+    typer.echo(f"Going on after {progress.rows:,} rows.", err=True)
+    return progress
 
 
 def _is_empty(target: Target) -> bool:
