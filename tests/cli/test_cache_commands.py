@@ -4,6 +4,7 @@ import contextlib
 import csv
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -85,8 +86,38 @@ def test_a_miss_is_shown_with_its_reason(run, filled):
     assert "below threshold" in table
 
 
-def test_a_search_in_an_empty_cache_is_a_miss(run):
-    assert run("search", "anything", status=1).startswith("miss")
+def test_a_search_in_an_empty_cache_says_why_it_misses(run):
+    (entry_id,) = run("set", "a prompt", "r", "--attribute", "color=red").split()
+    found = run("search", "a prompt", "--attribute", "color=blue", status=1)
+    assert found.startswith("miss: there are no entries to compare with (threshold ")
+    run("delete", entry_id)
+    found = run("search", "a prompt", "--verifier", "off", status=1)
+    assert found.startswith("miss: there are no entries to compare with (threshold ")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(["search", "p"], ["stats"], ["export"], ["delete", "x"], ["flush", "--yes"]),
+        ["migrate"],
+    ],
+)
+def test_a_file_that_does_not_exist_is_not_created_to_look_into_it(command, tmp_path):
+    path = tmp_path / "missing.db"
+    result = invoke(*command, "--storage", f"sqlite:{path}")
+    assert result.exit_code == 3
+    assert result.stderr == f"langcache: {path}: cannot be opened (no such file)\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_server_that_cannot_be_reached_is_named(tmp_path):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        secret = url.replace("//", "//user:s3cret@")
+        result = invoke("stats", "--server-url", secret, "--cache-id", "faq")
+    assert result.exit_code == 3
+    assert result.stderr == f"langcache: {url} cannot be reached (Connection refused)\n"
 
 
 def test_attributes_filter(run):
@@ -114,6 +145,12 @@ def test_delete(run, filled):
     assert run("delete", filled[0], status=1) == "0 deleted\n"
     run("delete", status=2)
     run("delete", "id", "--attribute", "a=b", status=2)
+
+
+def test_an_empty_text_is_not_stored(run):
+    run("set", "", "r", status=2)
+    run("set", "p", "", status=2)
+    run("set", "p", "-", stdin="", status=2)
 
 
 def test_flush_asks_first(run, filled):
@@ -337,6 +374,8 @@ def official(minilm, monkeypatch):
 def test_a_server_without_a_console_is_told_from_an_empty_one(official, tmp_path):
     assert invoke("set", *FAQ[1], *official).exit_code == 0
     assert invoke("search", FAQ[1][0], *official).exit_code == 0
+    found = invoke("search", "Where is Rome?", *official)
+    assert found.stdout == "miss: nothing is similar enough\n"
     for command in (["export"], ["stats"]):
         result = invoke(*command, *official)
         assert result.exit_code == 3
@@ -360,7 +399,9 @@ def test_a_server_without_a_console_is_told_from_an_empty_one(official, tmp_path
         ([], "--server-url: is required"),
         (["--server-url", "http://127.0.0.1:1"], "--cache-id: is required"),
         (["--server-url", "ftp://host", "--cache-id", "c"], "must begin with http"),
-        (["--storage", "nonsense"], "--storage: must be"),
+        (["--storage", "nonsense"], "--storage: must be sqlite:PATH or the URL of a Redis"),
+        (["--storage", "sqlite:"], "--storage: must be sqlite:PATH or the URL of a Redis"),
+        (["--storage", "memory"], "--storage: must be sqlite:PATH or the URL of a Redis"),
         (["--storage", "sqlite:/nowhere/at/all.db"], "cannot be opened"),
     ],
 )
@@ -378,6 +419,7 @@ def test_the_environment_says_where(minilm):
 
 
 def test_looking_at_a_cache_does_not_decide_its_fields(tmp_path):
+    SQLiteStorage(tmp_path / "cache.db").close()
     where = ["--storage", f"sqlite:{tmp_path / 'cache.db'}"]
     assert invoke("search", "anything", *where).exit_code == 1
     assert invoke("set", "p", "r", "--attribute", "topic=ai", *where).exit_code == 0

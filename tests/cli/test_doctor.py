@@ -108,7 +108,7 @@ def test_a_server_that_answers(report, server):
 def test_a_server_that_does_not_answer_is_a_problem(report, free_port):  # noqa: F811
     url = f"http://user:{SECRET}@127.0.0.1:{free_port}"
     found = report(status=1, LANGCACHE_SERVER_URL=url)
-    assert found["problems"] == {"server": "cannot be reached: ConnectError"}
+    assert found["problems"] == {"server": "cannot be reached: Connection refused"}
 
 
 def test_a_server_with_another_status_is_a_problem(report, server):
@@ -157,7 +157,7 @@ def test_the_text_says_what_the_json_says(run, free_port):  # noqa: F811
     assert ["numpy", version("numpy")] in lines
     assert ["sentence-transformers", "not", "installed"] in lines
     assert ["LANGCACHE_API_KEY", "set"] in lines
-    assert ["server", "cannot", "be", "reached:", "ConnectError"] in lines
+    assert ["server", "cannot", "be", "reached:", "Connection", "refused"] in lines
 
 
 def test_the_verifier_and_the_version_of_the_server_are_shown(report, server):

@@ -37,6 +37,13 @@ def pairs(tmp_path):
     return path
 
 
+@pytest.mark.parametrize("name", ["off", "none"])
+def test_no_verifier_is_the_default(run, pairs, name):
+    result = run("evaluate", pairs, "--verifier", name)
+    assert result.exit_code == 0
+    assert result.stdout == run("evaluate", pairs).stdout
+
+
 def test_tune_prints_the_threshold(run, lookups):
     result = run("tune", lookups)
     assert result.exit_code == 0

@@ -168,7 +168,7 @@ def read_settings(arguments: Sequence[str] | None, environment: Mapping[str, str
             **switch,
             metavar=setting.name.rpartition("_")[2].upper(),
             help=f"{_HELP[setting.name]} "
-            f"(default: {_shown(setting.default)}; environment: {_variable(setting.name)})",
+            f"({_default(setting.default)}environment: {_variable(setting.name)})",
         )
     given: dict[str, str | None] = vars(parser.parse_args(arguments))
 
@@ -193,8 +193,8 @@ def read_settings(arguments: Sequence[str] | None, environment: Mapping[str, str
         parser.error(f"{origins[error.setting]}: {error.problem}")
 
 
-def _shown(default: object) -> object:
-    return "off" if default is False else default
+def _default(value: object) -> str:
+    return "" if value == "" else f"default: {'off' if value is False else value}; "
 
 
 def _switch(text: str) -> bool:

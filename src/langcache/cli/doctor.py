@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from langcache import __version__
+from langcache.cli.target import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,7 +203,7 @@ def _server(url: str) -> Section:
             status = response.status_code
     # The message may repeat the URL, which may hold a password.
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        raise CheckError(f"cannot be reached: {type(error).__name__}") from error
+        raise CheckError(f"cannot be reached: {reason_of(error)}") from error
     if status != 200:
         raise CheckError(f"GET /health must return 200, got {status}")
     return {"health": status}

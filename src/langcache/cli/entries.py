@@ -45,10 +45,12 @@ _EXPORTED = ("id", "prompt", "response", "attributes", "createdAt", "updatedAt",
 
 
 @contextmanager
-def _opened(*where: Any, attribute_names: Sequence[str] = ()) -> Generator[Target]:
+def _opened(
+    *where: Any, attribute_names: Sequence[str] = (), creates: bool = False
+) -> Generator[Target]:
     """Open the target of a command; what goes wrong ends the command."""
     try:
-        target = open_target(*where, attribute_names=attribute_names)
+        target = open_target(*where, attribute_names=attribute_names, creates=creates)
         try:
             yield target
         finally:
@@ -94,11 +96,13 @@ def set_entry(
         except UnicodeDecodeError:
             raise typer.BadParameter("must be UTF-8", param_hint="RESPONSE") from None
     for hint, text in (("PROMPT", prompt), ("RESPONSE", response)):
+        if not text:
+            raise typer.BadParameter("must not be empty", param_hint=hint)
         if not is_utf8(text):
             raise typer.BadParameter("must be UTF-8", param_hint=hint)
     millis = None if ttl is None else round(ttl * 1000)
     where = (server_url, cache_id, api_key_file, storage, embedder)
-    with _opened(*where, attribute_names=list(attributes)) as target:
+    with _opened(*where, attribute_names=list(attributes), creates=True) as target:
         entry_id = target.set(Row(1, prompt, response, attributes, millis))
     if as_json:
         print_json({"entryId": entry_id})

@@ -36,7 +36,7 @@ def evaluate(
     ] = None,
     content: ContentOption = Content.AUTO,
     embedder: EmbedderOption = "minilm",
-    verifier: VerifierOption = VerifierName.NONE,
+    verifier: VerifierOption = VerifierName.OFF,
     html: Html = None,
     as_json: AsJson = False,
 ) -> None:

@@ -116,9 +116,8 @@ def import_file(
         if file.exists() and not (file.is_file() or file.is_dir()):
             raise TargetError("FILE: must be a file, which is read twice, not a pipe", USAGE)
         total, names = _survey(file, form, columns)
-        target = open_target(
-            server_url, cache_id, api_key_file, storage, embedder, attribute_names=names
-        )
+        where = (server_url, cache_id, api_key_file, storage, embedder)
+        target = open_target(*where, attribute_names=names, creates=True)
         try:
             progress = _progress(file, target, form, columns, restart)
             started = time.monotonic()

@@ -21,23 +21,55 @@ if TYPE_CHECKING:
 
     from langcache.cli.target import Row
     from langcache.engine import FilterExpression, SemanticCache
-    from langcache.engine.storage import CacheEntry
+    from langcache.engine.storage import CacheEntry, StorageBackend
 
 _TOGETHER = 64
 _PAGE = 500
+_SQLITE = "sqlite:"
 _CREDENTIALS = re.compile("//[^@/]*@")
+
+
+def open_storage(name: str, *, creates: bool = False) -> StorageBackend:
+    """Open a storage of this machine.
+
+    Args:
+        name: "sqlite:PATH" or the URL of a Redis.
+        creates: Whether to create a file that does not exist.
+
+    Raises:
+        TargetError: The name is wrong, the storage cannot be opened, or a package is missing.
+    """
+    try:
+        from langcache.engine.storage import StorageError
+        from langcache.engine.storage.create import create_storage, is_storage_name
+    except ImportError as error:
+        message = 'needs the extra engine; see "Install" in the README'
+        raise TargetError(f"--storage: {message} ({error.name})", USAGE) from None
+    if name == "memory" or not is_storage_name(name):
+        # The name is not repeated, as it may contain a password.
+        raise TargetError("--storage: must be sqlite:PATH or the URL of a Redis", USAGE)
+    path = name.removeprefix(_SQLITE)
+    if path != name and not creates and not Path(path).exists():
+        raise TargetError(f"{path}: cannot be opened (no such file)")
+    try:
+        return create_storage(name)
+    except (ImportError, ValueError) as error:
+        raise TargetError(f"--storage: {_plain(error)}", USAGE) from None
+    except StorageError as error:
+        raise TargetError(str(error)) from None
 
 
 class LocalTarget:
     """A `SemanticCache` on a storage.
 
     Args:
-        storage: The name of the storage, as `create_storage` takes it.
+        storage: The name of the storage, as `open_storage` takes it.
         name: The name of the cache.
         embedder: The name of the embedder.
         attribute_names: The attributes that will be used. A cache that declares no fields yet gets
             these, as tags.
         verifier: The name of the verifier; None for none.
+        creates: Whether to create a file that does not exist.
 
     Raises:
         TargetError: The storage cannot be opened, or a package is missing.
@@ -50,26 +82,19 @@ class LocalTarget:
         embedder: str,
         attribute_names: Sequence[str],
         verifier: str | None,
+        *,
+        creates: bool,
     ) -> None:
         self.parallel: int = max(1, min(4, os.cpu_count() or 1))
         self.together = _TOGETHER
-        self.name: str = f"{storage if storage.startswith('sqlite:') else 'redis'} {name}"
+        self.name: str = f"{storage if storage.startswith(_SQLITE) else 'redis'} {name}"
         self.place: str = f"{_place(storage)} {name} {embedder}"
-        try:
-            from langcache.engine import SemanticCache
-            from langcache.engine.cache import FIELDS_COLLECTION
-            from langcache.engine.storage import StorageError
-            from langcache.engine.storage.create import create_storage
-        except ImportError as error:
-            message = 'needs the extra engine; see "Install" in the README'
-            raise TargetError(f"--storage: {message} ({error.name})", USAGE) from None
+        self._storage = open_storage(storage, creates=creates)
+        from langcache.engine import SemanticCache
+        from langcache.engine.cache import FIELDS_COLLECTION
+        from langcache.engine.storage import StorageError
+
         self._error = StorageError
-        try:
-            self._storage = create_storage(storage)
-        except (ImportError, ValueError) as error:
-            raise TargetError(f"--storage: {_plain(error)}", USAGE) from None
-        except StorageError as error:
-            raise TargetError(str(error)) from None
         try:
             known = self._storage.record(FIELDS_COLLECTION, name)
             if known is None:
@@ -283,8 +308,8 @@ def _number(text: str) -> float | None:
 
 def _place(storage: str) -> str:
     """Return what tells a storage from others: no relative path, and no user or password."""
-    if storage.startswith("sqlite:"):
-        return f"sqlite:{Path(storage.removeprefix('sqlite:')).absolute()}"
+    if storage.startswith(_SQLITE):
+        return f"{_SQLITE}{Path(storage.removeprefix(_SQLITE)).absolute()}"
     return hashlib.sha256(_CREDENTIALS.sub("//", storage, 1).encode()).hexdigest()
 
 

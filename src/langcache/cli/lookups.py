@@ -39,7 +39,8 @@ class Content(str, Enum):
 class VerifierName(str, Enum):
     """A verifier."""
 
-    NONE = "none"
+    OFF = "off"
+    NONE = "none"  # the same, as it was called at first
     RULES = "rules"
     MODEL = "model"
     AUTO = "auto"
@@ -105,7 +106,7 @@ def labelled_lookups(
         return file, file.lookups
     try:
         with Console(stderr=True).status(f"Comparing the prompts of {len(file):,} rows"):
-            name = None if verifier is VerifierName.NONE else verifier.value
+            name = None if verifier in (VerifierName.OFF, VerifierName.NONE) else verifier.value
             return file, lookups_of(file, create_embedder(embedder), name)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error

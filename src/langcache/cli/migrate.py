@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from langcache.cli.local_target import open_storage
 from langcache.cli.options import fail
 from langcache.cli.target import USAGE, TargetError
 
@@ -53,19 +54,18 @@ def migrate(
         from langcache.engine.embedders import create_embedder
         from langcache.engine.migration import embed_anew, model_sizes
         from langcache.engine.storage import StorageError
-        from langcache.engine.storage.create import create_storage, is_redis_url
+        from langcache.engine.storage.create import is_redis_url
     except ImportError as error:
         message = 'needs the extra engine; see "Install" in the README'
         fail(TargetError(f"--storage: {message} ({error.name})", USAGE))
-    if storage == "memory":
-        fail(TargetError("--storage: must be sqlite:PATH or the URL of a Redis", USAGE))
     try:
         wanted = create_embedder(embedder)
-        opened = create_storage(storage)
     except (ImportError, ValueError) as error:
-        fail(TargetError(f"--storage, --embedder: {error}", USAGE))
-    except StorageError as error:
-        fail(TargetError(str(error)))
+        fail(TargetError(f"--embedder: {str(error).removeprefix('embedder: ')}", USAGE))
+    try:
+        opened = open_storage(storage)
+    except TargetError as error:
+        fail(error)
     models = set(from_model or PREVIOUS_MODEL_IDS) - {wanted.model_id}
     with contextlib.closing(opened):
         try:

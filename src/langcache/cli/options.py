@@ -102,6 +102,7 @@ def open_target(
     *,
     attribute_names: Sequence[str] = (),
     verifier: str | None = None,
+    creates: bool = False,
 ) -> Target:
     """Return what a command works on.
 
@@ -113,6 +114,7 @@ def open_target(
         embedder: What embeds for this storage.
         attribute_names: The names of the attributes that the command will use.
         verifier: What may turn candidates down, for a storage of this machine.
+        creates: Whether to create a file of such a storage that does not exist.
 
     Raises:
         TargetError: The options contradict each other, or the storage cannot be opened.
@@ -120,7 +122,8 @@ def open_target(
     if storage:
         from langcache.cli.local_target import LocalTarget
 
-        return LocalTarget(storage, cache_id or "llmcache", embedder, attribute_names, verifier)
+        name = cache_id or "llmcache"
+        return LocalTarget(storage, name, embedder, attribute_names, verifier, creates=creates)
     if not server_url:
         message = "--server-url: is required (or LANGCACHE_SERVER_URL, or --storage)"
         raise TargetError(message, USAGE)

@@ -103,14 +103,17 @@ def search(
     if as_json:
         print_json(found)
     else:
-        _show(found)
+        # A server without a console shows its hits only.
+        _show(found, all_seen=bool(storage) or found["verify"] is not None)
     raise typer.Exit(0 if found["outcome"] == "hit" else NOTHING)
 
 
-def _show(found: dict[str, Any]) -> None:
+def _show(found: dict[str, Any], *, all_seen: bool) -> None:
     console = Console()
     words, style = _OUTCOMES[found["outcome"]]
     threshold = found["threshold"]
+    if all_seen and not found["candidates"]:
+        words = "miss: there are no entries to compare with"
     at = "" if threshold is None else f" (threshold {threshold:.3f})"
     console.print(Text(words, style), Text(at), sep="")
     if not found["candidates"]:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 from pydantic_core import from_json, to_json
 
-from langcache.cli.target import USAGE, RowError, TargetError
+from langcache.cli.target import USAGE, RowError, TargetError, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,10 +54,11 @@ class ServerTarget:
             raise TargetError("--server-url: must begin with http:// or https://", USAGE)
         if not api_key and _is_loopback(url.host):
             api_key = _NO_KEY
+        base = url.copy_with(userinfo=b"", query=None, fragment=None)
         try:
             headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
             self._client = httpx.Client(
-                base_url=url.copy_with(userinfo=b"", query=None, fragment=None),
+                base_url=base,
                 headers=httpx.Headers(headers, encoding="ascii"),
                 timeout=_TIMEOUT,
                 verify=_verify(url),
@@ -68,8 +69,9 @@ class ServerTarget:
         self._data = f"v1/caches/{cache}"
         self._console = f"console/v1/caches/{cache}"
         self._cache_id = cache_id
+        self._url = str(base)
         self._stores_many: bool | None = None
-        self.name: str = f"{url.copy_with(userinfo=b'', query=None, fragment=None)} {cache_id}"
+        self.name: str = f"{base} {cache_id}"
         self.place: str = self.name
 
     def search(
@@ -177,7 +179,7 @@ class ServerTarget:
                 for line in _lines(answer.iter_bytes()):
                     yield from_json(line)
         except httpx.HTTPError as error:
-            raise _unreachable(error) from None
+            raise self._unreachable(error) from None
 
     def stats(self) -> dict[str, Any]:
         """Return how many entries the cache has, and its lookups by outcome if they are known."""
@@ -209,6 +211,9 @@ class ServerTarget:
             raise _error(answer)
         return answer
 
+    def _unreachable(self, error: httpx.HTTPError) -> TargetError:
+        return TargetError(f"{self._url} cannot be reached ({reason_of(error)})", passing=True)
+
     def _send(self, method: str, path: str, body: object = None) -> httpx.Response:
         try:
             if body is None:
@@ -220,7 +225,7 @@ class ServerTarget:
                 headers={"content-type": "application/json"},
             )
         except httpx.HTTPError as error:
-            raise _unreachable(error) from None
+            raise self._unreachable(error) from None
 
 
 def _segment(text: str) -> str:
@@ -320,9 +325,3 @@ def _detail(answer: httpx.Response) -> str:
     except (ValueError, AttributeError):
         detail = None
     return str(detail or answer.reason_phrase)[:300]
-
-
-def _unreachable(error: httpx.HTTPError) -> TargetError:
-    # The message may repeat the URL.
-    kind = type(error).__name__
-    return TargetError(f"the server cannot be reached ({kind})", passing=True)

@@ -17,6 +17,7 @@ __all__ = [
     "RowError",
     "Target",
     "TargetError",
+    "reason_of",
 ]
 
 DONE, NOTHING, USAGE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
@@ -61,6 +62,19 @@ class TargetError(Exception):
         super().__init__(message)
         self.status = status
         self.passing = passing
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why a server cannot be reached: what the system says, or else the kind of error.
+
+    The message of an HTTP error is not used, as it may repeat the URL and its password.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__
 
 
 class Target(Protocol):

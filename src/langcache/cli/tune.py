@@ -37,7 +37,7 @@ def tune(
     ] = 0.95,
     content: ContentOption = Content.AUTO,
     embedder: EmbedderOption = "minilm",
-    verifier: VerifierOption = VerifierName.NONE,
+    verifier: VerifierOption = VerifierName.OFF,
     html: Html = None,
     as_json: AsJson = False,
 ) -> None:

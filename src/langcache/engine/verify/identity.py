@@ -214,4 +214,4 @@ def _reject(reason: str, details: str = "") -> Verdict:
 EQUAL = _accept("the prompts are equal")
 """The verdict on equal prompts."""
 
-_UNDECIDED = Verdict(accepted=True, reason="the embedder reads both prompts whole", check=_NAME)
+_UNDECIDED = Verdict(accepted=True, reason="the embedder can tell the prompts apart", check=_NAME)
