@@ -239,4 +239,7 @@ def network_error(error: httpx.RequestError) -> RequestError:
         request = error.request
     except RuntimeError:
         request = None
-    return cls(str(error) or type(error).__name__, request=request)
+    message = str(error) or type(error).__name__
+    if request is not None and isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
+        message = f"{message} ({request.url.scheme}://{request.url.netloc.decode()})"
+    return cls(message, request=request)
