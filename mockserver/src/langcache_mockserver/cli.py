@@ -104,7 +104,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         listener = listen(settings.host, settings.port)
     except OSError as error:
         where = f"{settings.host} port {settings.port}"
-        sys.stderr.write(f"{_PROGRAM}: error: cannot listen on {where}: {error.strerror}\n")
+        # `socket.create_server` adds the address, which is already there.
+        reason = (error.strerror or "").partition(" (while attempting")[0]
+        sys.stderr.write(f"{_PROGRAM}: error: cannot listen on {where}: {reason}\n")
         return 1
     ready = f"{_PROGRAM} ready on {url_of(listener, settings.host)}"
 
@@ -179,9 +181,10 @@ def read_settings(arguments: Sequence[str] | None, environment: Mapping[str, str
         kind = cast("type[bool | str | int | float]", type(setting.default))
         text, origins[name] = given[name], _option(name)
         if text is None:
-            text, origins[name] = environment.get(_variable(name)) or None, _variable(name)
-        if text is None:
-            continue
+            text = environment.get(_variable(name)) or None
+            if text is None:
+                continue
+            origins[name] = _variable(name)
         try:
             values[name] = _switch(text) if kind is bool else kind(text)
         except ValueError:
