@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 
     Weights = Mapping[str, NDArray[Any]]
     Product = Callable[["Graph", str, str], str]
-    WordLookup = Callable[["Graph", str], str]
 
 WHEEL_SHA256 = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
 SOURCE_SHA256 = {

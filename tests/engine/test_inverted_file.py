@@ -27,7 +27,7 @@ from langcache.engine.search.index import Search, VectorIndex, Wanted
 from langcache.engine.search.index_tuning import IndexTuning
 from langcache.engine.search.inverted_file import InvertedFile, training
 from langcache.engine.storage import InMemoryStorage, SQLiteStorage
-from langcache.engine.storage.ranking import EXCLUDED, TIE, best_rows
+from langcache.engine.storage.ranking import TIE, best_rows
 from langcache.engine.testing import StorageConformance
 
 DIMENSIONS = 16
@@ -281,7 +281,7 @@ def test_a_search_finds_the_best_that_the_index_holds_at_its_end(
         unchecked = set(vectors._changed_since(version).tolist())
         assert mask[[row for row in found if row not in unchecked]].all()
         excluded = sorted(set(np.flatnonzero(~mask)) - unchecked)
-        products[[row for row in excluded if row < len(products)]] = EXCLUDED
+        products[[row for row in excluded if row < len(products)]] = -np.inf
     assert len(set(found.tolist())) == len(found)
     np.testing.assert_allclose(scores, products[found], atol=1e-6)
     expected = np.sort(products[products >= least - 1e-6])[::-1][:limit]

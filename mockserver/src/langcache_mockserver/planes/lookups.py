@@ -39,13 +39,7 @@ async def _list_lookups(request: Request) -> Response:
     lookups = service_of(request).lookups
     asked = _asked(request)
     if lookups is None:
-        page: dict[str, Any] = {
-            "lookups": [],
-            "cursor": None,
-            "hasMore": False,
-            "startsOver": False,
-        }
-        return JSONResponse({"recorded": 0, **page})
+        return JSONResponse(_NO_LOOKUPS)
     try:
         found = lookups.page(exchange_of(request).cache_id, **asked._asdict())
     except ValueError:

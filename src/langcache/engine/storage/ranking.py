@@ -11,10 +11,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["EXCLUDED", "TIE", "best_of_few", "best_rows"]
-
-EXCLUDED = float("-inf")
-"""The score of a row that is not a candidate."""
+__all__ = ["TIE", "best_of_few", "best_rows"]
 
 TIE = 2e-6
 """Scores this close are equal: the same two vectors give sums that differ in the last bits from one
@@ -29,10 +26,10 @@ def best_rows(
     Rows whose scores are within `TIE` of the best among them come latest update first.
 
     Args:
-        scores: Shape (rows,); `EXCLUDED` for rows that are not candidates.
+        scores: Shape (rows,).
         updated_at: Shape (rows,), any unit.
         limit: How many rows to return at most.
-        least: The lowest score to return; above `EXCLUDED`.
+        least: The lowest score to return.
     """
     rows = (scores >= least).nonzero()[0]
     if len(rows) > limit:
