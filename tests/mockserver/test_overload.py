@@ -15,7 +15,6 @@ from langcache_mockserver.domain.worker_threads import WORKERS, SharedCall, Work
 from langcache.engine.embedders import FunctionEmbedder
 
 SOON = 0.05
-LONG = 1000.0
 
 
 class Clock:

@@ -1,4 +1,4 @@
-"""Answers of models from a cache: the core of all doors, and `AnswerCache`, which they take.
+"""Answers of models from a cache: the core of all integrations, and their `AnswerCache`.
 
     from langcache import AnswerCache
 

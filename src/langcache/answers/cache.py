@@ -1,4 +1,4 @@
-"""`AnswerCache`: the cache that all doors take."""
+"""`AnswerCache`: the cache that all integrations take."""
 
 from __future__ import annotations
 
@@ -79,12 +79,12 @@ class AnswerCache(Lookups):
         """Return a client like the given one, whose calls are answered from this cache.
 
         Args:
-            client: A client of a library that has a door: see `docs/integrations`.
-            **options: Options of the door.
+            client: A client of a library that has an integration: see `docs/integrations`.
+            **options: Options of the integration.
 
         Raises:
-            TypeError: The client has no door, or an option is unknown.
-            ImportError: The extra of the door is not installed.
+            TypeError: There is no integration for the client, or an option is unknown.
+            ImportError: The extra of the integration is not installed.
         """
         return wrap(client, cache=self, **options)
 
@@ -195,14 +195,14 @@ def wrap(client: _Client, *, cache: AnswerCache, **options: Any) -> _Client:
     """Return a client like the given one, whose calls are answered from a cache.
 
     Args:
-        client: A client of a library that has a door: see `docs/integrations`.
+        client: A client of a library that has an integration: see `docs/integrations`.
         cache: The cache.
-        **options: Options of the door.
+        **options: Options of the integration.
 
     Raises:
-        TypeError: The client has no door, the cache is not an `AnswerCache`, or an option is
-            unknown.
-        ImportError: The extra of the door is not installed.
+        TypeError: There is no integration for the client, the cache is not an `AnswerCache`, or an
+            option is unknown.
+        ImportError: The extra of the integration is not installed.
     """
     if not isinstance(cast("object", cache), AnswerCache):
         raise TypeError(f"cache: must be an AnswerCache, got {type(cache).__name__}")

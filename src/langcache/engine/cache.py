@@ -180,7 +180,9 @@ class SemanticCache:
         self._verifier = create_verifier(verifier)
         given = cast("object", storage)
         if given is not None and not isinstance(given, StorageBackend):
-            raise TypeError(f"storage: must be a StorageBackend, got {kind(given)}")
+            raise TypeError(
+                f"storage: must be a StorageBackend, such as SQLiteStorage(path), got {kind(given)}"
+            )
         redis_arguments = {
             "redis_client": redis_client,
             "redis_url": redis_url,
@@ -1585,7 +1587,7 @@ def _checked_fields(fields: Sequence[Mapping[str, Any]] | None) -> dict[str, Fie
     for position, field in enumerate(fields or ()):
         where = f"filterable_fields[{position}]"
         if not isinstance(cast("object", field), Mapping) or set(field) != {"name", "type"}:
-            raise ValueError(f"{where}: must be a dict with name and type only")
+            raise ValueError(f"{where}: must be a dict with the keys name and type only")
         name, field_type = field["name"], field["type"]
         if not isinstance(name, str) or not name:
             raise ValueError(f"{where}.name: must be a str and must not be empty")

@@ -153,8 +153,8 @@ class _Parser:
 
     def _fail(self) -> NoReturn:
         raise ValueError(
-            "filter_expression: must be fields compared in Redis's query syntax, which it is not"
-            f" from character {self._position + 1} on"
+            "filter_expression: must compare fields in Redis's query syntax, such as @user:{ann};"
+            f" it does not from character {self._position + 1} on"
         )
 
 

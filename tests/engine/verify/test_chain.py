@@ -118,7 +118,7 @@ def test_settings_name_verifiers():
 
 def test_an_unknown_setting_is_an_error_that_names_the_known_ones():
     with pytest.raises(
-        ValueError, match='verifier: must be "rules", "model" or "auto", got \'on\''
+        ValueError, match='verifier: must be "rules", "model", "auto" or None, got \'on\''
     ):
         create_verifier("on")
     with pytest.raises(

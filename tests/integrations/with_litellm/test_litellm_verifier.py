@@ -110,7 +110,7 @@ def test_update_keeps_the_verifier(enable, look_up):
 
 
 def test_a_bad_verifier_is_refused():
-    with pytest.raises(ValueError, match='verifier: must be "rules", "model" or "auto", got'):
+    with pytest.raises(ValueError, match='verifier: must be "rules", "model", "auto" or None, got'):
         LangCacheSemanticCache(verifier="maybe")
     with pytest.raises(TypeError, match="verifier: must have the methods verify and averify"):
         LangCacheSemanticCache(verifier=asyncio)

@@ -41,7 +41,7 @@ def create_verifier(spec: str | Verifier | None) -> Verifier | None:
     if spec == "auto":
         return VerifierChain([RuleVerifier(AUTO_RULES), PairModelVerifier()])
     if isinstance(spec, str):
-        raise ValueError(f'verifier: must be "rules", "model" or "auto", got {spec!r}')
+        raise ValueError(f'verifier: must be "rules", "model", "auto" or None, got {spec!r}')
     if not (callable(getattr(spec, "verify", None)) and callable(getattr(spec, "averify", None))):
         raise TypeError(
             f"verifier: must have the methods verify and averify, got {type(spec).__name__}"
