@@ -274,6 +274,17 @@ def test_lookups_appear_while_one_looks(server, open_page):
     playwright.expect(rows.first).to_contain_text("Do you ship to Norway?")
 
 
+def test_without_lookups_the_charts_are_empty_and_have_the_threshold_of_the_server(
+    server, open_page
+):
+    page = open_page(server, "lookups", cache="new")
+    playwright.expect(page.locator("#lookups")).to_contain_text(
+        "Nothing was asked of this cache yet."
+    )
+    assert page.locator("#time-chart text").all_text_contents() == []
+    assert page.locator("#histogram .threshold text").text_content() == "0.880"
+
+
 def test_the_threshold_in_the_histogram_says_what_would_change(server, open_page):
     page = open_page(server, "lookups")
     line = page.get_by_role("slider", name="Threshold to try")

@@ -294,7 +294,7 @@ async function lookups() {
     }
   }
 
-  const current = () => (all.length ? all[all.length - 1].threshold : 0.9);
+  const current = () => (all.length ? all[all.length - 1].threshold : defaultSearchThreshold);
   const filtered = () => all.filter((each) => !byId("outcome").value || each.outcome === byId("outcome").value);
 
   function show() {
@@ -366,6 +366,7 @@ async function lookups() {
     event.currentTarget.setAttribute("aria-pressed", String(isPaused));
   });
   byId("export-lookups").addEventListener("click", () => download(`${cachePath()}/lookups/export`, "lookups.jsonl"));
+  const { defaultSearchThreshold } = await ask(`${CONSOLE}/server`);
   await readLabels();
   await read();
   show();
@@ -413,8 +414,8 @@ const axis = () => draw("line", { class: "axis", x1: 0, x2: WIDTH, y1: HEIGHT, y
 
 function showTime(all) {
   const bins = emptyBins(40);
-  const first = all.length ? Date.parse(all[0].lookedUpAt) : Date.now();
-  const span = Math.max(1000, Date.parse(all.at(-1)?.lookedUpAt ?? first) - first + 1);
+  const [first, last] = [all[0], all.at(-1)].map((each) => Date.parse(each?.lookedUpAt));
+  const span = Math.max(1000, last - first + 1);
   for (const { lookedUpAt, outcome } of all) {
     bins[Math.min(bins.length - 1, Math.max(0, Math.floor((Date.parse(lookedUpAt) - first) / span * bins.length)))][outcome] += 1;
   }
@@ -423,8 +424,9 @@ function showTime(all) {
   byId("time-chart").replaceChildren(draw("svg", { viewBox: `0 -24 ${WIDTH} ${HEIGHT + 46}`, role: "img",
     "aria-label": `Lookups over time: ${STACK.map((name) => `${OUTCOMES[name]} ${counts[name]}`).join(", ")}` },
     ...columns(bins, at), axis(),
-    draw("text", { x: 0, y: HEIGHT + 17, text: at(0) }),
-    draw("text", { x: WIDTH, y: HEIGHT + 17, "text-anchor": "end", text: at(bins.length) })));
+    ...(all.length ? [
+      draw("text", { x: 0, y: HEIGHT + 17, text: at(0) }),
+      draw("text", { x: WIDTH, y: HEIGHT + 17, "text-anchor": "end", text: at(bins.length) })] : [])));
 }
 
 let isDragging = false; // the threshold of the histogram, which must stay until that ends
