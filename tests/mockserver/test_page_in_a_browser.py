@@ -285,6 +285,21 @@ def test_without_lookups_the_charts_are_empty_and_have_the_threshold_of_the_serv
     assert page.locator("#histogram .threshold text").text_content() == "0.880"
 
 
+def test_an_empty_cache_is_said_to_be_empty(server, open_page):
+    page = open_page(server, "entries", cache="new")
+    playwright.expect(page.locator("#no-entries")).to_have_text("This cache has no entries yet.")
+    page = open_page(server, "entries")
+    page.fill("#text", "nothing like this")
+    page.press("#text", "Enter")
+    playwright.expect(page.locator("#no-entries")).to_have_text("There is no such entry.")
+    page = open_page(server, "playground", cache="new")
+    page.fill("#prompt", RESET)
+    page.press("#prompt", "Enter")
+    playwright.expect(page.locator("#verdict")).to_contain_text(
+        "There are no entries to compare with."
+    )
+
+
 def test_the_threshold_in_the_histogram_says_what_would_change(server, open_page):
     page = open_page(server, "lookups")
     line = page.get_by_role("slider", name="Threshold to try")

@@ -210,7 +210,7 @@ async function playground() {
 }
 
 function verdictText({ outcome, threshold, bestSimilarity, candidates }) {
-  if (bestSimilarity === null) return "The cache has no such entry.";
+  if (bestSimilarity === null) return "There are no entries to compare with.";
   const nearest = `The nearest entry has a similarity of ${exactly(bestSimilarity)}`;
   const reaching = candidates.filter((each) => each.reachesThreshold).length;
   return {
@@ -531,6 +531,7 @@ async function entries() {
   function showCounts() {
     byId("total").textContent = `${counted(total, "entry", "entries")} in this cache.`;
     byId("no-entries").hidden = byId("entries").childElementCount > 0 || cursor !== null;
+    byId("no-entries").textContent = total ? "There is no such entry." : "This cache has no entries yet.";
   }
 
   function row(entry) {
