@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-
-from langcache.engine.search.arrays import row_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,7 +46,7 @@ def best_rows(
         tied = rows[start:end]
         rows[start:end] = tied[(-updated_at[tied]).argsort(kind="stable")]
         start = end
-    return row_numbers(rows[:limit])
+    return _numbers(rows[:limit])
 
 
 def best_of_few(
@@ -71,3 +69,7 @@ def best_of_few(
             order[start:end] = sorted(order[start:end], key=updated_at.__getitem__, reverse=True)
         start = end
     return order[:limit]
+
+
+def _numbers(rows: NDArray[np.integer[Any]]) -> list[int]:
+    return cast("list[int]", rows.tolist())
