@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["AUTO_RULES", "create_verifier"]
 
 AUTO_RULES = (
-    "numbers", "dates", "identifiers", "operators", "quotations", "enumerations", "labels",
-    "antonyms", "opposites", "word order", "direction",
+    "numbers", "dates", "identifiers", "operators", "code", "quotations", "enumerations",
+    "labels", "antonyms", "opposites", "word order", "direction",
 )  # fmt: skip
 """The rules of "auto": those that remove more wrong hits than right ones after the model."""
 

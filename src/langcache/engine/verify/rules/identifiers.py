@@ -13,21 +13,29 @@ if TYPE_CHECKING:
 
 __all__ = ["IDENTIFIERS"]
 
+# Endings that are no words: after a full stop without a space, a sentence may begin.
+_DOMAINS = (
+    "com|org|net|edu|gov|io|ai|dev|eu|au|br|ca|ch|cn|cz|de|dk|fi|fr|ie|jp|kr|mx|nl|nz|pl|pt|ru|se|"
+    "tr|ua|uk|za"
+)
+_FILES = "py|js|ts|json|csv|txt|pdf|xlsx?|docx?|ya?ml|sh|sql"
 _IDENTIFIER = re.compile(
-    r"""
+    rf"""
     (?<!\S)--?[A-Za-z][\w-]*                      # an option
-    | \b[\w.+-]{1,64}@[\w-]+\.[\w.-]*\w                # an e-mail address
+    | \b[\w.+-]{{1,64}}@[\w-]+\.[\w.-]*\w                # an e-mail address
     | \b(?:https?://|site:|www\.)[^\s'"]+         # a URL or site
-    | \b\w{1,64}(?:\.\w{1,64}){0,4}
-      \.(?:com|org|net|io|py|js|ts|json|csv|txt|pdf|xlsx?|docx?|ya?ml|sh|sql)\b
+    | \b\w{{1,64}}(?:\.\w{{1,64}}){{0,4}}
+      \.(?:{_DOMAINS}|{_FILES})\b
     | \\[A-Za-z]\b                                # an escape
     | \b[A-Za-z]\w*_\w+\b                         # snake_case
     | \b(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*\b   # letters and digits
-    | \b[^\W\d_]{1,64}\d+\b                         # letters of any alphabet before digits
-    | \b[A-Z]{2,}-\d+\b                           # ABC-123
+    | \b[^\W\d_]{{1,64}}\d+\b                         # letters of any alphabet before digits
+    | \b[A-Z]{{2,}}-\d+\b                           # ABC-123
     """,
     re.VERBOSE,
 )
+# The same name with any other ending is another host.
+_HOST = re.compile(rf"(?P<name>[\w-]+(?:\.[\w-]+)*?)\.(?:(?:co|com)\.)?(?:{_DOMAINS})")
 _SCHEME = re.compile(r"^(?:site:|https?://|www\.)+")
 _PART = re.compile(r"[^\W_]+")
 _LENGTHS = range(1, 5)
@@ -50,10 +58,24 @@ def _identifiers(asked: Reading, cached: Reading) -> str | None:
         right -= _joined(asked.text)
     if left and right:
         return f"{ours[min(left)]} / {theirs[min(right)]}"
+    if left and (other := _other_host(left, cached.text)):
+        return f"{ours[other[0]]} / {other[1]}"
+    if right and (other := _other_host(right, asked.text)):
+        return f"{other[1]} / {theirs[other[0]]}"
     if left and (number := _without_letter(left, asked, cached)):
         return f"{ours[number]} / {number[:-1]}"
     if right and (number := _without_letter(right, cached, asked)):
         return f"{number[:-1]} / {theirs[number]}"
+    return None
+
+
+def _other_host(keys: set[str], text: str) -> tuple[str, str] | None:
+    """Return a host of one prompt and what the other one has with another ending, if any."""
+    for key in sorted(keys):
+        if host := _HOST.fullmatch(key):
+            ending = rf"(?<![\w.-]){re.escape(host['name'])}\.[a-z]{{2,}}(?:\.[a-z]{{2,}})?(?![\w.-])"
+            if other := re.search(ending, text.lower()):
+                return key, other.group()
     return None
 
 

@@ -97,7 +97,7 @@ def _expressions(text: str) -> dict[_Expression, str]:
             left, right = operands
             if operator in _MIRRORED:
                 key = _Expression(right, _MIRRORED[operator], left)
-            elif operator in _SYMMETRIC:
+            elif operator in _SYMMETRIC and not (operator == "=" and _is_assignment(left, right)):
                 key = _Expression(min(operands), operator, max(operands))
             else:
                 key = _Expression(left, operator, right)
@@ -105,6 +105,11 @@ def _expressions(text: str) -> dict[_Expression, str]:
             is_range = operator == "/" and tokens[place - 1].end() == token.start()
             found[key] = "-" if is_range else operator
     return found
+
+
+def _is_assignment(left: str, right: str) -> bool:
+    """Return whether "=" may give one name the value of another; "5 = x" is an equation."""
+    return left[0].isalpha() and right[0].isalpha()
 
 
 def _operands(text: str, tokens: list[re.Match[str]], place: int) -> tuple[str, str] | None:

@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from functools import cached_property, lru_cache
 
-from langcache.engine.verify.language import is_english
+from langcache.engine.verify.language import ENGLISH, UNKNOWN, guess_language
 from langcache.engine.verify.rules.quantities import Quantity, find_quantities
 
 __all__ = ["Reading", "differing", "stem"]
@@ -72,9 +72,14 @@ class Reading:
         self.text: str = _plain(text[:_MAX_CHARACTERS])
 
     @cached_property
+    def language(self) -> str:
+        """The language of the prompt, as far as it shows: see `guess_language`."""
+        return guess_language(self.text)
+
+    @property
     def is_english(self) -> bool:
-        """Whether the prompt is English, as far as it shows."""
-        return is_english(self.text)
+        """Whether nothing shows that the prompt is not English."""
+        return self.language in (ENGLISH, UNKNOWN)
 
     @cached_property
     def tokens(self) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from langcache.engine.verify.base import Verdict
 from langcache.engine.verify.rules.antonyms import ANTONYMS
+from langcache.engine.verify.rules.code import CODE
 from langcache.engine.verify.rules.identifiers import IDENTIFIERS
 from langcache.engine.verify.rules.labels import ENUMERATIONS, LABELS
 from langcache.engine.verify.rules.names import NAMES
@@ -29,8 +30,8 @@ RULES: Mapping[str, Rule] = MappingProxyType(
     {
         rule.name: rule
         for rule in (
-            NUMBERS, UNITS, DATES, IDENTIFIERS, OPERATORS, QUOTATIONS, ENUMERATIONS, LABELS,
-            NEGATION, ANTONYMS, OPPOSITES, WORD_ORDER, DIRECTION, NAMES,
+            NUMBERS, UNITS, DATES, IDENTIFIERS, OPERATORS, CODE, QUOTATIONS, ENUMERATIONS,
+            LABELS, NEGATION, ANTONYMS, OPPOSITES, WORD_ORDER, DIRECTION, NAMES,
         )
     }
 )  # fmt: skip
