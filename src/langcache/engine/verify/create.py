@@ -15,7 +15,7 @@ __all__ = ["AUTO_RULES", "create_verifier"]
 
 AUTO_RULES = (
     "numbers", "dates", "identifiers", "operators", "code", "quotations", "enumerations",
-    "labels", "antonyms", "opposites", "word order", "direction",
+    "labels", "antonyms", "opposites", "owners", "proper names", "word order", "direction",
 )  # fmt: skip
 """The rules of "auto": those that remove more wrong hits than right ones after the model."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from langcache.engine.verify.number_words import NUMBER_WORDS
 from langcache.engine.verify.words import word_set
 
 __all__ = ["ENGLISH", "OTHER_SCRIPT", "UNKNOWN", "guess_language", "is_english"]
@@ -27,45 +28,47 @@ _WORDS = {
     language: word_set(words)
     for language, words in {
         "German": "aber alle als auch auf aus bei bin bis bitte das dass dein deine deinem deinen "
-        "deiner dem den der des dich drei du ein eine einem einen einer eines er es euer eure für "
-        "gibt habe haben hat ich ihm ihn ihr ihre ihrem ihren ihrer im ist jede jeden kann kannst "
-        "kein keine kostet können mein meine meinem meinen meiner mich mir mit muss nach nicht "
-        "noch nur oder ohne schon sehr sein seine sich sie sind um und uns unser unsere viel viele "
-        "vier vom von vor wann warum welche welchen welcher welches wenn wer werden wie wieviel "
-        "wird wo wurde zehn zu zum zur zwei zwischen zwölf über",
+        "deiner dem den der des dich du ein eine einem einen einer eines er es euer eure für gibt "
+        "habe haben hat ich ihm ihn ihr ihre ihrem ihren ihrer im ist jede jeden kann kannst kein "
+        "keine kostet können mein meine meinem meinen meiner mich mir mit muss nach nicht noch "
+        "nur oder ohne schon sehr sein seine sich sie sind um und uns unser unsere viel viele vom "
+        "von vor wann warum welche welchen welcher welches wenn wer werden wie wieviel wird wo "
+        "wurde zu zum zur zwischen über",
         "French": "après au aux avant avec avoir c'est ce cela ces cette combien comment dans de "
-        "des deux du elle elles en est est-ce et faire faut huit il ils j'ai je l'on la le les leur "
-        "leurs ma mes moi mon notre nous où par pas peut peux plus pour pourquoi puis quand quatre "
-        "que quel quelle quelles quels qui quinze quoi sans ses sont sur suis ta tes trois tu un "
-        "une vingt vos votre vous être",
-        "Spanish": "al antes como con cual cuando cuatro cuál cuándo cuánto cuántas cuántos cómo de "
-        "del desde después diez doce donde dónde el ella ellos en eres es esta este esto está están "
-        "hace hacer hacia hasta hay la las lo los mi mis muy más nos nuestra nuestro para pero por "
-        "porque puede puedo que quién qué se ser si siete sobre son soy su sus también tengo tiene "
-        "todos tres tu tus una uno unos veinte vuestro y yo",
-        "Italian": "agli alla alle che chi cinque come con cosa dai dalla degli dei del della "
-        "delle di dieci dodici dopo dove fra gli ho il io la le lo mi mio negli nei nel nella nelle "
-        "non nostro per perché più posso prima quale quali quando quanti quanto quattro senza sette "
-        "si sono sua sul suo suoi tra tre tua tuo tuoi tutti una uno un vostro è",
-        "Portuguese": "antes ao aos até com como da das de depois desde dez do dois dos doze e ela "
-        "ele eles em está estão há mais mas meu meus minha na nas nos nossa nosso não o oito onde "
-        "os para pela pelo pode por posso quais qual quando quanto quatro que se sem ser seu seus "
-        "sete sua são tem tenho todos três um uma vinte você vocês às é",
-        "Dutch": "aan acht alle als bij dan dat de deze dit drie een en er geen haar heb hebben "
-        "heeft het hij hoe hoeveel ik je jij jou jouw jullie kan kun kunnen kunt maar met mij mijn "
-        "na naar niet nog om ons onze ook op te tegen tien tussen twaalf twee twintig uit uw van "
-        "veel vier vijf voor waar waarom wanneer wat welk welke wie wij wordt zes zeven zich zij "
-        "zijn zonder",
-        # Of some more, the commonest
+        "des du elle elles en est est-ce et faire faut il ils j'ai je l'on la le les leur leurs "
+        "ma mes moi mon notre nous où par pas peut peux plus pour pourquoi puis quand que quel "
+        "quelle quelles quels qui quoi sans ses sont suis sur ta tes tu un une vos votre vous "
+        "être",
+        "Spanish": "al antes como con cual cuando cuál cuándo cuántas cuánto cuántos cómo de del "
+        "desde después donde dónde el ella ellos en eres es esta este esto está están hace hacer "
+        "hacia hasta hay la las lo los mi mis muy más nos nuestra nuestro para pero por porque "
+        "puede puedo que quién qué se ser si sobre son soy su sus también tengo tiene todos tu "
+        "tus un una uno unos vuestro y yo",
+        "Italian": "agli alla alle che chi come con cosa dai dalla degli dei del della delle di "
+        "dopo dove fra gli ho il io la le lo mi mio negli nei nel nella nelle non nostro per "
+        "perché più posso prima quale quali quando quanti quanto senza si sono sua sul suo suoi "
+        "tra tua tuo tuoi tutti un una uno vostro è",
+        "Portuguese": "antes ao aos até com como da das de depois desde do dos e ela ele eles em "
+        "está estão há mais mas meu meus minha na nas nos nossa nosso não o onde os para pela "
+        "pelo pode por posso quais qual quando quanto que se sem ser seu seus sua são tem tenho "
+        "todos um uma você vocês às é",
+        "Dutch": "aan alle als bij dan dat de deze dit een en er geen haar heb hebben heeft het "
+        "hij hoe hoeveel ik je jij jou jouw jullie kan kun kunnen kunt maar met mij mijn na naar "
+        "niet nog om ons onze ook op te tegen tussen uit uw van veel voor waar waarom wanneer wat "
+        "welk welke wie wij wordt zich zij zijn zonder",
+        # Of some more, the commonest.
         "Polish": "co czy gdzie jak jest kiedy na nie się że",
-        "Swedish": "att av det du där ett för hur inte jag kan mig min når när och på som var "
-        "varför vad vem är",
-        "Danish": "af at det du en er et hvad hvem hvor hvordan hvorfor hvornår ikke jeg kan med og "
-        "på til",
-        "Turkish": "bir bu da değil için ile kaç mi ne neden nedir nerede var ve",
+        "Swedish": "att av det du där ett för hur inte jag kan mig min när når och på som vad var "
+        "varför vem är",
+        "Danish": "af at det du en er et hvad hvem hvor hvordan hvorfor hvornår ikke jeg kan med "
+        "og på til",
+        "Turkish": "bir bu da değil ile için kaç mi ne neden nedir nerede var ve",
     }.items()
 }
-_FOREIGN_WORDS = frozenset[str]().union(*_WORDS.values()) - _ENGLISH_WORDS
+_ENGLISH_WORDS_TOO = word_set("cent dos due elf mille once otto sei sept six tre venti")
+for _language, _numbers in NUMBER_WORDS.items():
+    _WORDS[_language] |= _numbers.keys() - _ENGLISH_WORDS_TOO
+_FOREIGN_WORDS = frozenset[str]().union(*_WORDS.values())
 # English words that other languages have, too: they do not speak against these.
 _SHARED = {
     "German": word_set("am an in so was will"),
@@ -82,10 +85,13 @@ _IN_NAMES = word_set("al ao da das de del des di do dos du el en la las le les l
 # One of these by itself shows nothing: they are English words and names, too. Nor does a word of
 # two letters, which may be a code.
 _AMBIGUOUS = word_set(
-    "bin chi com come con dai des dove est hat hay kan mas met min mit mon non par pas per plus "
-    "pour prima sans ses son sur tres var"
+    "bin chi com come con dai des dove est hat hay kan mas met min mit mon nas non par para pas "
+    "per plus pour prima sans ses son sur tres uno var"
 )
 _LONGEST_CODE = 2
+_SPANISH_MARKS = frozenset("\N{INVERTED QUESTION MARK}\N{INVERTED EXCLAMATION MARK}")
+# Greek, Cyrillic and all that follow.
+_BEYOND_LATIN = "\u0370"
 
 
 def is_english(text: str) -> bool:
@@ -103,18 +109,17 @@ def guess_language(text: str) -> str:
     accented = False
     if not text.isascii():
         letters = [character for character in text if character.isalpha()]
-        accented = any(character > "\x7f" for character in letters)
-        # Beyond Latin: Greek, Cyrillic and all that follow.
-        if sum(character >= "\u0370" for character in letters) * 2 > len(letters):
+        accented = any("\x7f" < character < _BEYOND_LATIN for character in letters)
+        if sum(character >= _BEYOND_LATIN for character in letters) * 2 > len(letters):
             return OTHER_SCRIPT
-        if "\N{INVERTED QUESTION MARK}" in text or "\N{INVERTED EXCLAMATION MARK}" in text:
-            return "Spanish"
     words = set(_WORD.findall(text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")))
     foreign = words & _FOREIGN_WORDS
     if foreign and not text.isupper():
         # "ER" and "OS" are no words.
         foreign -= {word.lower() for word in _WORD.findall(text) if word.isupper()}
     by_default = UNKNOWN if words.isdisjoint(_CERTAINLY_ENGLISH) else ENGLISH
+    if by_default == UNKNOWN and not (text.isascii() or _SPANISH_MARKS.isdisjoint(text)):
+        return "Spanish"
     if not foreign or foreign <= _IN_NAMES:
         return by_default
     if len(foreign) == 1 and not accented:
@@ -125,6 +130,9 @@ def guess_language(text: str) -> str:
     best, most = by_default, 0
     for language, its_words in _WORDS.items():
         lead = len(foreign & its_words) - len(english - _SHARED.get(language, frozenset()))
+        if lead > 0:
+            # Spanish or Portuguese? "Dos" is a number in one of them.
+            lead += len(words & NUMBER_WORDS.get(language, {}).keys())
         if lead > most:
             best, most = language, lead
     return best

@@ -22,6 +22,7 @@ maximum,max/minimum,min highest/lowest higher/lower high/low largest,biggest/sma
 larger,bigger/smaller longest/shortest longer/shorter tallest/shortest taller/shorter
 fastest/slowest faster/slower cheapest/dearest cheaper/dearer oldest/newest,latest,youngest
 older/newer,younger best/worst better/worse earliest/latest earlier/later first/last
+next,coming,upcoming/last,previous,past,preceding
 warmer,hotter/colder,cooler warmest,hottest/coldest hot/cold warm/cold heavier/lighter
 increase,increases,increasing,raise/decrease,decreases,decreasing,reduce,lower
 enable,enabled,enabling/disable,disabled,disabling on/off in/out up/down

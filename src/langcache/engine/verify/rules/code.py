@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CODE"]
 
-_HINT = re.compile(r"\+\+|--|\w\[|\w\([^()\n]{1,200},|\[[^\[\]\n:]{0,40}:")
+_HINT = re.compile(r"\(|\[|\+\+|--")
 # "C++" is a language, and "--force" an option.
 _STEP = re.compile(
     r"(?<![\w+-])(?P<before>\+\+|--)(?P<after_it>[a-z]\w{0,30})(?![\w-])"
@@ -26,9 +26,13 @@ _SUBSCRIPT = re.compile(
     re.IGNORECASE,
 )
 _FROM_THE_START = re.compile(r"\[0:")
-_CALL = re.compile(r"(?<!\w)(?P<name>[a-z_][\w.]{0,60})\((?P<arguments>[^()\n]{3,200})\)", re.IGNORECASE)
+_CALL = re.compile(
+    r"(?<!\w)(?P<name>[a-z_][\w.]{0,60})\((?P<arguments>[^()\n]{3,200})\)", re.IGNORECASE
+)
 # Functions to which the order of their arguments does not matter.
-_SYMMETRIC = word_set("add and corr cov dist distance dot equal equals gcd hypot lcm max min or swap")
+_SYMMETRIC = word_set(
+    "add and corr cov dist distance dot equal equals gcd hypot lcm max min or swap"
+)
 
 
 def _code(asked: Reading, cached: Reading) -> str | None:
@@ -53,7 +57,7 @@ def _steps(text: str) -> dict[str, set[str]]:
 
 
 def _subscripts(text: str) -> dict[str, set[str]]:
-    """Return indices and slices, by what they are taken of; slices of nothing by "" """
+    """Return indices and slices, by what they are taken of; those of nothing by ""."""
     found: dict[str, set[str]] = {}
     for match in _SUBSCRIPT.finditer(text):
         name = match["name"] or ""

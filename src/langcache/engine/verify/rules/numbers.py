@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from langcache.engine.verify.rules.base import Rule
+from langcache.engine.verify.rules.past_and_future import past_and_future
 from langcache.engine.verify.rules.quantities import unmatched
 
 if TYPE_CHECKING:
@@ -61,8 +62,7 @@ def _units(asked: Reading, cached: Reading) -> str | None:
     return None
 
 
-# English, German, French, Spanish, Italian, Portuguese, Dutch. The Portuguese days such as
-# "segunda" are ordinals, too.
+# English, German, French, Spanish, Italian, Portuguese, Dutch.
 _MONTHS = _groups(
     "january jan januar janvier enero gennaio janeiro januari",
     "february feb februar février febrero febbraio fevereiro februari",
@@ -75,13 +75,20 @@ _MONTHS = _groups(
     "december dec dezember décembre diciembre dicembre dezembro",
 )  # fmt: skip
 _DAYS = _groups(
-    "monday mondays montag lundi lunes lunedì maandag",
-    "tuesday tuesdays dienstag mardi martes martedì dinsdag",
-    "wednesday wednesdays mittwoch mercredi miércoles mercoledì woensdag",
-    "thursday thursdays donnerstag jeudi jueves giovedì donderdag",
-    "friday fridays freitag vendredi viernes venerdì vrijdag",
-    "saturday saturdays samstag samedi sábado sabato zaterdag",
-    "sunday sundays sonntag dimanche domingo domenica zondag",
+    "monday mondays montag montags lundi lundis "
+    "lunes lunedì maandag maandagen",
+    "tuesday tuesdays dienstag dienstags mardi mardis "
+    "martes martedì dinsdag dinsdagen",
+    "wednesday wednesdays mittwoch mittwochs mercredi mercredis "
+    "miércoles mercoledì woensdag woensdagen",
+    "thursday thursdays donnerstag donnerstags jeudi jeudis "
+    "jueves giovedì donderdag donderdagen",
+    "friday fridays freitag freitags vendredi vendredis "
+    "viernes venerdì vrijdag vrijdagen",
+    "saturday saturdays samstag samstags sonnabend samedi samedis "
+    "sábado sábados sabado sabados sabato zaterdag zaterdagen",
+    "sunday sundays sonntag sonntags dimanche dimanches "
+    "domingo domingos domenica zondag zondagen",
 )  # fmt: skip
 _RELATIVE = _groups(
     "today tonight heute aujourd'hui hoy oggi hoje vandaag",
@@ -90,14 +97,26 @@ _RELATIVE = _groups(
     "übermorgen overmorgen dopodomani", "vorgestern eergisteren",
 )  # fmt: skip
 _TWO_DAYS = re.compile(r"\bday (after tomorrow|before yesterday)\b", re.IGNORECASE)
-_SEASONS = _groups("spring", "summer", "autumn fall", "winter")
+# Without "été" and "estate", which are other words, too.
+_SEASONS = _groups(
+    "spring frühling frühjahr printemps primavera lente voorjaar",
+    "summer sommer verano verão zomer",
+    "autumn fall herbst automne otoño autunno outono herfst najaar",
+    "winter hiver invierno inverno",
+)
+# The Portuguese days are ordinals, too: "na segunda" is Monday, "na segunda parte" is not.
+_FEIRA = re.compile(
+    r"\b(segunda|terça|quarta|quinta|sexta)s?(?:-feiras?\b|(?=\s*(?:[?!.,;]|$)))", re.IGNORECASE
+)
+_FEIRAS = ("segunda", "terça", "quarta", "quinta", "sexta")
+_ORDINAL_DAYS = frozenset((*_FEIRAS, *(f"{day}s" for day in _FEIRAS)))
 # "May" and "March" are months when they are written so; "fall" and "hier" are other words, too.
 _MAY = re.compile(r"(?<=\w )(?:May|March)\b|\b(?:may|march) (?=\d)|(?<=\d )(?:may|march)\b")
 _FIFTH, _THIRD = 4, 2
 
 
 _CALENDARS = (_MONTHS, _DAYS, _RELATIVE, _SEASONS)
-_CALENDAR_WORDS = frozenset({"may", "march"}.union(*_CALENDARS))
+_CALENDAR_WORDS = frozenset({"may", "march"}.union(_ORDINAL_DAYS, *_CALENDARS))
 
 
 _DATE = re.compile(
@@ -110,10 +129,14 @@ _UNSPACED_DATE = re.compile(
     (?:星期|礼拜|禮拜|周|週)(?P<day>[一二三四五六日天])
     | (?P<weekday>[月火水木金土日])曜
     | (?P<month>十?[一二三四五六七八九十])月
-    | (?P<relative>[今明昨])[天日]
+    | (?P<relative>[今明昨前后後])[天日]
+    | (?P<week_around>[上下本这這先来來今])[个個]?(?:周|週|星期|礼拜|禮拜)
+    | (?P<month_around>[上下本这這先来來今])[个個]?月
+    | (?P<year_around>[今明昨去来來])年
     """,
     re.VERBOSE,
 )
+_SAME_CHARACTERS = str.maketrans("这這今先来來明昨去後天", "本本本上下下下上上后日")
 
 
 def _dates(asked: Reading, cached: Reading) -> str | None:
@@ -123,7 +146,7 @@ def _dates(asked: Reading, cached: Reading) -> str | None:
             mine, other = left[form].keys(), right[form].keys()
             if mine - other and other - mine:
                 return f"{left[form][min(mine - other)]} / {right[form][min(other - mine)]}"
-    return _named_dates(asked, cached)
+    return _named_dates(asked, cached) or past_and_future(asked, cached)
 
 
 def _written_dates(reading: Reading) -> dict[str, dict[str, str]]:
@@ -150,7 +173,8 @@ def _unspaced_dates(reading: Reading) -> dict[str, dict[str, str]]:
     if not reading.text.isascii():
         for match in _UNSPACED_DATE.finditer(reading.text):
             kind = match.lastgroup or ""
-            found.setdefault(kind, {})[match[kind]] = match.group()
+            named = match[kind].translate(_SAME_CHARACTERS)
+            found.setdefault(kind, {})[named] = match.group()
     return found
 
 
@@ -174,6 +198,9 @@ def _named(reading: Reading, words: dict[str, int]) -> dict[int, str]:
         found.pop(_THIRD, None)
         for match in _MAY.finditer(reading.text):
             found[_FIFTH if match.group()[2] == "y" else _THIRD] = match.group()
+    if words is _DAYS and not _ORDINAL_DAYS.isdisjoint(reading.vocabulary):
+        for match in _FEIRA.finditer(reading.text):
+            found[_FEIRAS.index(match[1].lower())] = match.group()
     if words is _RELATIVE and (match := _TWO_DAYS.search(reading.text)):
         after = match[1][0] in "aA"
         found.pop(_RELATIVE["tomorrow" if after else "yesterday"], None)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
 from langcache.engine.verify.rules.base import Rule
+from langcache.engine.verify.rules.reading import both_in_english, units
 from langcache.engine.verify.words import pair_table, word_set
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["OPPOSITES"]
 
 _NEGATORS = word_set(
-    # German, French, Spanish, Italian, Portuguese, Dutch, Russian, Chinese
+    # German, French, Spanish, Italian, Portuguese, Dutch, Russian, Chinese, Japanese
     "nicht kein keine keinen keinem keiner keines ohne nie niemals niemand nichts "
     "pas jamais sans aucun aucune rien "
     "no sin nunca nada nadie ningún ninguna ninguno "
@@ -23,44 +25,70 @@ _NEGATORS = word_set(
     "não sem nenhum nenhuma ninguém "
     "niet geen zonder nooit niemand niets "
     "не без нет никогда никто ничего "
-    "不 没"
+    "不 没 沒 無 无 "
+    "ない ません"
 )
 _PAIRS = """
-an/aus,ab ein/aus auf/zu mit/ohne vor/nach mehr/weniger größer/kleiner höher/niedriger
-früher/später öffnen,öffne/schließen,schließe kaufen,kaufe/verkaufen,verkaufe
-erste,ersten,erster/letzte,letzten,letzter billigste,günstigste/teuerste älteste/jüngste,neueste
-beste/schlechteste größte/kleinste höchste/niedrigste hinzufügen/entfernen,löschen
-starten,starte/beenden,beende,stoppen senden/empfangen oben/unten links/rechts avec/sans
-avant/après plus/moins ouvrir/fermer acheter/vendre premier,première/dernier,dernière
-meilleur,meilleure/pire ajouter/supprimer,retirer allumer/éteindre monter/descendre
-envoyer/recevoir con/sin,senza antes/después,depois más/menos abrir/cerrar,fechar comprar/vender
-encender/apagar subir/bajar,baixar mejor/peor,pior añadir,agregar/eliminar,quitar
-enviar/recibir,receber entrar/salir,sair primero,primera/último,última mayor/menor alto/bajo
-prima/dopo più/meno aprire/chiudere comprare/vendere accendere/spegnere migliore/peggiore
-aggiungere/rimuovere,eliminare primo,prima/ultimo,ultima salire/scendere inviare/ricevere com/sem
-mais/menos ligar/desligar melhor/pior adicionar/remover primeiro,primeira/último,última aan/uit,af
-in/uit met/zonder voor/na meer/minder openen,open/sluiten,sluit kopen/verkopen groter/kleiner
-eerste/laatste beste/slechtste toevoegen/verwijderen до/после больше/меньше открыть/закрыть
-купить/продать включить/выключить первый/последний
-开/关 多/少 前/后 买/卖 上/下 左/右 大/小 高/低 增/减 有/无 最初/最后
+alle/einige an/aus,ab auf/zu ein/aus beste,besten,bester/schlechteste,schlechtesten,schlechtester
+billigste,günstigste/teuerste früher/später größer/kleiner größte,größten/kleinste,kleinsten
+hinzufügen/entfernen,löschen höher/niedriger höchste,höchsten/niedrigste,niedrigsten
+kaufen,kaufe/verkaufen,verkaufe links/rechts maximal/mindestens maximum/minimum mehr/weniger
+mit/ohne oben/unten senden/empfangen starten,starte/beenden,beende,stoppen vor/nach
+älteste,ältesten/jüngste,neueste,jüngsten,neuesten öffnen,öffne/schließen,schließe
+erste,ersten,erster,erstes/letzte,letzten,letzter,letztes
+letzte,letzten,letzter,letztes,vergangene,vergangenen,vorige,vorigen/nächste,nächsten,nächster
+letzte,letzten,letzter,letztes,vergangene,vergangenen,vorige,vorigen/kommende,kommenden,kommender
+
+acheter/vendre ajouter/supprimer,retirer allumer/éteindre avant/après avec/sans envoyer/recevoir
+dernier,dernière,derniers,dernières/prochain,prochaine,prochains,prochaines
+maximum,maximal,maximale/minimum,minimal,minimale meilleur,meilleure/pire monter/descendre
+ouvrir/fermer plus/moins premier,première/dernier,dernière tous,toutes/certains,certaines
+
+abrir,abro/cerrar,cierro alto/bajo antes/después,depois añadir,agregar/eliminar,quitar
+comprar,compro/vender,vendo con/sin encender/apagar entrar/salir enviar/recibir mayor/menor
+mejor/peor más/menos máximo,máxima/mínimo,mínima primero,primera/último,última subir/bajar
+todos,todas/algunos,algunas
+último,última,últimos,últimas,pasado,pasada/próximo,próxima,próximos,próximas
+
+accendere/spegnere aggiungere/rimuovere,eliminare aprire/chiudere comprare/vendere con/senza
+inviare/ricevere massimo,massima/minimo,minima migliore/peggiore più/meno prima/dopo
+primo,prima/ultimo,ultima salire/scendere tutti,tutte/alcuni,alcune
+ultimo,ultima,ultimi,ultime,scorso,scorsa,scorsi/prossimo,prossima,prossimi,prossime
+
+abrir/fechar adicionar/remover antes/depois com/sem comprar/vender enviar/receber ligar/desligar
+mais/menos melhor/pior máximo,máxima/mínimo,mínima primeiro,primeira/último,última sair/entrar
+subir/baixar todos,todas/alguns,algumas
+último,última,últimos,últimas,passado,passada/próximo,próxima,próximos,próximas
+
+aan/uit,af alle/sommige,enkele beste/slechtste eerste/laatste groter/kleiner hoogste/laagste in/uit
+kopen/verkopen laatste,afgelopen,vorige/komende,volgende maximaal/minimaal maximum/minimum
+meer/minder met/zonder openen,open/sluiten,sluit toevoegen/verwijderen voor/na
+
+больше/меньше включить/выключить до/после купить/продать открыть/закрыть первый/последний
+
+上/下 买/卖 買/賣 前/后,後 增/减 增/減 多/少 大/小 左/右 开/关 開/關 最初/最后 有/无 有/無 高/低
+あり/なし オン/オフ
 """
 _OPPOSITES = pair_table(_PAIRS)
 # What a verb begins with, and how its opposite does.
 _BEGINNINGS = pair_table(
-    "ein/aus an/ab,aus auf/zu,ab im/ex ver/ent hoch/herunter aan/uit,af in/uit вк/вык от/за"
+    "ein/aus an/ab,aus auf/zu,ab im/ex ver/ent hoch/herunter mindest/höchst aan/uit,af in/uit "
+    "вк/вык от/за"
 )
 _REVERSING = frozenset({"de", "des", "dés", "dis"})
 _SHORTEST_REST = 4
-# A longer difference is another way to say it, as often as not.
-_LONGEST = 4
+# A longer difference is another way to say it, as often as not; what is denied there, most of all.
+_LONGEST = 6
+_LONGEST_DENIED = 4
 
 
 def _opposites(asked: Reading, cached: Reading) -> str | None:
-    if asked.is_english and cached.is_english:
+    if both_in_english(asked, cached):
         return None  # `negation`, `antonyms` and the model know more
     ours, theirs = _words(asked), _words(cached)
     left, right = ours - theirs, theirs - ours
-    if max(sum(left.values()), sum(right.values())) > _LONGEST:
+    longest = max(left.total(), right.total())
+    if longest > _LONGEST:
         return None
     denied, other_denied = _NEGATORS & left.keys(), _NEGATORS & right.keys()
     for one in left:
@@ -68,6 +96,8 @@ def _opposites(asked: Reading, cached: Reading) -> str | None:
             # "Not open" may be "closed".
             is_denied = (denied | other_denied) - {one, two}
             return None if is_denied else f"{one} / {two}"
+    if longest > _LONGEST_DENIED:
+        return None
     if denied and not other_denied:
         return f"{min(denied)} / {' '.join(right)}".rstrip()
     if other_denied and not denied:
@@ -75,10 +105,34 @@ def _opposites(asked: Reading, cached: Reading) -> str | None:
     return None
 
 
+# What is read as one word where no spaces are between words: words that deny nothing although
+# they have such a character, a question such as 有没有 by its first character, words of katakana.
+_UNSPACED_WORD = re.compile(
+    r"""
+    对不起 | 對不起 | 不好意思 | 差不多 | 不[同过過错錯仅僅但论論管久断斷客]
+    | 少ない | 危ない | かもしれない | (?:なけれ|なくて)[^\s]{1,4}ない | ませんか
+    | ない | ません | なし | あり
+    | (?P<asked>\w)[不没沒](?=(?P=asked))
+    | [\u30a1-\u30fa\u30fc]+
+    """,
+    re.VERBOSE,
+)
+
+
 def _words(reading: Reading) -> Counter[str]:
     """Return the words of a prompt, or its characters where no spaces are between words."""
-    units = reading.units
-    return reading.counts if units is reading.stems else Counter(units)
+    if reading.units is reading.stems:
+        return reading.counts
+    words: Counter[str] = Counter()
+    end = 0
+    text = reading.text.lower()
+    for word in _UNSPACED_WORD.finditer(text):
+        words.update(units(text[end : word.start()]))
+        if word["asked"] is None:
+            words[word.group()] += 1
+        end = word.end()
+    words.update(units(text[end:]))
+    return words
 
 
 def _are_opposites(one: str, two: str) -> bool:

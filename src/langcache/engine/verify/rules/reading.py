@@ -8,9 +8,10 @@ from collections import Counter
 from functools import cached_property, lru_cache
 
 from langcache.engine.verify.language import ENGLISH, UNKNOWN, guess_language
+from langcache.engine.verify.number_words import with_digits
 from langcache.engine.verify.rules.quantities import Quantity, find_quantities
 
-__all__ = ["Reading", "differing", "stem"]
+__all__ = ["Reading", "both_in_english", "differing", "stem", "units"]
 
 # A word with its apostrophe ("don't"), or a number with its separators, or "C++" and "C#".
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?(?:\+\+|\#(?!\w))?|\d+(?:[.,:]\d+)*")
@@ -111,12 +112,16 @@ class Reading:
         """The stems, or characters where no spaces are between words."""
         if self.text.isascii() or not _SPACELESS.search(self.text):
             return self.stems
-        return _UNIT.findall(self.text.lower())
+        return units(self.text.lower())
 
     @cached_property
     def quantities(self) -> list[Quantity]:
         """The numbers of the prompt with their units."""
-        return find_quantities(self.text, self.vocabulary)
+        text = self.text
+        # Numbers in Chinese characters may stand in any text.
+        if self.language not in (ENGLISH, UNKNOWN) or not text.isascii():
+            text = with_digits(text, self.language)
+        return find_quantities(text, self.vocabulary)
 
 
 @lru_cache(10_000)
@@ -126,6 +131,17 @@ def stem(word: str) -> str:
         if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
             return word[: -len(ending)]
     return word
+
+
+def units(text: str) -> list[str]:
+    """Return the characters of a text without spaces, and the words in it that have them."""
+    return _UNIT.findall(text)
+
+
+def both_in_english(asked: Reading, cached: Reading) -> bool:
+    """Return whether a prompt is English, and the other one is, or shows no language."""
+    one, other = asked.language, cached.language
+    return (one == ENGLISH and other in (ENGLISH, UNKNOWN)) or (one == UNKNOWN and other == ENGLISH)
 
 
 def differing(asked: Reading, cached: Reading) -> tuple[list[str], list[str]]:

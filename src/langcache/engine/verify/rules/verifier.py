@@ -18,6 +18,7 @@ from langcache.engine.verify.rules.opposites import OPPOSITES
 from langcache.engine.verify.rules.order import DIRECTION, WORD_ORDER
 from langcache.engine.verify.rules.quotations import QUOTATIONS
 from langcache.engine.verify.rules.reading import Reading
+from langcache.engine.verify.rules.substitutes import OWNERS, PROPER_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,8 +31,8 @@ RULES: Mapping[str, Rule] = MappingProxyType(
     {
         rule.name: rule
         for rule in (
-            NUMBERS, UNITS, DATES, IDENTIFIERS, OPERATORS, CODE, QUOTATIONS, ENUMERATIONS,
-            LABELS, NEGATION, ANTONYMS, OPPOSITES, WORD_ORDER, DIRECTION, NAMES,
+            NUMBERS, UNITS, DATES, IDENTIFIERS, OPERATORS, CODE, QUOTATIONS, ENUMERATIONS, LABELS,
+            NEGATION, ANTONYMS, OPPOSITES, OWNERS, PROPER_NAMES, WORD_ORDER, DIRECTION, NAMES,
         )
     }
 )  # fmt: skip

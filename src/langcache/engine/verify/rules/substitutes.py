@@ -1,0 +1,175 @@
+"""Rules about "your" in the place of "my", and about one name in the place of another.
+
+They are for languages that the pair model does not read; of English it knows more than they do.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+from langcache.engine.verify.language import ENGLISH, OTHER_SCRIPT, UNKNOWN
+from langcache.engine.verify.rules.base import Rule
+from langcache.engine.verify.rules.replacements import spelled_alike
+from langcache.engine.verify.words import word_set
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from langcache.engine.verify.rules.reading import Reading
+
+__all__ = ["OWNERS", "PROPER_NAMES"]
+
+# A longer difference is another way to say it, as often as not.
+_LONGEST = 4
+
+# "My" and "our", "your", "his" and "her" and "their". One prompt may be formal and the other one
+# not: what is "your" and "her" is in both groups.
+_POSSESSIVES = {
+    language: tuple(map(word_set, groups))
+    for language, groups in {
+        "German": (
+            "mein meine meinem meinen meiner meines unser unsere unserem unseren unserer",
+            "dein deine deinem deinen deiner deines euer eure eurem euren eurer ihr ihre ihrem "
+            "ihren ihrer ihres",
+            "sein seine seinem seinen seiner seines ihr ihre ihrem ihren ihrer ihres",
+        ),
+        "French": ("mon ma mes notre nos", "ton ta tes votre vos", "son sa ses leur leurs"),
+        "Spanish": (
+            "mi mis nuestra nuestras nuestro nuestros",
+            "su sus tu tus vuestra vuestras vuestro vuestros",
+            "su sus",
+        ),
+        "Italian": (
+            "mia mie miei mio nostra nostre nostri nostro",
+            "sua sue suo suoi tua tue tuo tuoi vostra vostre vostri vostro",
+            "sua sue suo suoi",
+        ),
+        "Portuguese": (
+            "meu meus minha minhas nossa nossas nosso nossos",
+            "seu seus sua suas teu teus tua tuas vossa vossas vosso vossos",
+            "dela dele seu seus sua suas",
+        ),
+        "Dutch": ("mijn ons onze", "je jouw jullie uw", "haar hun zijn"),
+    }.items()
+}
+_OTHERS = 2
+# "How does one change one's password" may ask for mine.
+_IMPERSONAL = re.compile(
+    r"\b(?:man|men|on)\b|\b(?:comment|cómo|como|come)\s(?:s[ei]\s|\w+(?:[aei]r|re)\b)",
+    re.IGNORECASE,
+)
+
+
+def _owners(asked: Reading, cached: Reading) -> str | None:
+    groups = _POSSESSIVES.get(_language(asked, cached), ())
+    if not groups or _is_long(asked, cached):
+        return None
+    ours, theirs = _possessives(asked, groups), _possessives(cached, groups)
+    left, right = set[int]().union(*ours.values()), set[int]().union(*theirs.values())
+    if not left or not right or left & right:
+        return None
+    if _OTHERS in left | right and any(_IMPERSONAL.search(each.text) for each in (asked, cached)):
+        return None
+    return f"{next(iter(ours))} / {next(iter(theirs))}"
+
+
+def _possessives(reading: Reading, groups: Sequence[frozenset[str]]) -> dict[str, set[int]]:
+    """Return the possessives of a prompt, each with its groups."""
+    return {
+        word: {number for number, words in enumerate(groups) if word in words}
+        for word in reading.words
+        if any(word in words for words in groups)
+    }
+
+
+def _language(asked: Reading, cached: Reading) -> str:
+    """Return the language of two prompts that is no English, or `UNKNOWN`."""
+    one, other = asked.language, cached.language
+    language = one if other in (one, UNKNOWN) else other if one == UNKNOWN else UNKNOWN
+    return UNKNOWN if language in (ENGLISH, OTHER_SCRIPT) else language
+
+
+def _is_long(asked: Reading, cached: Reading) -> bool:
+    ours, theirs = asked.counts, cached.counts
+    return max((ours - theirs).total(), (theirs - ours).total()) > _LONGEST
+
+
+# A word, and what makes it the first one of a sentence.
+_WORD = re.compile(
+    r"""
+    (?P<start>\A\W*|[.?!:;"'(\n\u00a1\u00ab\u00bf\u201c\u201e]\s*)?
+    (?P<word>[^\W\d_]+)
+    """,
+    re.VERBOSE,
+)
+_NOT_NAMES = word_set("lei sua suo usted ustedes uw votre vous")
+_MOST_NAMES = 3
+
+# In German every noun has a capital; of these nouns it is certain that they are names.
+_GERMAN_PLACES = word_set(
+    # Countries
+    "afghanistan albanien algerien argentinien australien belgien bolivien brasilien bulgarien "
+    "chile china deutschland dänemark ecuador england estland finnland frankreich georgien "
+    "griechenland indien indonesien irak iran irland island israel italien jamaika japan kanada "
+    "kenia kolumbien kroatien kuba lettland libyen litauen luxemburg malaysia malta marokko "
+    "mexiko moldau mongolei montenegro nepal neuseeland niederlande nigeria nordirland norwegen "
+    "pakistan paraguay peru philippinen polen portugal rumänien russland schottland schweden "
+    "schweiz serbien singapur slowakei slowenien spanien sudan syrien südafrika südkorea taiwan "
+    "tansania thailand tschechien tunesien türkei uganda ukraine ungarn uruguay venezuela "
+    "vietnam zypern ägypten österreich "
+    # Cities
+    "amsterdam athen augsburg barcelona basel berlin bern bielefeld bochum bonn braunschweig "
+    "bremen brüssel budapest chemnitz dortmund dresden duisburg düsseldorf erfurt florenz "
+    "frankfurt freiburg genf graz hamburg hannover heidelberg innsbruck istanbul karlsruhe "
+    "kassel kiel kopenhagen köln leipzig linz lissabon london lyon lübeck madrid magdeburg "
+    "mailand mainz mannheim marseille moskau münchen münster neapel nürnberg oslo paris potsdam "
+    "prag rom rostock saarbrücken salzburg stockholm straßburg stuttgart tokio ulm venedig "
+    "warschau wien wiesbaden wuppertal würzburg zürich"
+)
+
+
+def _proper_names(asked: Reading, cached: Reading) -> str | None:
+    language = _language(asked, cached)
+    if language == UNKNOWN or _is_long(asked, cached):
+        return None
+    ours, theirs = _names(asked, language), _names(cached, language)
+    left = [name for name in ours if name.lower() not in cached.vocabulary]
+    right = [name for name in theirs if name.lower() not in asked.vocabulary]
+    if not left or not right:
+        return None
+    if any(_is_one_name(one, two) for one in left for two in right):
+        return None
+    return f"{left[0]} / {right[0]}"
+
+
+def _names(reading: Reading, language: str) -> list[str]:
+    if language == "German":
+        return [name for name in reading.tokens if name.lower() in _GERMAN_PLACES]
+    found = [
+        word
+        for match in _WORD.finditer(reading.text)
+        if match["start"] is None
+        and len(word := match["word"]) > 1
+        and word[0].isupper()
+        and word.lower() not in _NOT_NAMES
+    ]
+    # A title, with a capital in every word, shows no names.
+    return [] if len(found) * 2 > len(reading.words) and len(found) > _MOST_NAMES else found
+
+
+def _is_one_name(one: str, two: str) -> bool:
+    """Return whether one name may be the other one: short for it, or spelled in another way."""
+    if one.isupper() != two.isupper():
+        return True
+    one, two = sorted(map(_without_marks, (one, two)), key=len)
+    return two.startswith(one) or spelled_alike(one, two)
+
+
+def _without_marks(name: str) -> str:
+    return unicodedata.normalize("NFD", name.lower()).encode("ascii", "ignore").decode()
+
+
+OWNERS = Rule("owners", "the owners differ", english_only=False, find=_owners)
+PROPER_NAMES = Rule("proper names", "a name is another one", english_only=False, find=_proper_names)
