@@ -45,7 +45,7 @@ _WORDS = {
         "puede puedo que quién qué se ser si sobre son soy su sus también tengo tiene todos tu "
         "tus un una uno unos vuestro y yo",
         "Italian": "agli alla alle che chi come con cosa dai dalla degli dei del della delle di "
-        "dopo dove fra gli ho il io la le lo mi mio negli nei nel nella nelle non nostro per "
+        "dopo dove e fra gli ho il io la le lo mi mio negli nei nel nella nelle non nostro per "
         "perché più posso prima quale quali quando quanti quanto senza si sono sua sul suo suoi "
         "tra tua tuo tuoi tutti un una uno vostro è",
         "Portuguese": "antes ao aos até com como da das de depois desde do dos e ela ele eles em "
@@ -65,7 +65,7 @@ _WORDS = {
         "Turkish": "bir bu da değil ile için kaç mi ne neden nedir nerede var ve",
     }.items()
 }
-_ENGLISH_WORDS_TOO = word_set("cent dos due elf mille once otto sei sept six tre venti")
+_ENGLISH_WORDS_TOO = word_set("cent dos due elf mille once otto sei sept six venti")
 for _language, _numbers in NUMBER_WORDS.items():
     _WORDS[_language] |= _numbers.keys() - _ENGLISH_WORDS_TOO
 _FOREIGN_WORDS = frozenset[str]().union(*_WORDS.values())
@@ -114,9 +114,14 @@ def guess_language(text: str) -> str:
             return OTHER_SCRIPT
     words = set(_WORD.findall(text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")))
     foreign = words & _FOREIGN_WORDS
-    if foreign and not text.isupper():
-        # "ER" and "OS" are no words.
-        foreign -= {word.lower() for word in _WORD.findall(text) if word.isupper()}
+    if foreign:
+        # "ER" and "OS" are no words, nor are the elements in "C3H8 + O2".
+        shouted = text.isupper()
+        foreign -= {
+            word.lower()
+            for word in _WORD.findall(text)
+            if word.isupper() and (not shouted or len(word) <= _LONGEST_CODE)
+        }
     by_default = UNKNOWN if words.isdisjoint(_CERTAINLY_ENGLISH) else ENGLISH
     if by_default == UNKNOWN and not (text.isascii() or _SPANISH_MARKS.isdisjoint(text)):
         return "Spanish"

@@ -71,10 +71,9 @@ def _identifiers(asked: Reading, cached: Reading) -> str | None:
 
 def _other_host(keys: set[str], text: str) -> tuple[str, str] | None:
     """Return a host of one prompt and what the other one has with another ending, if any."""
-    text = text.lower()
     for key in sorted(keys):
-        if (host := _HOST.fullmatch(key)) and key not in text:
-            name = re.escape(host["name"])
+        if (host := _HOST.fullmatch(key)) and key not in text.lower():
+            name = f"(?i:{re.escape(host['name'])})"
             other = re.search(rf"(?<![\w.-]){name}\.[a-z]{{2,}}(?:\.[a-z]{{2,}})?(?![\w.-])", text)
             if other:
                 return key, other.group()

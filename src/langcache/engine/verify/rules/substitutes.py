@@ -99,7 +99,7 @@ def _is_long(asked: Reading, cached: Reading) -> bool:
 # A word, and what makes it the first one of a sentence.
 _WORD = re.compile(
     r"""
-    (?P<start>\A\W*|[.?!:;"'(\n\u00a1\u00ab\u00bf\u201c\u201e]\s*)?
+    (?P<start>\A\W*|(?:[.?!:;"(\n\u00a1\u00ab\u00bf\u201c\u201e]|(?<!\w)')\s*)?
     (?P<word>[^\W\d_]+)
     """,
     re.VERBOSE,
