@@ -268,6 +268,8 @@ REJECTED = {
         ("¿Dónde están mis paquetes?", "¿Dónde están sus paquetes?"),
         ("Dov'è il mio pacco?", "Dov'è il tuo pacco?"),
         ("Onde está o meu pacote?", "Onde está o teu pacote?"),
+        ("O que diz o meu contrato?", "O que diz o vosso contrato?"),
+        ("Que dit ton contrat ?", "Que dit son contrat ?"),
         ("Waar is mijn pakket?", "Waar is jouw pakket?"),
         ("Waar is uw pakket?", "Waar is haar pakket?"),
     ],
@@ -504,6 +506,8 @@ ACCEPTED = {
         ("営業していますか", "営業していませんか"),
         ("砂糖が少ないケーキ", "砂糖のケーキ"),
         ("Wann kommt der nächste Zug?", "Wann fährt der nächste Zug?"),
+        ("O que está no meu contrato?", "O que diz o meu contrato?"),
+        ("Ist das Museum im Mai offen?", "Ist das Museum offen?"),
     ],
     "owners": [
         ("Wie ändere ich mein Passwort?", "Wie ändere ich das Passwort?"),

@@ -37,8 +37,8 @@ _WORDS = {
         "French": "après au aux avant avec avoir c'est ce cela ces cette combien comment dans de "
         "des du elle elles en est est-ce et faire faut il ils j'ai je l'on la le les leur leurs "
         "ma mes moi mon notre nous où par pas peut peux plus pour pourquoi puis quand que quel "
-        "quelle quelles quels qui quoi sans ses sont suis sur ta tes tu un une vos votre vous "
-        "être",
+        "quelle quelles quels qui quoi sans ses son sont suis sur ta tes ton tu un une vos votre "
+        "vous être",
         "Spanish": "al antes como con cual cuando cuál cuándo cuántas cuánto cuántos cómo de del "
         "desde después donde dónde el ella ellos en eres es esta este esto está están hace hacer "
         "hacia hasta hay la las lo los mi mis muy más nos nuestra nuestro para pero por porque "
@@ -86,7 +86,7 @@ _IN_NAMES = word_set("al ao da das de del des di do dos du el en la las le les l
 # two letters, which may be a code.
 _AMBIGUOUS = word_set(
     "bin chi com come con dai des dove est hat hay kan mas met min mit mon nas non par para pas "
-    "per plus pour prima sans ses son sur tres uno var"
+    "per plus pour prima sans ses son sur ton tres uno var"
 )
 _LONGEST_CODE = 2
 _SPANISH_MARKS = frozenset("\N{INVERTED QUESTION MARK}\N{INVERTED EXCLAMATION MARK}")
@@ -115,13 +115,7 @@ def guess_language(text: str) -> str:
     words = set(_WORD.findall(text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")))
     foreign = words & _FOREIGN_WORDS
     if foreign:
-        # "ER" and "OS" are no words, nor are the elements in "C3H8 + O2".
-        shouted = text.isupper()
-        foreign -= {
-            word.lower()
-            for word in _WORD.findall(text)
-            if word.isupper() and (not shouted or len(word) <= _LONGEST_CODE)
-        }
+        foreign &= _lower_words(text)
     by_default = UNKNOWN if words.isdisjoint(_CERTAINLY_ENGLISH) else ENGLISH
     if by_default == UNKNOWN and not (text.isascii() or _SPANISH_MARKS.isdisjoint(text)):
         return "Spanish"
@@ -141,3 +135,16 @@ def guess_language(text: str) -> str:
         if lead > most:
             best, most = language, lead
     return best
+
+
+def _lower_words(text: str) -> set[str]:
+    """Return the words that are no codes: not "ER" and "OS", nor the elements in "C3H8 + O2"."""
+    shouted = text.isupper()
+    return {
+        word.group().lower()
+        for word in _WORD.finditer(text)
+        if not word.group().isupper()
+        or (shouted and len(word.group()) > _LONGEST_CODE)
+        # "O que" begins a sentence.
+        or (not shouted and word.end() - word.start() == 1 and text[: word.start()].strip() == "")
+    }

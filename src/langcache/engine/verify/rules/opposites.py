@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from langcache.engine.verify.rules.base import Rule
-from langcache.engine.verify.rules.reading import both_in_english, units
+from langcache.engine.verify.rules.reading import both_in_english, foreign_language, units
 from langcache.engine.verify.words import pair_table, word_set
 
 if TYPE_CHECKING:
@@ -17,59 +17,76 @@ if TYPE_CHECKING:
 __all__ = ["OPPOSITES"]
 
 _NEGATORS = word_set(
-    # German, French, Spanish, Italian, Portuguese, Dutch, Russian, Chinese, Japanese
-    "nicht kein keine keinen keinem keiner keines ohne nie niemals niemand nichts "
-    "pas jamais sans aucun aucune rien "
-    "no sin nunca nada nadie ningún ninguna ninguno "
-    "non senza mai nessun nessuna nessuno niente "
-    "não sem nenhum nenhuma ninguém "
-    "niet geen zonder nooit niemand niets "
-    "не без нет никогда никто ничего "
-    "不 没 沒 無 无 "
-    "ない ません"
+    "kein keine keinem keinen keiner keines nicht nichts nie niemals niemand ohne "  # German
+    "aucun aucune jamais pas rien sans "  # French
+    "nada nadie ninguna ninguno ningún no nunca sin "  # Spanish
+    "mai nessun nessuna nessuno niente non senza "  # Italian
+    "nenhum nenhuma ninguém não sem "  # Portuguese
+    "geen niemand niet niets nooit zonder "  # Dutch
+    "без не нет никогда никто ничего "  # Russian
+    "不 无 沒 没 無 "  # Chinese
+    "ない ません "  # Japanese
 )
-_PAIRS = """
-alle/einige an/aus,ab auf/zu ein/aus beste,besten,bester/schlechteste,schlechtesten,schlechtester
-billigste,günstigste/teuerste früher/später größer/kleiner größte,größten/kleinste,kleinsten
-hinzufügen/entfernen,löschen höher/niedriger höchste,höchsten/niedrigste,niedrigsten
-kaufen,kaufe/verkaufen,verkaufe links/rechts maximal/mindestens maximum/minimum mehr/weniger
-mit/ohne oben/unten senden/empfangen starten,starte/beenden,beende,stoppen vor/nach
-älteste,ältesten/jüngste,neueste,jüngsten,neuesten öffnen,öffne/schließen,schließe
-erste,ersten,erster,erstes/letzte,letzten,letzter,letztes
-letzte,letzten,letzter,letztes,vergangene,vergangenen,vorige,vorigen/nächste,nächsten,nächster
-letzte,letzten,letzter,letztes,vergangene,vergangenen,vorige,vorigen/kommende,kommenden,kommender
-
-acheter/vendre ajouter/supprimer,retirer allumer/éteindre avant/après avec/sans envoyer/recevoir
-dernier,dernière,derniers,dernières/prochain,prochaine,prochains,prochaines
-maximum,maximal,maximale/minimum,minimal,minimale meilleur,meilleure/pire monter/descendre
-ouvrir/fermer plus/moins premier,première/dernier,dernière tous,toutes/certains,certaines
-
-abrir,abro/cerrar,cierro alto/bajo antes/después,depois añadir,agregar/eliminar,quitar
-comprar,compro/vender,vendo con/sin encender/apagar entrar/salir enviar/recibir mayor/menor
-mejor/peor más/menos máximo,máxima/mínimo,mínima primero,primera/último,última subir/bajar
-todos,todas/algunos,algunas
-último,última,últimos,últimas,pasado,pasada/próximo,próxima,próximos,próximas
-
-accendere/spegnere aggiungere/rimuovere,eliminare aprire/chiudere comprare/vendere con/senza
-inviare/ricevere massimo,massima/minimo,minima migliore/peggiore più/meno prima/dopo
-primo,prima/ultimo,ultima salire/scendere tutti,tutte/alcuni,alcune
-ultimo,ultima,ultimi,ultime,scorso,scorsa,scorsi/prossimo,prossima,prossimi,prossime
-
-abrir/fechar adicionar/remover antes/depois com/sem comprar/vender enviar/receber ligar/desligar
-mais/menos melhor/pior máximo,máxima/mínimo,mínima primeiro,primeira/último,última sair/entrar
-subir/baixar todos,todas/alguns,algumas
-último,última,últimos,últimas,passado,passada/próximo,próxima,próximos,próximas
-
-aan/uit,af alle/sommige,enkele beste/slechtste eerste/laatste groter/kleiner hoogste/laagste in/uit
-kopen/verkopen laatste,afgelopen,vorige/komende,volgende maximaal/minimaal maximum/minimum
-meer/minder met/zonder openen,open/sluiten,sluit toevoegen/verwijderen voor/na
-
-больше/меньше включить/выключить до/после купить/продать открыть/закрыть первый/последний
-
-上/下 买/卖 買/賣 前/后,後 增/减 增/減 多/少 大/小 左/右 开/关 開/關 最初/最后 有/无 有/無 高/低
-あり/なし オン/オフ
-"""
-_OPPOSITES = pair_table(_PAIRS)
+# What denies in one of these languages, and is another word in this one: "in the", "May".
+_NO_NEGATORS = {"French": {"mai"}, "German": {"mai"}, "Portuguese": {"no"}}
+_PAIRS = {
+    "German": """
+        alle/einige an/aus,ab auf/zu beste,besten,bester/schlechteste,schlechtesten,schlechtester
+        billigste,günstigste/teuerste ein/aus
+        erste,ersten,erster,erstes/letzte,letzten,letzter,letztes früher/später geboren/gestorben
+        groß,großen,großer/klein,kleinen,kleiner größer/kleiner größte,größten/kleinste,kleinsten
+        hinzufügen/entfernen,löschen höchste,höchsten/niedrigste,niedrigsten höher/niedriger
+        kaufen,kaufe/verkaufen,verkaufe
+        letzte,letzten,letzter,letztes,vergangene,vergangenen,vorige,vorigen/kommende,kommenden,kommender
+        letzte,letzten,letzter,letztes,vergangene,vergangenen,vorige,vorigen/nächste,nächsten,nächster
+        links/rechts maximal/mindestens maximum/minimum mehr/weniger mit/ohne oben/unten
+        senden/empfangen starten,starte/beenden,beende,stoppen vor/nach
+        älteste,ältesten/jüngste,neueste,jüngsten,neuesten öffnen,öffne/schließen,schließe
+    """,
+    "French": """
+        acheter/vendre ajouter/supprimer,retirer allumer/éteindre avant/après avec/sans
+        dernier,dernière,derniers,dernières/prochain,prochaine,prochains,prochaines
+        envoyer/recevoir grand,grande/petit,petite
+        maximum,maximal,maximale/minimum,minimal,minimale meilleur,meilleure/pire monter/descendre
+        né,née/mort,morte ouvrir/fermer plus/moins premier,première/dernier,dernière
+        tous,toutes/certains,certaines
+    """,
+    "Spanish": """
+        abrir,abro/cerrar,cierro alto/bajo antes/después,depois añadir,agregar/eliminar,quitar
+        comprar,compro/vender,vendo con/sin encender/apagar entrar/salir enviar/recibir
+        grande/pequeño,pequeña mayor/menor mejor/peor más/menos máximo,máxima/mínimo,mínima
+        nació/murió primero,primera/último,última subir/bajar todos,todas/algunos,algunas
+        último,última,últimos,últimas,pasado,pasada/próximo,próxima,próximos,próximas
+    """,
+    "Italian": """
+        accendere/spegnere aggiungere/rimuovere,eliminare aprire/chiudere comprare/vendere
+        con/senza grande/piccolo,piccola inviare/ricevere massimo,massima/minimo,minima
+        migliore/peggiore nato,nata/morto,morta più/meno prima/dopo primo,prima/ultimo,ultima
+        salire/scendere tutti,tutte/alcuni,alcune
+        ultimo,ultima,ultimi,ultime,scorso,scorsa,scorsi/prossimo,prossima,prossimi,prossime
+    """,
+    "Portuguese": """
+        abrir/fechar adicionar/remover antes/depois com/sem comprar/vender enviar/receber
+        grande/pequeno,pequena ligar/desligar mais/menos melhor/pior máximo,máxima/mínimo,mínima
+        nasceu/morreu primeiro,primeira/último,última sair/entrar subir/baixar
+        todos,todas/alguns,algumas
+        último,última,últimos,últimas,passado,passada/próximo,próxima,próximos,próximas
+    """,
+    "Dutch": """
+        aan/uit,af alle/sommige,enkele beste/slechtste eerste/laatste geboren/gestorven
+        groot,grote/klein,kleine groter/kleiner hoogste/laagste in/uit kopen/verkopen
+        laatste,afgelopen,vorige/komende,volgende maximaal/minimaal maximum/minimum meer/minder
+        met/zonder openen,open/sluiten,sluit toevoegen/verwijderen voor/na
+    """,
+    "Russian": """
+        больше/меньше включить/выключить до/после купить/продать открыть/закрыть первый/последний
+    """,
+    "Chinese, Japanese": """
+        あり/なし オン/オフ 上/下 买/卖 前/后,後 增/减 增/減 多/少 大/小 左/右 开/关 最初/最后
+        有/无 有/無 買/賣 開/關 高/低
+    """,
+}
+_OPPOSITES = pair_table(" ".join(_PAIRS.values()))
 # What a verb begins with, and how its opposite does.
 _BEGINNINGS = pair_table(
     "ein/aus an/ab,aus auf/zu,ab im/ex ver/ent hoch/herunter mindest/höchst aan/uit,af in/uit "
@@ -90,7 +107,8 @@ def _opposites(asked: Reading, cached: Reading) -> str | None:
     longest = max(left.total(), right.total())
     if longest > _LONGEST:
         return None
-    denied, other_denied = _NEGATORS & left.keys(), _NEGATORS & right.keys()
+    negators = _NEGATORS - _NO_NEGATORS.get(foreign_language(asked, cached), set())
+    denied, other_denied = negators & left.keys(), negators & right.keys()
     for one in left:
         for two in filter(partial(_are_opposites, one), right):
             # "Not open" may be "closed".

@@ -7,11 +7,11 @@ import unicodedata
 from collections import Counter
 from functools import cached_property, lru_cache
 
-from langcache.engine.verify.language import ENGLISH, UNKNOWN, guess_language
+from langcache.engine.verify.language import ENGLISH, OTHER_SCRIPT, UNKNOWN, guess_language
 from langcache.engine.verify.number_words import with_digits
 from langcache.engine.verify.rules.quantities import Quantity, find_quantities
 
-__all__ = ["Reading", "both_in_english", "differing", "stem", "units"]
+__all__ = ["Reading", "both_in_english", "differing", "foreign_language", "stem", "units"]
 
 # A word with its apostrophe ("don't"), or a number with its separators, or "C++" and "C#".
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?(?:\+\+|\#(?!\w))?|\d+(?:[.,:]\d+)*")
@@ -142,6 +142,16 @@ def both_in_english(asked: Reading, cached: Reading) -> bool:
     """Return whether a prompt is English, and the other one is, or shows no language."""
     one, other = asked.language, cached.language
     return (one == ENGLISH and other in (ENGLISH, UNKNOWN)) or (one == UNKNOWN and other == ENGLISH)
+
+
+def foreign_language(asked: Reading, cached: Reading) -> str:
+    """Return the language of two prompts that both are in, or that one shows; not English.
+
+    It is `UNKNOWN` for English, for two languages, and for what is not written in Latin letters.
+    """
+    one, other = asked.language, cached.language
+    language = one if other in (one, UNKNOWN) else other if one == UNKNOWN else UNKNOWN
+    return UNKNOWN if language in (ENGLISH, OTHER_SCRIPT) else language
 
 
 def differing(asked: Reading, cached: Reading) -> tuple[list[str], list[str]]:

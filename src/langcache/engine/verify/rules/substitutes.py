@@ -9,8 +9,9 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
-from langcache.engine.verify.language import ENGLISH, OTHER_SCRIPT, UNKNOWN
+from langcache.engine.verify.language import UNKNOWN
 from langcache.engine.verify.rules.base import Rule
+from langcache.engine.verify.rules.reading import foreign_language
 from langcache.engine.verify.rules.replacements import spelled_alike
 from langcache.engine.verify.words import word_set
 
@@ -63,7 +64,7 @@ _IMPERSONAL = re.compile(
 
 
 def _owners(asked: Reading, cached: Reading) -> str | None:
-    groups = _POSSESSIVES.get(_language(asked, cached), ())
+    groups = _POSSESSIVES.get(foreign_language(asked, cached), ())
     if not groups or _is_long(asked, cached):
         return None
     ours, theirs = _possessives(asked, groups), _possessives(cached, groups)
@@ -82,13 +83,6 @@ def _possessives(reading: Reading, groups: Sequence[frozenset[str]]) -> dict[str
         for word in reading.words
         if any(word in words for words in groups)
     }
-
-
-def _language(asked: Reading, cached: Reading) -> str:
-    """Return the language of two prompts that is no English, or `UNKNOWN`."""
-    one, other = asked.language, cached.language
-    language = one if other in (one, UNKNOWN) else other if one == UNKNOWN else UNKNOWN
-    return UNKNOWN if language in (ENGLISH, OTHER_SCRIPT) else language
 
 
 def _is_long(asked: Reading, cached: Reading) -> bool:
@@ -131,7 +125,7 @@ _GERMAN_PLACES = word_set(
 
 
 def _proper_names(asked: Reading, cached: Reading) -> str | None:
-    language = _language(asked, cached)
+    language = foreign_language(asked, cached)
     if language == UNKNOWN or _is_long(asked, cached):
         return None
     ours, theirs = _names(asked, language), _names(cached, language)
