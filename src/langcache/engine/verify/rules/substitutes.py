@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from langcache.engine.verify.language import UNKNOWN
@@ -50,7 +51,7 @@ _POSSESSIVES = {
         "Portuguese": (
             "meu meus minha minhas nossa nossas nosso nossos",
             "seu seus sua suas teu teus tua tuas vossa vossas vosso vossos",
-            "dela dele seu seus sua suas",
+            "seu seus sua suas",
         ),
         "Dutch": ("mijn ons onze", "je jouw jullie uw", "haar hun zijn"),
     }.items()
@@ -67,21 +68,27 @@ def _owners(asked: Reading, cached: Reading) -> str | None:
     groups = _POSSESSIVES.get(foreign_language(asked, cached), ())
     if not groups or _is_long(asked, cached):
         return None
-    ours, theirs = _possessives(asked, groups), _possessives(cached, groups)
-    left, right = set[int]().union(*ours.values()), set[int]().union(*theirs.values())
-    if not left or not right or left & right:
-        return None
-    if _OTHERS in left | right and any(_IMPERSONAL.search(each.text) for each in (asked, cached)):
-        return None
-    return f"{next(iter(ours))} / {next(iter(theirs))}"
+    ours, theirs = _owned(asked, groups), _owned(cached, groups)
+    for thing in ours.keys() & theirs.keys():
+        (one, mine), (two, others) = ours[thing], theirs[thing]
+        if mine & others:
+            continue
+        if _OTHERS in mine | others and any(
+            _IMPERSONAL.search(reading.text) for reading in (asked, cached)
+        ):
+            continue
+        return f"{one} {thing} / {two} {thing}"
+    return None
 
 
-def _possessives(reading: Reading, groups: Sequence[frozenset[str]]) -> dict[str, set[int]]:
-    """Return the possessives of a prompt, each with its groups."""
+def _owned(
+    reading: Reading, groups: Sequence[frozenset[str]]
+) -> dict[str, tuple[str, frozenset[int]]]:
+    """Return what is owned, each with the possessive before it and the groups of that."""
     return {
-        word: {number for number, words in enumerate(groups) if word in words}
-        for word in reading.words
-        if any(word in words for words in groups)
+        thing: (word, owners)
+        for word, thing in pairwise(reading.words)
+        if (owners := frozenset(n for n, words in enumerate(groups) if word in words))
     }
 
 
