@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from langcache.engine.verify.number_words import NUMBER_WORDS, with_digits
+
+
+def read(text, language):
+    return with_digits(text, set(re.findall(r"[^\W\d_]+", text.lower())), language)
 
 
 @pytest.mark.parametrize("language", NUMBER_WORDS)
 def test_every_number_of_the_table_is_read(language):
     for words, number in NUMBER_WORDS[language].items():
         for written in (words, words.replace("-", " "), words.upper()):
-            assert with_digits(f"a {written}.", language) == f"a {number}."
+            assert read(f"a {written}.", language) == f"a {number}."
 
 
 @pytest.mark.parametrize("language", NUMBER_WORDS)
@@ -44,7 +50,7 @@ def test_the_table_has_2_to_19_and_tens_that_grow(language):
     ],
 )
 def test_what_is_not_certain_stays_as_it_is(language, text):
-    assert with_digits(text, language) == text
+    assert read(text, language) == text
 
 
 @pytest.mark.parametrize(
@@ -65,4 +71,4 @@ def test_what_is_not_certain_stays_as_it_is(language, text):
     ],
 )
 def test_chinese_numerals_are_read(text, number):
-    assert with_digits(text, "other script").split()[-2 if text[0] != "第" else 1] == str(number)
+    assert read(text, "other script").split()[-2 if text[0] != "第" else 1] == str(number)

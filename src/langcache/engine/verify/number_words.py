@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from langcache.engine.verify.words import word_set
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
 
 __all__ = ["NUMBER_WORDS", "with_digits"]
 
@@ -124,21 +128,24 @@ _JOINTS = {"Spanish": "y", "French": "et", "Portuguese": "e"}
 _AND_A_HALF = r"\s+\w+\s+(?:et|y|e)\s+(?:demie?|medi[ao]|mezz[ao]|mei[ao]|[cq]uart[oa]?)\b"
 
 
+_PARTS = {
+    language: frozenset(part for word in table for part in word.split("-")) - {"et", "e", "y"}
+    for language, table in NUMBER_WORDS.items()
+}
+
+
+@cache
 def _run(language: str) -> re.Pattern[str]:
     """Return a pattern of numerals that follow each other."""
-    scales = word_set(_LANGUAGES[language].scales)
-    parts = {part for word in (*NUMBER_WORDS[language], *scales) for part in word.split("-")}
-    joint = _JOINTS.get(language)
-    parts.discard(joint or "")
+    parts = _PARTS[language] | word_set(_LANGUAGES[language].scales)
     numeral = "|".join(sorted(parts, key=len, reverse=True))
+    joint = _JOINTS.get(language)
     between = rf"(?:[\s-]+{joint})?[\s-]+" if joint else r"[\s-]+"
     return re.compile(
         rf"(?<![\w-])(?:{numeral})(?:{between}(?:{numeral}))*(?![\w-])(?!{_AND_A_HALF})",
         re.IGNORECASE,
     )
 
-
-_RUNS = {language: _run(language) for language in _LANGUAGES}
 
 # The first is a zero, too.
 _CJK_DIGITS = dict(
@@ -160,29 +167,34 @@ _CJK_COUNTERS = (
 _CJK_ORDERED = "号日时時月楼樓点點章號課课階"
 _CJK_NUMBER = re.compile(
     rf"""
-    第(?P<ordinal>{_CJK_NUMERAL}+)
+    第(?P<ordinal>{_CJK_NUMERAL}{{1,12}})
     | (?!十分(?![钟鐘前后後間间]))       # in Chinese "very", too
-      (?P<number>{_CJK_NUMERAL}+)
+      (?<!{_CJK_NUMERAL})(?P<number>{_CJK_NUMERAL}{{1,12}})
       (?=\s?(?:[{_CJK_ORDERED}] | (?:(?<!一) | (?<=[十百千]一))[{_CJK_COUNTERS}]))
     """,
     re.VERBOSE,
 )
 
 
-def with_digits(text: str, language: str) -> str:
+def with_digits(text: str, words: AbstractSet[str], language: str) -> str:
     """Return a text in which numbers of other languages than English are written in digits.
 
     A number that is not certain stays as it is: "one" and "a" are mostly the same word, "two
     hundred" needs more words than the table has, and times such as "half past two" are no numbers.
+
+    Args:
+        text: The text.
+        words: Its words in lower case; without a numeral among them, none is looked for.
+        language: The language, as `guess_language` names it.
     """
     table = NUMBER_WORDS.get(language)
-    if table is not None:
+    if table is not None and not words.isdisjoint(_PARTS[language]):
 
         def number(run: re.Match[str]) -> str:
-            found = table.get("-".join(run.group().lower().split()).replace("--", "-"))
+            found = table.get("-".join(re.split(r"[\s-]+", run.group().lower())))
             return run.group() if found is None else str(found)
 
-        text = _RUNS[language].sub(number, text)
+        text = _run(language).sub(number, text)
     if not text.isascii():
         text = _CJK_NUMBER.sub(_cjk_number, text)
     return text

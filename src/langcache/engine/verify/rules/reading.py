@@ -120,7 +120,7 @@ class Reading:
         text = self.text
         # Numbers in Chinese characters may stand in any text.
         if self.language not in (ENGLISH, UNKNOWN) or not text.isascii():
-            text = with_digits(text, self.language)
+            text = with_digits(text, self.vocabulary, self.language)
         return find_quantities(text, self.vocabulary)
 
 
