@@ -111,6 +111,7 @@ BENCHMARKS = [
         arguments="--sizes 1000 10000 50000 100000 1000000",
     ),
     Benchmark("hit_quality", 10, arguments="--rules"),
+    Benchmark("hit_quality_languages", 2),
     Benchmark(
         "hit_quality_peers",
         10,
