@@ -523,6 +523,7 @@ ACCEPTED = {
         ("Quali sono i tuoi orari?", "Quali sono i suoi orari?"),
         ("Qual é o teu endereço?", "Qual é o seu endereço?"),
         ("Wat is je adres?", "Wat is uw adres?"),
+        ("Hoe wijzig ik mijn wachtwoord?", "Hoe wijzig je je wachtwoord?"),
         ("Zijn er vluchten met bagage?", "Hebben jullie vluchten met bagage?"),
         ("where is my parcel", "where is your parcel"),
     ],

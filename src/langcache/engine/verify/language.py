@@ -105,14 +105,14 @@ def is_english(text: str) -> bool:
 def guess_language(text: str) -> str:
     """Return the name of the language of a prompt, `UNKNOWN` or `OTHER_SCRIPT`."""
     # Enough of a long text; the rest is not looked at.
-    text = text[:2_000]
+    text = text[:2_000].replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
     accented = False
     if not text.isascii():
         letters = [character for character in text if character.isalpha()]
         accented = any("\x7f" < character < _BEYOND_LATIN for character in letters)
         if sum(character >= _BEYOND_LATIN for character in letters) * 2 > len(letters):
             return OTHER_SCRIPT
-    words = set(_WORD.findall(text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")))
+    words = set(_WORD.findall(text.lower()))
     foreign = words & _FOREIGN_WORDS
     if foreign:
         foreign &= _lower_words(text)

@@ -53,7 +53,8 @@ _POSSESSIVES = {
             "seu seus sua suas teu teus tua tuas vossa vossas vosso vossos",
             "seu seus sua suas",
         ),
-        "Dutch": ("mijn ons onze", "je jouw jullie uw", "haar hun zijn"),
+        # Without "je", which is "one's", too.
+        "Dutch": ("mijn ons onze", "jouw jullie uw", "haar hun zijn"),
     }.items()
 }
 _OTHERS = 2
@@ -93,6 +94,7 @@ def _owned(
 
 
 def _is_long(asked: Reading, cached: Reading) -> bool:
+    """Return whether the prompts differ in too many words to be compared word by word."""
     ours, theirs = asked.counts, cached.counts
     return max((ours - theirs).total(), (theirs - ours).total()) > _LONGEST
 
