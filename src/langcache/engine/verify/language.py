@@ -48,7 +48,7 @@ _WORDS = {
         "dopo dove e fra gli ho il io la le lo mi mio negli nei nel nella nelle non nostro per "
         "perché più posso prima quale quali quando quanti quanto senza si sono sua sul suo suoi "
         "tra tua tuo tuoi tutti un una uno vostro è",
-        "Portuguese": "antes ao aos até com como da das de depois desde do dos e ela ele eles em "
+        "Portuguese": "antes ao aos até com como da das de depois desde dos e ela ele eles em "
         "está estão há mais mas meu meus minha na nas nos nossa nosso não o onde os para pela "
         "pelo pode por posso quais qual quando quanto que se sem ser seu seus sua são tem tenho "
         "todos um uma você vocês às é",
@@ -60,15 +60,15 @@ _WORDS = {
         "Polish": "co czy gdzie jak jest kiedy na nie się że",
         "Swedish": "att av det du där ett för hur inte jag kan mig min när når och på som vad var "
         "varför vem är",
-        "Danish": "af at det du en er et hvad hvem hvor hvordan hvorfor hvornår ikke jeg kan med "
-        "og på til",
+        "Danish": "af det du en er et hvad hvem hvor hvordan hvorfor hvornår ikke jeg kan med og "
+        "på til",
         "Turkish": "bir bu da değil ile için kaç mi ne neden nedir nerede var ve",
     }.items()
 }
 _ENGLISH_WORDS_TOO = word_set("cent dos due elf mille once otto sei sept six venti")
 for _language, _numbers in NUMBER_WORDS.items():
     _WORDS[_language] |= _numbers.keys() - _ENGLISH_WORDS_TOO
-_FOREIGN_WORDS = frozenset[str]().union(*_WORDS.values())
+_FOREIGN_WORDS = frozenset[str]().union(*_WORDS.values()) - _ENGLISH_WORDS
 # English words that other languages have, too: they do not speak against these.
 _SHARED = {
     "German": word_set("am an in so was will"),
@@ -113,10 +113,10 @@ def guess_language(text: str) -> str:
         if sum(character >= _BEYOND_LATIN for character in letters) * 2 > len(letters):
             return OTHER_SCRIPT
     words = set(_WORD.findall(text.lower()))
-    foreign = words & _FOREIGN_WORDS
-    if foreign:
-        foreign &= _lower_words(text)
     by_default = UNKNOWN if words.isdisjoint(_CERTAINLY_ENGLISH) else ENGLISH
+    foreign = words & _FOREIGN_WORDS
+    if foreign and (by_default == UNKNOWN or len(foreign) > 1):
+        foreign &= _lower_words(text)
     if by_default == UNKNOWN and not (text.isascii() or _SPANISH_MARKS.isdisjoint(text)):
         return "Spanish"
     if not foreign or foreign <= _IN_NAMES:
