@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from importlib import import_module
 from itertools import islice
@@ -225,13 +226,13 @@ class Connection:
         started = time.monotonic()
         try:
             # The user's own client may have no timeout.
-            return await asyncio.wait_for(send(client, what), self._timeout)
+            return await _within(self._timeout, send(client, what))
         except _BREAKS as error:
             self.breaks += 1
             if not self._may_repeat(error, started):
                 raise
             left = started + self._timeout - time.monotonic()
-            return await asyncio.wait_for(send(client, what), left)
+            return await _within(left, send(client, what))
 
     def _may_repeat(self, error: Exception, started: float) -> bool:
         """Return whether a connection broke, rather than the pool or the time being exhausted."""
@@ -293,6 +294,19 @@ class Connection:
         """Close the clients that were created here: the synchronous one and this loop's."""
         self.close()
         await self._made_async.aclose(asyncio.get_running_loop())
+
+
+if sys.version_info >= (3, 11):
+
+    async def _within(seconds: float, awaitable: Awaitable[_T]) -> _T:
+        """Return the result of an awaitable; raise a TimeoutError if it takes too long."""
+        # Until Python 3.12, `wait_for` makes a task for it.
+        async with asyncio.timeout(seconds):
+            return await awaitable
+else:
+
+    async def _within(seconds: float, awaitable: Awaitable[_T]) -> _T:
+        return await asyncio.wait_for(awaitable, seconds)
 
 
 class Scan:
