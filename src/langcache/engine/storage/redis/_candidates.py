@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, TypeAlias
 from langcache.engine._utf8 import decoded
 from langcache.engine.expiry import has_expired
 from langcache.engine.storage.ranking import TIE, best_of_few
-from langcache.engine.storage.redis._codec import DamagedError, Glance, entry_of, glance_at
+from langcache.engine.storage.redis._codec import (
+    DamagedError,
+    entry_of,
+    updated_at_of,
+    vector_of,
+)
 from langcache.engine.storage.redis._local_copy import warn_of_damage
 
 if TYPE_CHECKING:
@@ -46,26 +51,23 @@ class Candidates:
         self._scope = scope
         self._prefix = prefix
         self._dimensions = len(embedding)
-        self._documents: list[tuple[Document, Glance]] = []
+        self._now = now
+        self._documents: list[Document] = []
         self._cosines: list[float] = []
-        self._updated_at: list[float] = []
         for document in found:
             if not document[1]:
                 continue
             try:
-                glance = glance_at(document[1], self._dimensions)
+                vector = vector_of(document[1], self._dimensions)
             except DamagedError:
                 warn_of_damage(scope.namespace)
                 continue
-            if has_expired(glance.expires_at, now):
-                continue
-            self._documents.append((document, glance))
-            self._cosines.append(float(glance.embedding.dot(embedding)))
-            self._updated_at.append(glance.updated_at)
+            self._documents.append(document)
+            self._cosines.append(float(vector.dot(embedding)))
         self.least_cosine: float = min(self._cosines, default=math.inf)
-        """The cosine of the farthest that has not expired."""
+        """The cosine of the farthest."""
         self.are_equal: bool = self.least_cosine >= max(self._cosines, default=math.inf) - TIE
-        """Whether all that have not expired are equally similar."""
+        """Whether all are equally similar."""
         self.has_others = False
         """Whether some are known not to be wanted."""
 
@@ -83,29 +85,34 @@ class Candidates:
 
         def is_good(row: int) -> bool:
             if row not in entries:
-                document, glance = self._documents[row]
-                entries[row] = entry_in(
-                    document, self._prefix, self._scope, self._dimensions, glance
-                )
-            entry = entries[row]
-            return entry is not None and accepts(entry)
+                entries[row] = self._entry(row, accepts)
+            return entries[row] is not None
 
         rows: Iterable[int] = range(len(self._documents))
         best = best_of_few(self._cosines, self._updated_at, rows, limit, least)
         if not all(map(is_good, best)):
-            self.has_others = True
             rows = filter(is_good, rows)
             best = best_of_few(self._cosines, self._updated_at, rows, limit, least)
         return [(entry, self._cosines[row]) for row in best if (entry := entries[row]) is not None]
 
+    def _entry(self, row: int, accepts: Callable[[CacheEntry], bool]) -> CacheEntry | None:
+        """Return the entry in a document, unless it has expired or is not wanted."""
+        entry = entry_in(self._documents[row], self._prefix, self._scope, self._dimensions)
+        if entry is not None and has_expired(entry.expires_at, self._now):
+            return None
+        if entry is None or not accepts(entry):
+            self.has_others = True
+            return None
+        return entry
 
-def entry_in(
-    document: Document,
-    prefix: bytes,
-    scope: Scope,
-    dimensions: int,
-    glance: Glance | None = None,
-) -> CacheEntry | None:
+    def _updated_at(self, row: int) -> float:
+        try:
+            return updated_at_of(self._documents[row][1])
+        except DamagedError:
+            return -math.inf
+
+
+def entry_in(document: Document, prefix: bytes, scope: Scope, dimensions: int) -> CacheEntry | None:
     """Return the entry in a document of a scope; None, after a warning, if it is no entry.
 
     Args:
@@ -113,13 +120,12 @@ def entry_in(
         prefix: What the keys of entries in the scope's namespace begin with.
         scope: The scope.
         dimensions: The width of its vectors.
-        glance: What has been read of the document already, or None.
     """
     key, fields = document
     try:
         if not key.startswith(prefix):
             raise DamagedError
-        return entry_of(scope, decoded(key[len(prefix) :]), dimensions, fields, glance)
+        return entry_of(scope, decoded(key[len(prefix) :]), dimensions, fields)
     except (DamagedError, UnicodeDecodeError):
         warn_of_damage(scope.namespace)
         return None

@@ -141,7 +141,6 @@ def entry_of(
     entry_id: str,
     dimensions: int,
     fields: Mapping[bytes, bytes],
-    glance: Glance | None = None,
 ) -> CacheEntry:
     """Return the entry of the fields that were found under its key, when its scope is known.
 
@@ -150,7 +149,6 @@ def entry_of(
         entry_id: The entry's id.
         dimensions: The width of its vector.
         fields: The fields.
-        glance: What `glance_at` has returned for them, or None.
 
     Raises:
         DamagedError: They are not what `fields_of` returned for an entry of this scope and id.
@@ -159,7 +157,7 @@ def entry_of(
         vector = fields[vector_field(dimensions)]
         if fields[b"sum"] != _digest(scope, entry_id, fields, vector):
             raise DamagedError
-        seen = glance or glance_at(fields, dimensions)
+        created_at, updated_at, expires_at = _times(fields[b"times"])
         attributes = fields[b"attributes"]
         metadata = fields.get(b"metadata")
         # The texts are as they were stored, so nothing follows the JSON.
@@ -167,50 +165,45 @@ def entry_of(
             id=entry_id,
             prompt=decoded(fields[b"prompt"]),
             response=decoded(fields[b"response"]),
-            embedding=seen.embedding.astype(np.float32),
+            embedding=vector_of(fields, dimensions).astype(np.float32),
             namespace=scope.namespace,
             embedding_model_id=scope.embedding_model_id,
             context_hash=scope.context_hash,
             attributes={} if attributes == b"{}" else _DECODER.raw_decode(attributes.decode())[0],
             metadata=None if metadata is None else json.loads(metadata),
-            created_at=seen.created_at,
-            updated_at=seen.updated_at,
-            expires_at=seen.expires_at,
+            created_at=created_at,
+            updated_at=updated_at,
+            expires_at=expires_at,
         )
     except (KeyError, ValueError, TypeError) as error:
         raise DamagedError from error
 
 
-class Glance(NamedTuple):
-    """What ranks an entry that was found; its `sum` has not been checked.
-
-    Attributes:
-        embedding: The prompt's vector; it must not be changed.
-        created_at: When the entry was first stored.
-        updated_at: When the entry was last stored or changed.
-        expires_at: When it expires; None for never.
-    """
-
-    embedding: NDArray[np.float32]
-    created_at: float
-    updated_at: float
-    expires_at: float | None
-
-
-def glance_at(fields: Mapping[bytes, bytes], dimensions: int) -> Glance:
-    """Return what ranks the entry of some fields.
+def vector_of(fields: Mapping[bytes, bytes], dimensions: int) -> NDArray[np.float32]:
+    """Return the vector in some fields, whose `sum` is not checked; it must not be changed.
 
     Raises:
-        DamagedError: A field is missing or malformed.
+        DamagedError: It is missing or of another width.
     """
     try:
-        embedding = np.frombuffer(fields[vector_field(dimensions)], VECTOR)
-        times = _times(fields[b"times"])
+        vector = np.frombuffer(fields[vector_field(dimensions)], VECTOR)
     except (KeyError, ValueError) as error:
         raise DamagedError from error
-    if len(embedding) != dimensions:
+    if len(vector) != dimensions:
         raise DamagedError
-    return Glance(embedding, *times)
+    return vector
+
+
+def updated_at_of(fields: Mapping[bytes, bytes]) -> float:
+    """Return when the entry of some fields was last stored or changed; the rest is as above.
+
+    Raises:
+        DamagedError: The times are missing or malformed.
+    """
+    try:
+        return _times(fields[b"times"])[1]
+    except (KeyError, ValueError) as error:
+        raise DamagedError from error
 
 
 def entry_fields(dimensions: int) -> tuple[bytes, ...]:
