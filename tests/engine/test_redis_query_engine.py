@@ -350,10 +350,11 @@ def test_a_search_with_filters_is_one_round_trip(make, engine):
 
 @pytest.mark.parametrize("dimensions", [3, 4000])
 def test_a_search_is_packed_as_the_client_packs_it(dimensions):
-    searches = nearest(b"index", dimensions, 2, b" EF_RUNTIME 64", 5000)
+    options = b" EF_RUNTIME 64"
     vector = np.ones(dimensions, "<f4").tobytes()
     for condition in (b"", b"@tags:{h1 | h2}", b"@n0:[(1.0 inf]" * 1000):
-        command = searches.command(b"hscope", condition, vector)
+        search = nearest(b"index", dimensions, 2, options, 5000, b"hscope", condition)
+        command = search.command(vector)
         client = redis.connection.Connection()
         assert command.packed == b"".join(client.pack_command(*command.parts))
         assert vector in command.parts

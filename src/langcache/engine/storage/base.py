@@ -832,21 +832,25 @@ def has_attributes(attributes: Mapping[str, str], wanted: Mapping[str, str] | No
     return not wanted or all(attributes.get(name) == value for name, value in wanted.items())
 
 
+_OWN_FIELDS: dict[str, Callable[[CacheEntry], str]] = {
+    "prompt": lambda entry: entry.prompt,
+    "response": lambda entry: entry.response,
+    "inserted_at": lambda entry: repr(float(entry.created_at)),
+    "updated_at": lambda entry: repr(float(entry.updated_at)),
+}
+
+
 def meets(entry: CacheEntry, expression: FilterExpression) -> bool:
     """Return whether an entry meets a filter expression.
 
     The fields of an entry are its attributes, `prompt` and `response`, and `inserted_at` and
     `updated_at` in seconds since the epoch.
     """
-    return expression.matches(
-        {
-            **entry.attributes,
-            "prompt": entry.prompt,
-            "response": entry.response,
-            "inserted_at": repr(float(entry.created_at)),
-            "updated_at": repr(float(entry.updated_at)),
-        }
-    )
+    fields = dict(entry.attributes)
+    for name, _ in expression.fields():
+        if name in _OWN_FIELDS:
+            fields[name] = _OWN_FIELDS[name](entry)
+    return expression.matches(fields)
 
 
 def check_limit(limit: int) -> None:
@@ -881,7 +885,7 @@ def check_embedding(embedding: NDArray[np.float32], dimensions: int | None = Non
         ValueError: It is something else.
     """
     dtype = getattr(embedding, "dtype", type(embedding).__name__)
-    if dtype != _FLOAT32:
+    if dtype is not _FLOAT32 and dtype != _FLOAT32:
         raise ValueError(f"embedding: must be an array of float32, got {dtype}")
     if embedding.ndim != 1:
         raise ValueError(f"embedding: must have shape (dimensions,), got {embedding.shape}")

@@ -6,21 +6,23 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
+
 from langcache.engine._utf8 import decoded
 from langcache.engine.expiry import has_expired
 from langcache.engine.storage.ranking import TIE, best_of_few
 from langcache.engine.storage.redis._codec import (
+    VECTOR,
     DamagedError,
     entry_of,
     updated_at_of,
-    vector_of,
 )
+from langcache.engine.storage.redis._keys import vector_field
 from langcache.engine.storage.redis._local_copy import warn_of_damage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from langcache.engine.storage.entry import CacheEntry, Scope
@@ -52,18 +54,20 @@ class Candidates:
         self._prefix = prefix
         self._dimensions = len(embedding)
         self._now = now
-        self._documents: list[Document] = []
-        self._cosines: list[float] = []
-        for document in found:
-            if not document[1]:
-                continue
-            try:
-                vector = vector_of(document[1], self._dimensions)
-            except DamagedError:
-                warn_of_damage(scope.namespace)
-                continue
-            self._documents.append(document)
-            self._cosines.append(float(vector.dot(embedding)))
+        name = vector_field(self._dimensions)
+
+        def cosines() -> list[float]:
+            return [
+                float(np.frombuffer(fields[name], VECTOR).dot(embedding))
+                for _, fields in self._documents
+            ]
+
+        self._documents = [document for document in found if document[1]]
+        try:
+            self._cosines = cosines()
+        except (KeyError, ValueError):
+            self._documents = [each for each in self._documents if self._has_vector(each)]
+            self._cosines = cosines()
         self.least_cosine: float = min(self._cosines, default=math.inf)
         """The cosine of the farthest."""
         self.are_equal: bool = self.least_cosine >= max(self._cosines, default=math.inf) - TIE
@@ -81,19 +85,22 @@ class Candidates:
             least: The least cosine.
             accepts: Says whether an entry is wanted.
         """
-        entries: dict[int, CacheEntry | None] = {}
-
-        def is_good(row: int) -> bool:
-            if row not in entries:
-                entries[row] = self._entry(row, accepts)
-            return entries[row] is not None
-
-        rows: Iterable[int] = range(len(self._documents))
+        rows = range(len(self._documents))
         best = best_of_few(self._cosines, self._updated_at, rows, limit, least)
-        if not all(map(is_good, best)):
-            rows = filter(is_good, rows)
-            best = best_of_few(self._cosines, self._updated_at, rows, limit, least)
-        return [(entry, self._cosines[row]) for row in best if (entry := entries[row]) is not None]
+        entries = {row: self._entry(row, accepts) for row in best}
+        if not all(entries.values()):
+            entries |= {row: self._entry(row, accepts) for row in rows if row not in entries}
+            good = [row for row in rows if entries[row]]
+            best = best_of_few(self._cosines, self._updated_at, good, limit, least)
+        return [(entry, self._cosines[row]) for row in best if (entry := entries[row])]
+
+    def _has_vector(self, document: Document) -> bool:
+        """Return whether a document has a vector of the right width; warn if not."""
+        vector = document[1].get(vector_field(self._dimensions), b"")
+        if len(vector) == self._dimensions * VECTOR.itemsize:
+            return True
+        warn_of_damage(self._scope.namespace)
+        return False
 
     def _entry(self, row: int, accepts: Callable[[CacheEntry], bool]) -> CacheEntry | None:
         """Return the entry in a document, unless it has expired or is not wanted."""

@@ -35,7 +35,6 @@ from langcache.engine.storage.redis._keys import LATEST, attribute_tokens, token
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
 
 Fields: TypeAlias = "dict[bytes, bytes]"
 
@@ -155,7 +154,9 @@ def entry_of(
     """
     try:
         vector = fields[vector_field(dimensions)]
-        if fields[b"sum"] != _digest(scope, entry_id, fields, vector):
+        embedding = np.frombuffer(vector, VECTOR).astype(np.float32)
+        is_whole = fields[b"sum"] == _digest(scope, entry_id, fields, vector)
+        if not is_whole or len(embedding) != dimensions:
             raise DamagedError
         created_at, updated_at, expires_at = _times(fields[b"times"])
         attributes = fields[b"attributes"]
@@ -165,7 +166,7 @@ def entry_of(
             id=entry_id,
             prompt=decoded(fields[b"prompt"]),
             response=decoded(fields[b"response"]),
-            embedding=vector_of(fields, dimensions).astype(np.float32),
+            embedding=embedding,
             namespace=scope.namespace,
             embedding_model_id=scope.embedding_model_id,
             context_hash=scope.context_hash,
@@ -179,23 +180,8 @@ def entry_of(
         raise DamagedError from error
 
 
-def vector_of(fields: Mapping[bytes, bytes], dimensions: int) -> NDArray[np.float32]:
-    """Return the vector in some fields, whose `sum` is not checked; it must not be changed.
-
-    Raises:
-        DamagedError: It is missing or of another width.
-    """
-    try:
-        vector = np.frombuffer(fields[vector_field(dimensions)], VECTOR)
-    except (KeyError, ValueError) as error:
-        raise DamagedError from error
-    if len(vector) != dimensions:
-        raise DamagedError
-    return vector
-
-
 def updated_at_of(fields: Mapping[bytes, bytes]) -> float:
-    """Return when the entry of some fields was last stored or changed; the rest is as above.
+    """Return when the entry of some fields was last stored or changed. Their `sum` is not checked.
 
     Raises:
         DamagedError: The times are missing or malformed.

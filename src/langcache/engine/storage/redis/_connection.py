@@ -388,12 +388,12 @@ def _executed(client: Any, what: tuple[tuple[bytes, ...], bytes | None]) -> Any:
     command, packed = what
     # The client needs the name as a str to route the command.
     name = command[0].decode()
+    if packed is not None and isinstance(client, TAKE_PACKED):
+        return client.execute_command(name, *command[1:], NEVER_DECODE=True, packed=packed)
     if len(command) == 1 and hasattr(client, "get_random_node"):
         # There is no key to say to which node of a cluster it goes.
         node = client.get_random_node()
         return client.execute_command(name, NEVER_DECODE=True, target_nodes=node)
-    if packed is not None and isinstance(client, TAKE_PACKED):
-        return client.execute_command(name, *command[1:], NEVER_DECODE=True, packed=packed)
     return client.execute_command(name, *command[1:], NEVER_DECODE=True)
 
 

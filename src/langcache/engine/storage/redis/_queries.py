@@ -22,70 +22,68 @@ class Command(NamedTuple):
 
 
 class VectorSearch(NamedTuple):
-    """What searches for the nearest vectors have in common.
+    """A search for the nearest vectors, but for the vector.
 
     Attributes:
-        nearest: The part of the query that is about the vector.
-        start: The arguments before the query.
-        middle: Those between it and the vector.
-        end: Those after the vector.
-        packed_start: The first, in the form that is sent.
-        packed_middle: The second, and the size of the vector.
-        packed_end: The third.
+        start: The parts of the command before the vector.
+        end: Those after it.
+        packed_start: The first, in the form that is sent, and the size of the vector.
+        packed_end: The second.
     """
 
-    nearest: bytes
     start: tuple[bytes, ...]
-    middle: tuple[bytes, ...]
     end: tuple[bytes, ...]
     packed_start: bytes
-    packed_middle: bytes
     packed_end: bytes
 
-    def command(self, scope: bytes, condition: bytes, vector: bytes) -> Command:
-        """Return the command of one search.
-
-        Args:
-            scope: The token of the scope.
-            condition: What else the entries meet, as a query; empty for nothing.
-            vector: The vector, float32 in little-endian order.
-        """
-        query = b"(@scope:{%b} %b)=>%b" % (scope, condition, self.nearest)
-        packed = b"%b$%d\r\n%b\r\n%b%b%b" % (
-            *(self.packed_start, len(query), query),
-            *(self.packed_middle, vector, self.packed_end),
-        )
-        return Command((*self.start, query, *self.middle, vector, *self.end), packed)
+    def command(self, vector: bytes) -> Command:
+        """Return the command that searches for a vector, float32 in little-endian order."""
+        packed = b"%b%b%b" % (self.packed_start, vector, self.packed_end)
+        return Command((*self.start, vector, *self.end), packed)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def nearest(
-    index: bytes, dimensions: int, limit: int, options: bytes, milliseconds: int
+    index: bytes,
+    dimensions: int,
+    limit: int,
+    options: bytes,
+    milliseconds: int,
+    scope: bytes,
+    condition: bytes,
 ) -> VectorSearch:
-    """Return what searches for the nearest vectors have in common.
+    """Return a search for the nearest vectors.
 
     Args:
         index: The name of the index.
         dimensions: The width of the vectors.
         limit: How many entries to return at most.
         options: Options of the search, each after a space.
-        milliseconds: How long a search may take.
+        milliseconds: How long it may take.
+        scope: The token of the scope.
+        condition: What else the entries meet, as a query; empty for nothing.
     """
-    start = (b"FT.SEARCH", index)
-    middle = (b"PARAMS", b"2", b"vector")
+    end, packed_end = _end(dimensions, limit, milliseconds)
+    query = b"(@scope:{%b} %b)=>[KNN %d @%b $vector%b AS distance]" % (
+        *(scope, condition, limit, vector_field(dimensions), options),
+    )
+    start = (b"FT.SEARCH", index, query, b"PARAMS", b"2", b"vector")
+    packed_start = b"*%d\r\n%b$%d\r\n" % (
+        *(len(start) + 1 + len(end), _packed(start), 4 * dimensions),
+    )
+    return VectorSearch(start, end, packed_start, packed_end)
+
+
+@lru_cache(maxsize=64)
+def _end(dimensions: int, limit: int, milliseconds: int) -> tuple[tuple[bytes, ...], bytes]:
+    """Return what follows the vector, and the same in the form that is sent."""
     end = (
         *(b"SORTBY", b"distance", b"ASC"),
         *(b"LIMIT", b"0", b"%d" % limit),
         *returned(dimensions),
         *limits(milliseconds),
     )
-    return VectorSearch(
-        b"[KNN %d @%b $vector%b AS distance]" % (limit, vector_field(dimensions), options),
-        *(start, middle, end),
-        b"*%d\r\n%b" % (len(start) + len(middle) + len(end) + 2, _packed(start)),
-        b"%b$%d\r\n" % (_packed(middle), 4 * dimensions),
-        b"\r\n%b" % _packed(end),
-    )
+    return end, b"\r\n%b" % _packed(end)
 
 
 def _packed(parts: tuple[bytes, ...]) -> bytes:

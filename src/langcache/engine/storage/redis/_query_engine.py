@@ -117,6 +117,8 @@ class Filter(NamedTuple):
 
     def query(self) -> tuple[bytes, bool]:
         """Return a query that finds all such entries, and whether it may find many others."""
+        if not self.attributes and self.expression is None:
+            return b"", False
         tags = b""
         if self.attributes:
             tags = b" ".join(b"@tags:{%b}" % each for each in attribute_tokens(self.attributes))
@@ -322,8 +324,9 @@ class QueryEngine:
         vector, index = np.ones(dimensions, VECTOR).tobytes(), self._keys.index(dimensions)
         while True:
             options = self._options(algorithm, 0, batches=True)
-            search = nearest(index, dimensions, 1, options, self._milliseconds)
-            command = search.command(scope_token(nothing), PROBE, vector)
+            token, limit = scope_token(nothing), 1
+            search = nearest(index, dimensions, limit, options, self._milliseconds, token, PROBE)
+            command = search.command(vector)
             reply = yield from self._connection.attempt(*command.parts)
             if not isinstance(reply, ResponseError):
                 break
@@ -381,8 +384,9 @@ class QueryEngine:
             options = self._options(algorithm, entries, batches=batches)
             if compares_all and algorithm == "HNSW" and self._takes_policy:
                 options = _COMPARE_ALL
-            search = nearest(index, dimensions, neighbours, options, self._milliseconds)
-            return search.command(token, condition, vector)
+            return nearest(
+                index, dimensions, neighbours, options, self._milliseconds, token, condition
+            ).command(vector)
 
         prefix = self._keys.of(scope.namespace).entry_prefix
         while True:
@@ -601,13 +605,14 @@ class QueryEngine:
         if not isinstance(reply, dict):
             flat = cast("list[Any]", reply)[1:]
             return [(key, pairs(fields)) for key, fields in zip(flat[::2], flat[1::2], strict=True)]
-        facts = pairs(reply)
+        has_bytes = b"results" in reply
+        facts = cast("dict[bytes, Any]", reply) if has_bytes else pairs(reply)
         for warning in map(_text, facts.get(b"warning") or ()):
             if "timeout" in warning.lower():
                 raise StorageError("Redis: the query engine stopped before the end of a search")
             self._warn(f"the query engine of Redis may find less than there is: {warning}")
         results = facts.get(b"results", ())
-        if facts is reply:  # all names in it are bytes
+        if has_bytes:
             return [(found[b"id"], found.get(b"extra_attributes") or {}) for found in results]
         named = map(pairs, results)
         return [(found[b"id"], pairs(found.get(b"extra_attributes"))) for found in named]
