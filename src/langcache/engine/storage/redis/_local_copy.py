@@ -11,10 +11,10 @@ import asyncio
 import logging
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from langcache.engine._locks import fork_safe_lock
-from langcache.engine._steps import Step, Steps
+from langcache.engine._steps import Steps, call
 from langcache.engine._utf8 import decoded
 from langcache.engine.storage.memory import InMemoryStorage
 from langcache.engine.storage.redis._codec import OUTLINE as OUTLINE_FIELDS
@@ -288,14 +288,14 @@ class Mirror:
 
 def pause(seconds: float) -> Steps[None]:
     """Wait."""
-    yield Step(partial(time.sleep, seconds), partial(asyncio.sleep, seconds))
+    yield from call(partial(time.sleep, seconds), partial(asyncio.sleep, seconds))
 
 
 def offload(worthwhile: bool, function: Callable[[], _T]) -> Steps[_T]:
     """Call a function that only computes; when asynchronous and if worthwhile, in a thread."""
     if not worthwhile:
         return function()
-    return cast("_T", (yield Step(function, partial(asyncio.to_thread, function))))
+    return (yield from call(function, partial(asyncio.to_thread, function)))
 
 
 def warn_of_damage(namespace: str) -> None:
