@@ -15,7 +15,11 @@ query engine.
 With `--ratios`, searches take turns with the command that they send, sent by redis-py alone over
 the same connection, and with RedisVL's `check`, so that a busy machine slows all of them alike. The
 order is random: each leaves something in the caches of the processor for the next. "CPU ms" is the
-time of this thread's CPU, without that of the server.
+time of the client's thread, without that of the server.
+
+With hiredis, redis-py reads replies in C. Our extra requires it, RedisVL does not. So, where it is
+installed, RedisVL takes part twice: in this process, as "RedisVL, hiredis", and in a process that
+does without it, as "RedisVL". With `--without-hiredis`, nothing uses it.
 """
 
 import argparse
@@ -24,15 +28,21 @@ import platform
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
+
+if {"--without-hiredis", "--check"} & set(sys.argv):
+    sys.modules["hiredis"] = None  # type: ignore[assignment] # before redis looks for it
 
 import numpy as np
 import redis
@@ -50,6 +60,10 @@ TURNS = 200
 MEASURED_KEYS = 200
 BATCH = 200
 MOST_STORED = 10_000
+HAS_HIREDIS = bool(sys.modules.get("hiredis"))  # redis imports it if it is there
+RATIOS = ["entries", "search", "p50", "ours", "FT.SEARCH", "ratio", "RedisVL", "ratio"]
+RATIOS += ["RedisVL, hiredis", "ratio"] if HAS_HIREDIS else []
+Times: TypeAlias = tuple[float, float]
 
 
 def main() -> None:
@@ -57,13 +71,21 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--url")
     parser.add_argument("--ratios", action="store_true")
+    parser.add_argument("--without-hiredis", action="store_true")
+    parser.add_argument("--check", nargs=3, metavar=("URL", "NAME", "SIZE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.check:
+        url, name, size = options.check
+        check_when_asked(url, name, int(size))
+        return
     with contextlib.ExitStack() as stack:
         url = options.url or stack.enter_context(own_redis())
         client = stack.enter_context(redis.Redis.from_url(url))
         server = client.info("server")["redis_version"]
         engine = has_query_engine(client)
-        print(f"Redis {server}, redis-py {redis.__version__}, Python {platform.python_version()}")
+        parser_of_replies = f"hiredis {version('hiredis')}" if HAS_HIREDIS else "its own parser"
+        print(f"Redis {server}, redis-py {redis.__version__} with {parser_of_replies},", end=" ")
+        print(f"Python {platform.python_version()}")
         if not engine:
             print("no query engine here: RedisStorage in its plain mode only, and no RedisVL")
         elif not find_spec("redisvl"):
@@ -73,8 +95,7 @@ def main() -> None:
         if options.ratios:
             for size in options.sizes:
                 rows += ratios(client, url, unit_vectors(size))
-            header = ["entries", "search", "p50", "ours", "FT.SEARCH", "ratio", "RedisVL", "ratio"]
-            print_table(header, rows)
+            print_table(RATIOS, rows)
             print()
             header = ["entries", "index", "store_many per second", "bare HSET per second"]
             sizes = [size for size in options.sizes if size <= MOST_STORED]
@@ -152,20 +173,31 @@ def ratios(client: redis.Redis, url: str, vectors: np.ndarray) -> list[list[str]
     prefix = f"langcache-benchmark-{uuid.uuid4().hex[:8]}"
     arguments = {"url": url, "prefix": prefix, "timeout": 60}
     entries = [entry(number, vector) for number, vector in enumerate(vectors)]
-    queries = Queries(vectors)
     # An index that is made later takes no longer to build, but the entries are stored sooner.
     RedisStorage(**arguments, search="plain").store_many(entries)
     storage = RedisStorage(**arguments, search="query-engine")
     theirs = redisvl_cache(url) if find_spec("redisvl") else None
+    elsewhere: Elsewhere | None = None
     try:
         if theirs is not None:
             fill_redisvl(theirs, entries)
+            elsewhere = Elsewhere(url, theirs.index.name, size) if HAS_HIREDIS else None
         while storage.prepare(DIMENSIONS) and not storage._engine.is_ready(DIMENSIONS):
             time.sleep(0.2)
 
-        def bare(search: Callable[[], object]) -> Callable[[], object]:
+        def ours(search: "Search", queries: "Queries") -> Callable[[], object]:
+            def find() -> None:
+                if search.filter is None:
+                    found = storage.search(next(queries), *SCOPE, 0.9)
+                else:
+                    found = storage.search_filtered(next(queries), *SCOPE, 0.9, search.filter)
+                assert bool(found) == search.finds
+
+            return find
+
+        def bare(search: "Search", queries: "Queries") -> Callable[[], object]:
             """Return what sends the command that a search sends, each time with another vector."""
-            command = command_of(storage, search)
+            command = command_of(storage, ours(search, queries))
             place = command.index(b"vector", command.index(b"PARAMS")) + 1
             pool = storage._connection.sync_client().connection_pool
             client = redis.Redis(connection_pool=pool)
@@ -177,32 +209,23 @@ def ratios(client: redis.Redis, url: str, vectors: np.ndarray) -> list[list[str]
 
             return send
 
-        def redisvl(expression: str) -> Callable[[], object] | None:
-            if theirs is None:
-                return None
-            return lambda: theirs.check(vector=next(queries).tolist(), filter_expression=expression)
-
-        def filtered(expression: FilterExpression) -> Callable[[], object]:
-            return lambda: storage.search_filtered(next(queries), *SCOPE, 0.5, expression)
-
-        searches = {
-            "no filter": (lambda: storage.search(next(queries), *SCOPE, 0.9), "*"),
-            "tag": (filtered(Tag("tenth") == "7"), "@tenth:{7}"),
-            "number": (filtered(Num("number").between(10, 19)), "@number:[10 19]"),
-            "filter that no entry meets": (
-                filtered(Num("number") > 1000),
-                "@number:[(1000 +inf]",
-            ),
-        }
         rows: list[list[str]] = []
-        for name, (search, expression) in searches.items():
-            taken = in_turns(search, bare(search), redisvl(expression))
-            for unit, (ours, raw, other) in zip(("ms", "CPU ms"), taken, strict=True):
-                row = [f"{size:,}", name, unit, f"{ours:.3f}", f"{raw:.3f}", f"{ours / raw:.2f}"]
-                found = [f"{other:.3f}", f"{ours / other:.2f}"] if other else ["", ""]
-                rows.append([*row, *found])
+        for number, search in enumerate(SEARCHES):
+            queries = search.queries(vectors)
+            acts = [timed(ours(search, queries)), timed(bare(search, queries))]
+            if elsewhere is not None:
+                acts.append(partial(elsewhere.check, number))
+            if theirs is not None:
+                acts.append(timed(partial(check, theirs, search, queries)))
+            for unit, (first, *others) in zip(("ms", "CPU ms"), in_turns(*acts), strict=True):
+                row = [f"{size:,}", search.name, unit, f"{first:.3f}"]
+                for other in others:
+                    row += [f"{other:.3f}", f"{first / other:.2f}"]
+                rows.append(row + [""] * (len(RATIOS) - len(row)))
         return rows
     finally:
+        if elsewhere is not None:
+            elsewhere.close()
         if theirs is not None:
             theirs.delete()
         storage.clear()
@@ -285,34 +308,73 @@ def hset_all(client: redis.Redis, prefix: str, entries: list[CacheEntry]) -> Non
         pipeline.execute()
 
 
-def in_turns(*acts: Callable[[], object] | None) -> tuple[list[float], list[float]]:
-    """Return the medians of each: milliseconds, and those of this thread's CPU; 0 for None."""
-    walls: list[list[float]] = [[] for _ in acts]
-    cpus: list[list[float]] = [[] for _ in acts]
-    turns = list(zip(acts, walls, cpus, strict=True))
+def timed(act: Callable[[], object]) -> Callable[[], Times]:
+    """Return what does something and says how long it took."""
+
+    def measured() -> Times:
+        started, began = time.perf_counter(), time.thread_time()
+        act()
+        used = time.thread_time() - began
+        return 1000 * (time.perf_counter() - started), 1000 * used
+
+    return measured
+
+
+def in_turns(*acts: Callable[[], Times]) -> tuple[list[float], list[float]]:
+    """Return the medians of each: milliseconds, and those of its thread's CPU."""
+    taken: list[list[Times]] = [[] for _ in acts]
+    turns = list(zip(acts, taken, strict=True))
     random = Random(0)
     for turn in range(TURNS + TURNS // 10):
         random.shuffle(turns)
-        for act, wall, cpu in turns:
-            started, began = time.perf_counter(), time.thread_time()
-            if act is not None:
-                act()
+        for act, times in turns:
+            found = act()
             if turn >= TURNS // 10:
-                cpu.append(1000 * (time.thread_time() - began))
-                wall.append(1000 * (time.perf_counter() - started))
-    medians = [
-        [float(np.median(each)) if act else 0.0 for act, each in zip(acts, kind, strict=True)]
-        for kind in (walls, cpus)
-    ]
-    return medians[0], medians[1]
+                times.append(found)
+    medians = [np.median(times, axis=0).tolist() for times in taken]
+    return [wall for wall, _ in medians], [cpu for _, cpu in medians]
 
 
-def redisvl_cache(url: str) -> Any:
+class Elsewhere:
+    """RedisVL in a process of its own, without hiredis."""
+
+    def __init__(self, url: str, name: str, size: int) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, "--check", url, name, str(size)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+        )  # fmt: skip
+
+    def check(self, number: int) -> Times:
+        """Let it do one of the searches once, and return how long that took."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{number}\n")
+        wall, cpu = map(float, self._process.stdout.readline().split())
+        return wall, cpu
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+def check_when_asked(url: str, name: str, size: int) -> None:
+    """Do each search whose number is read once in RedisVL's cache, and write how long it took."""
+    theirs, vectors = redisvl_cache(url, name), unit_vectors(size)
+    acts = [timed(partial(check, theirs, each, each.queries(vectors))) for each in SEARCHES]
+    for line in sys.stdin:
+        print(*acts[int(line)](), flush=True)
+
+
+def check(cache: Any, search: "Search", queries: "Queries") -> None:
+    found = cache.check(vector=next(queries).tolist(), filter_expression=search.expression)
+    assert bool(found) == search.finds
+
+
+def redisvl_cache(url: str, name: str = "") -> Any:
     from redisvl.extensions.cache.llm import SemanticCache
     from redisvl.utils.vectorize import CustomVectorizer
 
     return SemanticCache(
-        name=f"redisvl-benchmark-{uuid.uuid4().hex[:8]}",
+        name=name or f"redisvl-benchmark-{uuid.uuid4().hex[:8]}",
         distance_threshold=0.2,
         vectorizer=CustomVectorizer(embed=lambda *_, **__: [0.0] * DIMENSIONS),
         filterable_fields=[
@@ -375,6 +437,36 @@ class Queries:
     def __next__(self) -> np.ndarray:
         self._turn = (self._turn + 1) % len(self._queries)
         return self._queries[self._turn]
+
+
+class Search(NamedTuple):
+    """One of the searches that are compared.
+
+    Attributes:
+        name: What it is called.
+        filter: What the entries meet, or None.
+        expression: The same for RedisVL.
+        numbers: The places of the entries that meet it, in a hundred.
+        finds: Whether it finds an entry.
+    """
+
+    name: str
+    filter: FilterExpression | None
+    expression: str
+    numbers: range = range(100)
+    finds: bool = True
+
+    def queries(self, vectors: np.ndarray) -> Queries:
+        """Return vectors that are near those of entries which meet the filter."""
+        return Queries(vectors[np.isin(np.arange(len(vectors)) % 100, self.numbers)])
+
+
+SEARCHES = (
+    Search("no filter", None, "*"),
+    Search("tag", Tag("tenth") == "7", "@tenth:{7}", range(7, 100, 10)),
+    Search("number", Num("number").between(10, 19), "@number:[10 19]", range(10, 20)),
+    Search("filter that no entry meets", Num("number") > 1000, "@number:[(1000 +inf]", finds=False),
+)
 
 
 def unit_vectors(size: int) -> np.ndarray:

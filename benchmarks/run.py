@@ -151,8 +151,8 @@ BENCHMARKS = [
 
 LIBRARIES = (
     *("httpx", "httpcore", "aiohttp", "pydantic", "numpy", "numkong", "onnxruntime", "tokenizers"),
-    *("uvicorn", "starlette", "redis", "openai", "anthropic", "langchain-core", "langgraph"),
-    *("llama-index-core", "pydantic-ai-slim", "openai-agents"),
+    *("uvicorn", "starlette", "redis", "hiredis", "openai", "anthropic", "langchain-core"),
+    *("langgraph", "llama-index-core", "pydantic-ai-slim", "openai-agents"),
     *("litellm", "recallm", "usearch", "redisvl", "semanticmemo", "waggle-cache", "recalq-guard"),
 )
 PRINT_VERSIONS = """
