@@ -27,6 +27,7 @@ documents = st.lists(
         }
     ),
     max_size=12,
+    unique_by=lambda each: each["updated_at"],
 )
 
 
