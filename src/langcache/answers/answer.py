@@ -101,3 +101,10 @@ class Hit:
     question: str = field(default="", repr=False)
     cached_question: str = field(default="", repr=False)
     saved: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def with_saved(self, saved: dict[str, Any]) -> Hit:
+        """Return the same hit, which tells what the call to the model would have used."""
+        # `dataclasses.replace` takes three times as long.
+        return Hit(
+            self.source, self.similarity, self.entry_id, self.question, self.cached_question, saved
+        )

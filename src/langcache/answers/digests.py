@@ -71,19 +71,26 @@ def text_of_value(value: Any) -> str:
         return list_of_texts(*map(text_of_value, value))
     if kind is dict:
         return _text_of_members(value)
+    if kind is int:
+        return repr(value)
+    if value is None or kind is bool:
+        return _CONSTANTS[value]
     return _encode(plain(value))
 
 
 def _text_of_members(members: dict[Any, Any]) -> str:
     _check_names(members)
-    texts = [
-        f"{encode_basestring_ascii(name)}:{text_of_value(members[name])}"
-        for name in sorted(members)
-        if members[name] is not None
-    ]
+    texts: list[str] = []
+    for name in sorted(members):
+        value = members[name]
+        if type(value) is str:  # as most are; a call takes longer than to encode one
+            texts.append(f"{encode_basestring_ascii(name)}:{encode_basestring_ascii(value)}")
+        elif value is not None:
+            texts.append(f"{encode_basestring_ascii(name)}:{text_of_value(value)}")
     return f"{{{','.join(texts)}}}"
 
 
+_CONSTANTS = {None: "null", False: "false", True: "true"}
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 # A copy takes half as long as a new hash, for which OpenSSL looks up the algorithm.
 _new_hash = hashlib.sha256().copy

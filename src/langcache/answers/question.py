@@ -53,6 +53,7 @@ class QuestionRules:
 
     def __init__(self, namespace: str, *, max_question_length: float, latin_only: bool) -> None:
         self._namespace = namespace
+        self._namespace_text = text_of_value(namespace)
         self._max_question_length = max_question_length
         self._latin_only = latin_only
 
@@ -77,13 +78,13 @@ class QuestionRules:
         """
         labels = labels or {}
         # The two digests have these parts in common.
-        common = [text_of_value(each) for each in (self._namespace, key, kind)]
-        whole = digest_of_texts('"whole"', *common, content)
+        common = f"{self._namespace_text},{text_of_value(key)},{text_of_value(kind)}"
+        whole = digest_of_texts('"whole"', common, content)
         if text is None or not self._is_comparable(text):
             return Question(whole, whole, None, labels)
         # Embeddings hardly tell numbers apart, so the numbers have to be equal.
         numbers = text_of_value(_NUMBERS.findall(text))
-        return Question(whole, digest_of_texts('"scope"', *common, context, numbers), text, labels)
+        return Question(whole, digest_of_texts('"scope"', common, context, numbers), text, labels)
 
     def whole(self, key: Any, kind: str, content: Any) -> Question:
         """Return a question that only an answer to exactly this question will do for."""

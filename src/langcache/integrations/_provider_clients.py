@@ -223,7 +223,7 @@ class _Call:
         Every answer of a client has the id of its request; there was none.
         """
         if lookup.hit and lookup.answer:
-            hit = replace(lookup.hit, saved=self._api.usage_of(lookup.answer))
+            hit = lookup.hit.with_saved(self._api.usage_of(lookup.answer))
             # Not a field: it is in no dump of the answer.
             object.__setattr__(lookup.value, "langcache", hit)
             if not self.is_stream:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from langcache_mockserver.planes.proxy import Proxy
     from langcache_mockserver.planes.service import Service
 
+_NESTED = frozenset({dict, list})
 # The members of answers that hold what a model wrote, in any of the APIs.
 _TEXTS = frozenset({"content", "text", "thinking", "reasoning_content", "refusal"})
 
@@ -111,13 +112,15 @@ def _characters(answer: Answer | None) -> int:
         whole = mapping(answer.chunks[-1]).get("response")
         parts = [whole] if whole else list(answer.chunks)
     characters = 0
+    # A stream has hundreds of parts. All of them were read from JSON, and so have just these types.
     for part in parts:
-        if isinstance(part, list):
-            parts += cast("list[Any]", part)
-        elif isinstance(part, dict):
+        if type(part) is list:
+            parts += part
+        elif type(part) is dict:
             for name, each in cast("dict[str, Any]", part).items():
-                if isinstance(each, (dict, list)):
-                    parts.append(cast("Any", each))
-                elif name in _TEXTS and isinstance(each, str):
-                    characters += len(each)
+                if type(each) is str:
+                    if name in _TEXTS:
+                        characters += len(each)
+                elif type(each) in _NESTED:
+                    parts.append(each)
     return characters

@@ -112,8 +112,11 @@ def with_usage(value: Any, *path: str) -> Any:
         value: The value.
         path: The names of the members that lead to the part that has the usage.
     """
-    part = mapping(value)
+    name = path[0] if path else "usage"
+    if not isinstance(value, dict) or name not in value:  # as nearly all events of a stream
+        return cast("Any", value)
+    part = cast("dict[str, Any]", value)
+    inner = part[name]
     if path:
-        inner = part.get(path[0])
-        return {**part, path[0]: with_usage(inner, *path[1:])} if isinstance(inner, dict) else value
-    return {**part, "usage": zeroed(part["usage"])} if part.get("usage") else value
+        return {**part, name: with_usage(inner, *path[1:])} if isinstance(inner, dict) else part
+    return {**part, name: zeroed(inner)} if inner else part

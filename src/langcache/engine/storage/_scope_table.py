@@ -345,11 +345,11 @@ class ScopeTable:
 
     def remember(self, search: TopSearch, nearest: Sequence[Nearest]) -> None:
         """Keep for `recall` what a search has found. No record may have expired."""
-        key = _remembered_by(search)
-        if not key or len(nearest) > _MOST_FOUND:
-            return
         most = min(_MOST_REMEMBERED, len(self.records) // _ENTRIES_PER_SEARCH)
-        if not most:
+        if not most or len(nearest) > _MOST_FOUND:
+            return
+        key = _remembered_by(search)
+        if not key:
             return
         while len(self._remembered) >= most:
             del self._remembered[next(iter(self._remembered))]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
@@ -223,5 +222,5 @@ def _served(lookup: Lookup[Any], found: tuple[Any, dict[str, Any]]) -> Any:
     response, usage = found
     if lookup.hit is not None:
         # Not a field: it is in no dump of the response.
-        object.__setattr__(response, "langcache", replace(lookup.hit, saved=usage))
+        object.__setattr__(response, "langcache", lookup.hit.with_saved(usage))
     return response

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from langcache.answers import Answer
@@ -122,7 +121,7 @@ def events_of(answer: Answer) -> Sequence[Any] | None:
 
 def saved_by(answer: Answer, hit: Hit) -> Hit:
     """Return a hit that tells what the call to the model would have used."""
-    return replace(hit, saved=_API.usage_of(answer))
+    return hit.with_saved(_API.usage_of(answer))
 
 
 def without_id(served: Any, hit: Hit) -> Any:

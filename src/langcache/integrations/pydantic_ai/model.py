@@ -131,7 +131,7 @@ def wrap(client: Model, *, cache: AnswerCache) -> CachedModel:
 
 
 def _hit(lookup: Lookup[Any], stored: Stored) -> Hit | None:
-    return lookup.hit and replace(lookup.hit, saved=stored.saved)
+    return lookup.hit and lookup.hit.with_saved(stored.saved)
 
 
 def _served(stored: Stored, hit: Hit | None) -> ModelResponse:

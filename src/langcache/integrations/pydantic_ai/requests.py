@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import TypeAdapter
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
 from langcache.answers import Request, chat_request
 from langcache.answers.digests import (
@@ -72,18 +72,16 @@ def request_of(
         given = {name: each for name, each in given.items() if name not in _HARMLESS_SETTINGS}
         if any(given.get(name) for name in _KEPT_ELSEWHERE):
             return None
-        said = _parameters.dump_python(parameters, mode="json", warnings=False)
-        shaping = _shaping(
+        shaping, exact = _shaping(
             _kinds(model),
             model.system,
             model.model_name,
             getattr(model, "base_url", None),
             _profile_of(model, profile_text),
             text_of_value(given),
-            to_json(said),
+            _parameters.dump_json(parameters, warnings=False),
             stream=stream,
         )
-        exact = any(said.get(name) for name in _TOOLS)
         turns = _turns_of(messages)
         return chat_request(_DOOR, shaping, turns, exact=exact)
     except Exception:  # noqa: BLE001 - no error of the cache may fail a call
@@ -133,8 +131,10 @@ def _shaping(
     parameters: bytes,
     *,
     stream: bool,
-) -> str:
+) -> tuple[str, bool]:
     """Return the digest of all that an answer may depend on besides the messages.
+
+    And whether it depends on the details of a question.
 
     Args:
         kinds: The classes of the model. Its key does not count.
@@ -156,12 +156,14 @@ def _shaping(
         model["base_url"] = text_of_value(base_url)
     if profile is not None:
         model["profile"] = profile
-    return digest_of_members(
+    said: dict[str, Any] = from_json(parameters)
+    shaping = digest_of_members(
         model=mapping_of_texts(**model),
         settings=settings,
-        parameters=text_of_value(from_json(parameters)),
+        parameters=text_of_value(said),
         stream="true" if stream else "false",
     )
+    return shaping, any(said.get(name) for name in _TOOLS)
 
 
 class ProfileText:
