@@ -414,7 +414,8 @@ def open_pydantic_ai(parts: Parts) -> Opened:
     from pydantic_ai.messages import ModelResponse, TextPart
     from pydantic_ai.models.function import FunctionModel
 
-    def answer(messages, info):
+    # A function that is not async would run in a thread, which a provider's client does not need.
+    async def answer(messages, info):
         return ModelResponse(parts=[TextPart(TEXT)])
 
     cache = parts.cache()
