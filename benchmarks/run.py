@@ -82,7 +82,7 @@ DOWNLOAD_MODEL = (
 BENCHMARKS = [
     Benchmark(
         "doors_overhead",
-        3,
+        4,
         uv="--isolated --extra langchain --extra langgraph --extra litellm --extra llama-index "
         "--extra pydantic-ai --extra openai-agents --with langgraph",
         arguments="--rounds 9",
