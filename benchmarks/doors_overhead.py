@@ -65,12 +65,8 @@ def asked(number: int) -> str:
     return f"How do I make {TOPICS[number % len(TOPICS)]} in {number} minutes?"
 
 
-def in_other_words(number: int) -> str:
-    return f"How can I make {TOPICS[number % len(TOPICS)]} in {number} minutes?"
-
-
-def in_words_of_the_warm(number: int) -> str:
-    return f"How could I make {TOPICS[number % len(TOPICS)]} in {number} minutes?"
+def in_other_words(number: int, verb: str = "can") -> str:
+    return f"How {verb} I make {TOPICS[number % len(TOPICS)]} in {number} minutes?"
 
 
 class Models:
@@ -196,8 +192,9 @@ def measure_door(loop, door: Door, embedder: MiniLMEmbedder, calls: int, rounds:
         note("same", opened.cached, [asked(number) for number in numbers])
         if not door.is_exact:
             note_hits("other words", "rest", [in_other_words(number) for number in numbers])
-            Models.learn(embedder, [(asked(each), in_words_of_the_warm(each)) for each in numbers])
-            note_hits("warm", "rest, warm", [in_words_of_the_warm(number) for number in numbers])
+            new = [in_other_words(number, "could") for number in numbers]
+            Models.learn(embedder, zip(map(asked, numbers), new, strict=True))
+            note_hits("warm", "rest, warm", new)
             Models.given = None
         if opened.client is not None:
             note("client", opened.client, fresh, partial(embedder.embed, fresh[:1]))
