@@ -43,8 +43,8 @@ NEW = [
     for topic in TOPICS
 ]
 
-# Like the command when hosted (without test controls), but filled with entries of random vectors,
-# which are similar to no prompt.
+# Like the command when hosted (without test controls and without the list of lookups), but filled
+# with entries of random vectors, which are similar to no prompt.
 FILLED = """
 import gc
 import sys
@@ -67,7 +67,12 @@ for number in range(int(sys.argv[1])):
 listener = listen("127.0.0.1", 0)
 app = create_app(
     # Without a limit of the wait, so that other work on the machine causes no 429.
-    Settings(embedding_cache=int(sys.argv[2]), test_controls="off", max_wait_seconds=0.0),
+    Settings(
+        embedding_cache=int(sys.argv[2]),
+        test_controls="off",
+        record_lookups=0,
+        max_wait_seconds=0.0,
+    ),
     storage=storage,
 )
 gc.freeze()
