@@ -184,7 +184,10 @@ def test_the_key_is_in_no_repr(judge):
         ({"base_url": "ftp://x"}, "base_url: must be an http or https URL"),
         ({"base_url": "http://u@x"}, "base_url: must not have a user, query or fragment"),
         ({"api_key": "a b"}, "api_key: must be printable ASCII without spaces"),
-        ({"api_key": None, "base_url": None}, "api_key: is required, as OPENAI_API_KEY is not set"),
+        (
+            {"api_key": None, "base_url": None},
+            "api_key: is required, because OPENAI_API_KEY is not set",
+        ),
     ],
 )
 def test_a_bad_argument_is_named(endpoint, options, message):

@@ -1,16 +1,40 @@
-"""Checks of the settings of an HTTP endpoint. Imports no HTTP."""
+"""The settings of an HTTP endpoint that speaks OpenAI's API. Imports no HTTP."""
 
 from __future__ import annotations
 
+import os
+import re
 from urllib.parse import urlsplit
 
-__all__ = ["check_base_url", "check_timeout"]
+__all__ = ["check_timeout", "openai_endpoint"]
 
+_OPENAI_URL = "https://api.openai.com/v1"
 _LONGEST_TIMEOUT = 1e9
 _LONGEST_LABEL = 63
 
 
-def check_base_url(base_url: str) -> None:
+def openai_endpoint(api_key: str | None, base_url: str | None) -> tuple[str | None, str]:
+    """Return the key and the base URL of an endpoint, without a slash at its end.
+
+    Args:
+        api_key: The bearer token. None for the variable OPENAI_API_KEY; without either, there is
+            none.
+        base_url: The base URL. None for the variable OPENAI_BASE_URL, or else OpenAI's own.
+
+    Raises:
+        ValueError: The URL is not one to append a path to, or the key is missing or malformed.
+    """
+    api_key = api_key or os.environ.get("OPENAI_API_KEY")
+    base_url = base_url or os.environ.get("OPENAI_BASE_URL") or _OPENAI_URL
+    _check_base_url(base_url)
+    if not api_key and base_url == _OPENAI_URL:
+        raise ValueError("api_key: is required, because OPENAI_API_KEY is not set")
+    if api_key and not re.fullmatch(r"[!-~]+", api_key):
+        raise ValueError("api_key: must be printable ASCII without spaces")
+    return api_key, base_url.rstrip("/")
+
+
+def _check_base_url(base_url: str) -> None:
     """Check the base URL of an endpoint.
 
     Raises:

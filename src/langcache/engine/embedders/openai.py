@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 import time
@@ -13,7 +12,7 @@ import numpy as np
 from typing_extensions import override
 
 from langcache.engine.embedders._arrays import unit_rows, without_lone_surrogates
-from langcache.engine.embedders._endpoint import check_base_url, check_timeout
+from langcache.engine.embedders._endpoint import check_timeout, openai_endpoint
 from langcache.engine.embedders._texts import TextEmbedder
 from langcache.engine.embedders.errors import EmbedderError
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenAIEmbedder"]
 
-_BASE_URL = "https://api.openai.com/v1"
 _RETRYABLE_STATUSES = frozenset({408, 409, 429})
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 8.0
@@ -84,16 +82,9 @@ class OpenAIEmbedder(TextEmbedder):
             if value is not None and value < least:
                 raise ValueError(f"{name}: must be at least {least}, got {value}")
         check_timeout(timeout)
-        api_key = api_key or os.environ.get("OPENAI_API_KEY")
-        base_url = base_url or os.environ.get("OPENAI_BASE_URL") or _BASE_URL
-        check_base_url(base_url)
-        if not api_key and base_url == _BASE_URL:
-            raise ValueError("api_key: is required, because OPENAI_API_KEY is not set")
-        if api_key and not re.fullmatch(r"[!-~]+", api_key):
-            raise ValueError("api_key: must be printable ASCII without spaces")
         self._model = model
-        self._api_key = api_key
-        self._url = base_url.rstrip("/") + "/embeddings"
+        self._api_key, base_url = openai_endpoint(api_key, base_url)
+        self._url = f"{base_url}/embeddings"
         self._requested = dimensions
         self._dimensions = dimensions
         self._batch_size = batch_size
