@@ -41,6 +41,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from _doors import Door, Parts, doors
+from _sdk import print_table
 
 from langcache.engine import MiniLMEmbedder, create_verifier
 from langcache.engine.verify.chain import VerifierChain
@@ -205,16 +206,15 @@ def measure_door(loop, door: Door, embedder: MiniLMEmbedder, calls: int, rounds:
     return times
 
 
-def print_table(title: str, columns: Iterable[str], doors: dict[str, dict[str, float]]) -> None:
-    columns = list(columns)
-    widths = [max(11, len(each)) for each in columns]
-    heads = (f"{each:>{width}}" for each, width in zip(columns, widths, strict=True))
-    print(f"| {title:<26} | " + " | ".join(heads) + " |")
-    print(f"|{'-' * 28}|" + "".join(f"{'-' * (width + 1)}:|" for width in widths))
-    for name, times in doors.items():
-        cells = (f"{times[each] * 1e6:.0f}" if each in times else "" for each in columns)
-        padded = (f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
-        print(f"| {name:<26} | " + " | ".join(padded) + " |")
+def print_times(columns: Iterable[str], found: dict[str, dict[str, float]]) -> None:
+    """Print a table of microseconds, with a row for each door."""
+    print_table(
+        ["µs", *columns],
+        [
+            [door, *(f"{times[each] * 1e6:.0f}" if each in times else "" for each in columns)]
+            for door, times in found.items()
+        ],
+    )
 
 
 def differences(times: dict[str, float]) -> dict[str, float]:
@@ -252,9 +252,9 @@ def main() -> None:
         for door in doors()
         if door.name.startswith(tuple(options.only))
     }
-    print_table("µs", COLUMNS, found)
+    print_times(COLUMNS, found)
     print()
-    print_table("µs", DIFFERENCES, {name: differences(times) for name, times in found.items()})
+    print_times(DIFFERENCES, {name: differences(times) for name, times in found.items()})
 
 
 if __name__ == "__main__":
