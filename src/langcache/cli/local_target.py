@@ -43,8 +43,7 @@ def open_storage(name: str, *, creates: bool = False) -> StorageBackend:
         from langcache.engine.storage import StorageError
         from langcache.engine.storage.create import create_storage, is_storage_name
     except ImportError as error:
-        message = 'needs the extra engine; see "Install" in the README'
-        raise TargetError(f"--storage: {message} ({error.name})", USAGE) from None
+        raise without_engine(error) from None
     if name == "memory" or not is_storage_name(name):
         # The name is not repeated, as it may contain a password.
         raise TargetError("--storage: must be sqlite:PATH or the URL of a Redis", USAGE)
@@ -57,6 +56,12 @@ def open_storage(name: str, *, creates: bool = False) -> StorageBackend:
         raise TargetError(f"--storage: {_plain(error)}", USAGE) from None
     except StorageError as error:
         raise TargetError(str(error)) from None
+
+
+def without_engine(error: ImportError) -> TargetError:
+    """Return the error of a command that cannot import the engine."""
+    message = 'needs the extra engine; see "Install" in the README'
+    return TargetError(f"--storage: {message} ({error.name})", USAGE)
 
 
 class LocalTarget:

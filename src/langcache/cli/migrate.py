@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from langcache.cli.local_target import open_storage
+from langcache.cli.local_target import open_storage, without_engine
 from langcache.cli.options import fail
 from langcache.cli.target import USAGE, TargetError
 
@@ -56,8 +56,7 @@ def migrate(
         from langcache.engine.storage import StorageError
         from langcache.engine.storage.create import is_redis_url
     except ImportError as error:
-        message = 'needs the extra engine; see "Install" in the README'
-        fail(TargetError(f"--storage: {message} ({error.name})", USAGE))
+        fail(without_engine(error))
     try:
         wanted = create_embedder(embedder)
     except (ImportError, ValueError) as error:
