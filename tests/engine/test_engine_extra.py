@@ -25,6 +25,21 @@ except ImportError as error:
     assert cause == f"No module named '{missing}'"
 
 
+@pytest.mark.parametrize("command", ["stats", "migrate"])
+def test_a_command_names_the_missing_package(command, tmp_path):
+    code = f"""
+import sys
+sys.modules["onnxruntime"] = None
+sys.argv = ["langcache", {command!r}, "--storage", {f"sqlite:{tmp_path / 'faq.db'}"!r}]
+from langcache.cli import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    expected = '--storage: needs the extra engine; see "Install" in the README (onnxruntime)'
+    assert done.stderr == f"langcache: {expected}\n"
+
+
 def test_importing_the_engine_does_not_load_the_model_runtime():
     code = """
 import sys

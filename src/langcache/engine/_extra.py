@@ -6,5 +6,5 @@ from importlib.util import find_spec
 for name in ("numpy", "onnxruntime", "tokenizers"):
     if find_spec(name) is None:
         raise ImportError(
-            'langcache.engine needs the extra engine; see "Install" in the README'
+            'langcache.engine needs the extra engine; see "Install" in the README', name=name
         ) from ModuleNotFoundError(f"No module named {name!r}", name=name)
