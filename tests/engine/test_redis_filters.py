@@ -11,6 +11,7 @@ import pytest
 import redis
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from redis_servers import wait_for_index
 from stored_entries import EAST, SCOPE
 from stored_entries import make_entry as entry
 
@@ -152,7 +153,7 @@ def filled(query_engine_url):
         for each in entries:
             storage.store(each)
             memory.store(each)
-        storage.prepare(3)
+        wait_for_index(storage, 3)
         yield storage, memory
         storage.clear()
         client.execute_command("FT.DROPINDEX", f"{prefix}:v3:2")
@@ -251,7 +252,7 @@ def test_what_is_not_in_the_query_is_looked_for_in_few_rounds(redis_url, redis_p
     storage = RedisStorage(url=redis_url, prefix=redis_prefix, search="query-engine", timeout=60)
     for number in range(300):
         storage.store(entry(str(number), attributes={"topic": "wine" if number else "beer"}))
-    storage.prepare(3)
+    wait_for_index(storage, 3)
     storage.search(EAST, *SCOPE, 0.9)
     pattern = Text("topic") % "be*r"
 

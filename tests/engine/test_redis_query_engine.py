@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import redis
 import redis.asyncio
+from redis_servers import wait_for_index
 from stored_entries import EAST, NORTH, SCOPE
 from stored_entries import make_entry as entry
 
@@ -1031,6 +1032,7 @@ def test_processes_that_run_search_an_index_that_another_replaces(
 def test_in_a_scope_with_many_equal_vectors_all_entries_are_compared(on_engine):
     equal = [entry(str(number), updated_at=900.0 + number) for number in range(150)]
     on_engine.store_many([*equal, entry("other", NORTH), entry("alone", context_hash="c")])
+    wait_for_index(on_engine, 3)
     client = on_engine._connection.sync_client()
     queries = []
     send = client.execute_command

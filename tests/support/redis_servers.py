@@ -38,6 +38,18 @@ _MOST_STARTS = 10
 _numbers = itertools.count()
 
 
+def wait_for_index(storage, dimensions):
+    """Wait until a storage's index is complete; it compares entries itself until then.
+
+    A new index is empty until the server has looked at all its keys, those of other tests included.
+    """
+    deadline = time.monotonic() + 20
+    while not storage._engine.is_ready(dimensions):
+        assert time.monotonic() < deadline, "the index is not complete"
+        storage.prepare(dimensions)
+        time.sleep(0.01)
+
+
 class RedisServer:
     """A `redis-server` of the test's own, on a free port, with its own directory.
 
