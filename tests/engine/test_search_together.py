@@ -101,7 +101,8 @@ def test_searches_find_together_what_each_finds_alone(tuning):
                 embedding_model_id=model,
                 context_hash=context,
                 attributes=names,
-                updated_at=float(id % 7),
+                # Not two at the same moment, because then equal ones may come in any order.
+                updated_at=float(id * 7 % 61),
                 expires_at=float(ttl) if ttl else None,
             )
             storage.store(entry)
