@@ -46,7 +46,6 @@ NEW = [
 # Like the command when hosted (without test controls and without the list of lookups), but filled
 # with entries of random vectors, which are similar to no prompt.
 FILLED = """
-import gc
 import sys
 import numpy as np
 from langcache.engine import InMemoryStorage
@@ -54,6 +53,7 @@ from langcache.engine.storage import CacheEntry
 from langcache_minilm import MODEL_ID
 from langcache_mockserver import Settings, create_app
 from langcache_mockserver.http.uvicorn_server import Server, listen
+from langcache_mockserver.workers import collect_garbage_rarely
 
 storage = InMemoryStorage()
 random = np.random.default_rng(1)
@@ -75,7 +75,7 @@ app = create_app(
     ),
     storage=storage,
 )
-gc.freeze()
+collect_garbage_rarely()
 port = listener.getsockname()[1]
 Server(app, listener, lambda: print("ready on http://127.0.0.1:%d" % port, flush=True)).run()
 """
