@@ -6,6 +6,7 @@ import json
 import pytest
 from langcache_mockserver import Settings, SimilarityTable
 from langcache_mockserver.domain import caches
+from langcache_mockserver.http import response
 from langcache_mockserver.planes import data
 
 from langcache.engine import InMemoryStorage
@@ -40,7 +41,7 @@ def test_an_answer_ends_before_it_is_too_large(client, cache_path, monkeypatch, 
     assert len(found) == 5
     assert found[0]["prompt"] == "p0"
     monkeypatch.setattr(caches, "MOST_CHARACTERS", 10)
-    assert [each["prompt"] for each in search(client, cache_path)] == ["p0"]
+    assert [each["prompt"] for each in search(client, cache_path, maxResults=19)] == ["p0"]
 
 
 def test_everything_that_is_not_too_large_is_answered(client, cache_path):
@@ -55,15 +56,14 @@ def test_everything_that_is_not_too_large_is_answered(client, cache_path):
 def test_a_large_answer_is_not_written_in_the_event_loop(client, cache_path, monkeypatch):
     written = []
 
-    class Response(data.JSONResponse):
-        def __init__(self, content, *args):
-            super().__init__(content, *args)
-            written.append((len(self.body), in_event_loop()))
+    def json_of(content):
+        body = response.json_of(content)
+        written.append((len(body), in_event_loop()))
+        return body
 
-    monkeypatch.setattr(data, "JSONResponse", Response)
+    monkeypatch.setattr(data, "json_of", json_of)
     store(client, cache_path, 3, "r")
     store(client, cache_path, 3, "r" * 200_000)
-    written.clear()
     search(client, cache_path, maxResults=1)
     search(client, cache_path)
     assert [loop for _, loop in written] == [True, False]

@@ -19,6 +19,7 @@ import asyncio
 import math
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -898,6 +899,35 @@ class StorageConformance:
         assert list(storage.entries("ns")) == [edited]
         assert storage.edit("ns", "unknown", change) is None
         assert storage.edit("other", "1", change) is None
+
+    @_rule
+    def test_the_version_of_a_scope_changes_with_its_entries(
+        self, storage: Any, clock: ManualClock
+    ) -> None:
+        scope = Scope(*_SCOPE)
+
+        def edit(entry: CacheEntry) -> CacheEntry:
+            return replace(entry, response="edited")
+
+        def changes(change: Callable[[], object]) -> None:
+            before = storage.backend.version(scope)
+            change()
+            after = storage.backend.version(scope)
+            assert before is None or after is not before
+
+        storage.store(_entry("1", attributes={"a": "b"}))
+        changes(lambda: storage.store(_entry("2", expires_at=1010.0)))
+        changes(lambda: storage.store(_entry("2", response="other", expires_at=1010.0)))
+        changes(lambda: storage.store_many([_entry("3"), _entry("4"), _entry("5")]))
+        changes(lambda: storage.edit("ns", "5", edit))
+        changes(lambda: storage.delete("ns", ["3"]))
+        changes(lambda: storage.delete_by_attributes("ns", {"a": "b"}))
+        changes(lambda: setattr(clock, "now", 1010.0))
+        changes(lambda: storage.search(_EAST, *_SCOPE, 0.9))
+        changes(lambda: storage.invalidate_namespace("ns"))
+        storage.store(_entry("1"))
+        changes(storage.clear)
+        storage.store(_entry("1"))
 
     @_rule
     def test_records_are_kept_by_collection_and_key(self, storage: Any, clock: ManualClock) -> None:

@@ -20,7 +20,9 @@ from langcache.engine.verify import Verdict
 from langcache_mockserver.domain.batching import Batcher
 from langcache_mockserver.domain.conversation import reformulate
 from langcache_mockserver.domain.hit_counts import HitCounts
+from langcache_mockserver.domain.lookup import Best, Hit, LookupResult, characters_of
 from langcache_mockserver.domain.lookups import LookupRecord
+from langcache_mockserver.domain.remembered_results import RememberedResults
 from langcache_mockserver.domain.verifiers import is_loaded, shared_verifier
 from langcache_mockserver.domain.worker_threads import WORKERS
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from langcache.engine.feedback import Report
     from langcache.engine.storage import EntryPage, Match, StorageBackend
     from langcache_mockserver.domain.hit_counts import HitCount
+    from langcache_mockserver.domain.lookup import Lookup
     from langcache_mockserver.domain.lookups import Lookups
     from langcache_mockserver.domain.worker_threads import WorkerThreads
 
@@ -58,70 +61,6 @@ _QUICK_VERIFIERS = frozenset({"off", "rules"})
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class Lookup(NamedTuple):
-    """What a search asks for.
-
-    Attributes:
-        prompt: The prompt.
-        threshold: The least similarity of a semantic hit, `(1 + cosine) / 2`; None for the server's
-            default.
-        strategies: `exact` or `semantic`, in order of priority: the hits of an earlier strategy
-            come first, and later ones add what is missing.
-        attributes: Only entries that have all of these are hits.
-        max_results: How many hits to return at most.
-        verify: The name of the verifier, or `off`; None for the server's default.
-    """
-
-    prompt: str
-    threshold: float | None = None
-    strategies: Sequence[str] = ("semantic",)
-    attributes: Mapping[str, str] | None = None
-    max_results: int = 1
-    verify: str | None = None
-
-
-class Hit(NamedTuple):
-    """An entry that a lookup found.
-
-    Attributes:
-        entry: The entry.
-        similarity: Its similarity to the prompt, `(1 + cosine) / 2`; 1 for an exact hit.
-        strategy: The strategy that found it, `exact` or `semantic`.
-    """
-
-    entry: CacheEntry
-    similarity: float
-    strategy: str
-
-
-class Best(NamedTuple):
-    """The entry that decided what a semantic search came to.
-
-    Attributes:
-        match: The entry that may be served, else the nearest one.
-        verdict: What the checks decided; None for an entry that does not reach the threshold.
-    """
-
-    match: Match
-    verdict: Verdict | None
-
-
-class LookupResult(NamedTuple):
-    """The result of a lookup.
-
-    Attributes:
-        hits: The hits, best first within a strategy.
-        outcome: `hit`; `rejected`, if what reached the threshold of a semantic search was turned
-            down; `near_miss`, if a semantic search found nothing but an entry that falls short of
-            the threshold by 0.05 at most; or `miss`.
-        best: The entry that decided, after a semantic search that found one.
-    """
-
-    hits: list[Hit]
-    outcome: Outcome
-    best: Best | None = None
 
 
 class NewEntry(NamedTuple):
@@ -201,6 +140,7 @@ class Caches:
             described = RememberedFacts(described, _REMEMBERED_FACTS)
         self._described: object = described
         self._hit_counts = HitCounts()
+        self._remembered = RememberedResults(storage, embedder.model_id)
         self._judge_of = lru_cache(_MOST_JUDGES)(self._new_judge)
         self._embeddings: Batcher[str, NDArray[np.float32]] = Batcher(
             lambda prompts: list(embedder.embed(prompts)), workers, WORKERS, first_step=True
@@ -331,18 +271,29 @@ class Caches:
         return result
 
     async def _search(self, cache_id: str, lookup: Lookup, *, alone: bool = False) -> LookupResult:
-        most = lookup.max_results
-        asked = min(most, _RESULTS_AT_FIRST)
-        some = lookup if asked == most else lookup._replace(max_results=asked)
-        result = await self._find(cache_id, some, alone=alone)
-        # More are read only as long as they may be returned: they might not fit into memory.
-        while len(result.hits) == asked < most:
-            asked = min(most, asked * _MORE_RESULTS)
-            result = await self._find(cache_id, lookup._replace(max_results=asked), alone=alone)
+        result = self._remembered.recall(cache_id, lookup)
+        if result is None:
+            version = self._remembered.version(cache_id)
+            result = await self._find_as_many(cache_id, lookup, alone=alone)
+            self._remembered.keep(cache_id, lookup, version, self._feedback(cache_id), result)
         if result.hits:
             ids = [hit.entry.id for hit in result.hits]
             self._hit_counts.add(cache_id, ids, self._clock())
             self._storage.mark_used(cache_id, ids)
+        return result
+
+    async def _find_as_many(self, cache_id: str, lookup: Lookup, *, alone: bool) -> LookupResult:
+        """Find as many hits as are wanted, a few at first.
+
+        More are read only as long as they may be returned: they might not fit into memory.
+        """
+        most = lookup.max_results
+        asked = min(most, _RESULTS_AT_FIRST)
+        some = lookup if asked == most else lookup._replace(max_results=asked)
+        result = await self._find(cache_id, some, alone=alone)
+        while len(result.hits) == asked < most:
+            asked = min(most, asked * _MORE_RESULTS)
+            result = await self._find(cache_id, lookup._replace(max_results=asked), alone=alone)
         return result
 
     async def _find(self, cache_id: str, lookup: Lookup, *, alone: bool) -> LookupResult:
@@ -350,6 +301,7 @@ class Caches:
         hits: list[Hit] = []
         outcome: Outcome = "miss"
         best: Best | None = None
+        failed = False
         for strategy in dict.fromkeys(lookup.strategies):
             if len(hits) >= lookup.max_results:
                 break
@@ -360,14 +312,15 @@ class Caches:
             else:
                 choice = await self._semantic(scope, lookup, alone=alone)
                 outcome, best = _settled(choice)
+                failed = any(verdict.check == "failure" for _, verdict in choice.judged)
                 found = [Hit(each.entry, each.similarity, "semantic") for each in choice.accepted]
             if hits:
                 known = {hit.entry.id for hit in hits}
                 found = [hit for hit in found if hit.entry.id not in known]
             hits += found
         if not hits:
-            return LookupResult(hits, outcome, best)
-        return LookupResult(_bounded(hits[: lookup.max_results]), "hit", best)
+            return LookupResult(hits, outcome, best, failed)
+        return LookupResult(_bounded(hits[: lookup.max_results]), "hit", best, failed)
 
     async def converse(
         self, cache_id: str, lookup: Lookup, context: Sequence[str]
@@ -661,9 +614,7 @@ class Caches:
             # What is kept of a miss says how far about the nearest entry was.
             nearest = self._lookups is not None
             search = TopSearch(embedding, *scope, least, choice.asked, lookup.attributes, nearest)
-            found = self._recall(search)
-            if found is None:
-                found = await submit(scope.namespace, search, in_loop=is_quick, alone=alone)
+            found = await submit(scope.namespace, search, in_loop=is_quick, alone=alone)
             if nearest and not found and not is_quick and least > _UNRELATED:
                 search = search._replace(threshold=_UNRELATED)
                 found = await submit(scope.namespace, search)
@@ -676,14 +627,6 @@ class Caches:
             else:
                 choice.add(await self._workers.run(run, judge.judge(prompt, new)))
         return choice
-
-    def _recall(self, search: TopSearch) -> list[Match] | None:
-        """Return what a search has found before if nothing has changed since."""
-        started = time.perf_counter()
-        found = self._storage.recall(search)
-        if found is not None and self._on_storage is not None:
-            self._on_storage("search", time.perf_counter() - started)
-        return found
 
     def _threshold(self, lookup: Lookup) -> float:
         return self._default_threshold if lookup.threshold is None else lookup.threshold
@@ -748,14 +691,6 @@ def _bounded(hits: list[Hit]) -> list[Hit]:
         if characters > MOST_CHARACTERS and count:
             return hits[:count]
     return hits
-
-
-def characters_of(entry: CacheEntry) -> int:
-    """Return the number of characters in the texts of an entry."""
-    characters = len(entry.prompt) + len(entry.response)
-    for name, value in entry.attributes.items():
-        characters += len(name) + len(value)
-    return characters
 
 
 def _is_quick(verifier: str, prompt: str, candidates: Sequence[Match]) -> bool:

@@ -17,7 +17,7 @@ _SLOW = 1.0  # seconds that a failure must have taken: a quick one keeps no thre
 _PAUSE = 1.0  # seconds for which a failure is remembered
 _LONGEST_TRIAL = 60.0  # seconds; then it counts as lost
 
-_WITHOUT_IO = frozenset({"is_quick", "is_shared", "may_have_records", "recall", "close"})
+_WITHOUT_IO = frozenset({"is_quick", "is_shared", "may_have_records", "version", "close"})
 
 P = ParamSpec("P")
 T = TypeVar("T")

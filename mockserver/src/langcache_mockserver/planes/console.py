@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from langcache.engine.explanation import as_json
 from langcache_mockserver.domain.cache_rules import CacheRulesError, apply_rules
-from langcache_mockserver.domain.caches import Lookup
+from langcache_mockserver.domain.lookup import Lookup
 from langcache_mockserver.domain.registry import MOST_VERIFIERS, Access, TooManyError, moment
 from langcache_mockserver.http.documents import CONSOLE_DOCUMENT
 from langcache_mockserver.http.exchange import exchange_of

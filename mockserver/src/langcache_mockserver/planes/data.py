@@ -8,14 +8,14 @@ from starlette.responses import Response
 
 from langcache_mockserver.controls.interception import intercept, may_intercept
 from langcache_mockserver.domain.cache_rules import CacheRulesError, apply_rules
-from langcache_mockserver.domain.caches import Lookup, characters_of
+from langcache_mockserver.domain.lookup import Lookup, characters_of
 from langcache_mockserver.domain.registry import Access
 from langcache_mockserver.http.asgi_extensions import is_alone
 from langcache_mockserver.http.documents import CONTRACT
 from langcache_mockserver.http.exchange import exchange_of
 from langcache_mockserver.http.problems import FieldError, ProblemError, invalid
 from langcache_mockserver.http.request import path_id
-from langcache_mockserver.http.response import JSONResponse
+from langcache_mockserver.http.response import JSONResponse, json_of
 from langcache_mockserver.http.routing import routes_of
 from langcache_mockserver.http.validation import spell
 from langcache_mockserver.planes.service import service_of
@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from langcache_mockserver.controls.server_controls import Controls
-    from langcache_mockserver.domain.caches import LookupResult
+    from langcache_mockserver.domain.lookup import LookupResult
     from langcache_mockserver.http.routing import Endpoint
     from langcache_mockserver.planes.service import Service
 
 # What is larger takes longer to write as JSON than to hand to a thread.
 _LOOP_HITS = 100
 _LOOP_CHARACTERS = 1 << 18
+_DEFAULT_STRATEGIES = ("semantic",)
 _NO_MEMBERS: Mapping[str, object] = {}
 
 
@@ -56,7 +57,9 @@ async def _search(request: Request) -> Response:
     alone = is_alone(request.scope)
     result = await service.caches.search(exchange.cache_id, lookup, alone=alone)
     exchange.outcome = result.outcome
-    return _response(result) if _is_short(result) else await service.workers.run(_response, result)
+    if result.written is None:
+        result.written = await _written(service, result)
+    return JSONResponse(written=result.written)
 
 
 async def _conversational_search(request: Request) -> Response:
@@ -66,10 +69,8 @@ async def _conversational_search(request: Request) -> Response:
     context = body.get("context", [])
     actual_prompt, result = await service.caches.converse(exchange.cache_id, lookup, context)
     exchange.outcome = result.outcome
-    members = {"actualPrompt": actual_prompt}
-    if _is_short(result):
-        return _response(result, members)
-    return await service.workers.run(_response, result, members)
+    written = await _written(service, result, {"actualPrompt": actual_prompt})
+    return JSONResponse(written=written)
 
 
 async def _delete_query(request: Request) -> Response:
@@ -129,11 +130,20 @@ def _lookup(service: Service, cache_id: str, body: dict[str, Any]) -> Lookup:
     return Lookup(
         prompt=body["prompt"],
         threshold=body.get("similarityThreshold"),
-        strategies=body.get("searchStrategies", ["semantic"]),
+        strategies=tuple(body.get("searchStrategies", _DEFAULT_STRATEGIES)),
         attributes=body.get("attributes"),
         max_results=int(body.get("maxResults", 1)),
         verify=service.gate.registry.verifier(cache_id),
     )
+
+
+async def _written(
+    service: Service, result: LookupResult, members: Mapping[str, object] = _NO_MEMBERS
+) -> bytes:
+    """Return the response to a search as JSON, with more members."""
+    if _is_short(result):
+        return _json(result, members)
+    return await service.workers.run(_json, result, members)
 
 
 def _is_short(result: LookupResult) -> bool:
@@ -147,8 +157,8 @@ def _is_short(result: LookupResult) -> bool:
     return characters <= _LOOP_CHARACTERS
 
 
-def _response(result: LookupResult, members: Mapping[str, object] = _NO_MEMBERS) -> Response:
-    return JSONResponse({**members, "data": _entries(result)})
+def _json(result: LookupResult, members: Mapping[str, object]) -> bytes:
+    return json_of({**members, "data": _entries(result)})
 
 
 def _entries(result: LookupResult) -> list[dict[str, object]]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import replace
 from itertools import chain
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
@@ -16,8 +14,8 @@ from langcache.engine.same_prompt import folded
 from langcache.engine.search.arrays import Mask, Rows, Vectors, row_numbers
 from langcache.engine.search.blocks import growth
 from langcache.engine.search.index import Search, VectorIndex, Wanted
-from langcache.engine.storage.base import entry_bytes, has_attributes, similarity_of
-from langcache.engine.storage.entry import CacheEntry, Match, Scope, TopSearch
+from langcache.engine.storage.base import entry_bytes, has_attributes
+from langcache.engine.storage.entry import CacheEntry, Scope, TopSearch
 from langcache.engine.storage.ranking import TIE, best_rows
 
 if TYPE_CHECKING:
@@ -32,9 +30,6 @@ _FIRST_KEY = 2
 _MOST_KEYS = 16
 _LOWEST = -2.0
 _SAMPLE = 1024
-_MOST_REMEMBERED = 256  # searches
-_MOST_FOUND = 16  # by one of them
-_ENTRIES_PER_SEARCH = 8  # for each of which one is remembered
 _PRODUCT_COST = 20  # scoring a row takes so many times as long as comparing its attributes
 
 
@@ -123,23 +118,6 @@ Nearest: TypeAlias = tuple[Record, Vectors, float]
 """A record that was found, a copy of its vector, and its cosine."""
 
 
-class _Remembered:
-    """What a search has found.
-
-    Attributes:
-        vector: What was searched for; kept, so that no other vector has its id.
-        found: The records and their cosines.
-        matches: The same as matches, if the search has come again and they cannot change.
-    """
-
-    __slots__ = ("found", "matches", "vector")
-
-    def __init__(self, vector: Vectors, found: list[tuple[Record, float]]) -> None:
-        self.vector = vector
-        self.found = found
-        self.matches: list[Match] | None = None
-
-
 class Traits(NamedTuple):
     """What a table keeps of an entry in columns, besides its times.
 
@@ -175,6 +153,7 @@ class ScopeTable:
 
     Attributes:
         records: By row.
+        version: Another object after each change; see `StorageBackend.version`.
         next_expiry: No record expires before this moment; infinity if none ever does.
     """
 
@@ -190,15 +169,14 @@ class ScopeTable:
         # second ones and so on. Comparing them all is faster than sets of rows.
         self._keys = np.empty((1, 0), np.uint32)
         self._overflows = False  # whether there was ever a record with more attributes than keys
-        # What the latest searches have found since the last change; see `recall`.
-        self._remembered: dict[tuple[object, ...], _Remembered] = {}
+        self.version = object()
         self.next_expiry = math.inf
 
     # Writing
 
     def extend(self, rows: Sequence[tuple[Record, Traits]], vectors: Vectors) -> None:
         """Add records; their vectors are copied."""
-        self._remembered.clear()
+        self.version = object()
         self._reserve(max(len(traits.keys) for _, traits in rows), len(rows))
         self.index.extend(vectors)
         for record, traits in rows:
@@ -207,7 +185,7 @@ class ScopeTable:
 
     def replace(self, row: int, record: Record, traits: Traits, vector: Vectors) -> None:
         """Put another record in a row."""
-        self._remembered.clear()
+        self.version = object()
         self._reserve(len(traits.keys))
         self.index.replace(row, vector)
         self.records[row] = record
@@ -215,7 +193,7 @@ class ScopeTable:
 
     def remove(self, rows: Sequence[int]) -> None:
         """Remove the records of some rows."""
-        self._remembered.clear()
+        self.version = object()
         sources, targets = self.index.remove(np.array(sorted(rows), np.intp))
         for source, target in zip(row_numbers(sources), row_numbers(targets), strict=True):
             record = self.records[source]
@@ -233,7 +211,7 @@ class ScopeTable:
 
     def clear(self) -> None:
         """Remove all records."""
-        self._remembered.clear()
+        self.version = object()
         self.index.clear()
         self.records = []
         self.next_expiry = math.inf
@@ -317,44 +295,6 @@ class ScopeTable:
             lowest_score = _LOWEST if lowest else least
             wanted.append(Wanted(search.limit, lowest_score, least, rows, filtered, search.nearest))
         return self.index.search(vectors, wanted)
-
-    def recall(self, search: TopSearch, now: float) -> list[Match] | None:
-        """Return what a search has found before, or None if it has to be done.
-
-        Prompts that come again do not need another scan as long as no record has changed. Only
-        vectors that cannot change are recognised: read-only ones that own their memory.
-        """
-        key = _remembered_by(search)
-        known = self._remembered.get(key) if key else None
-        if not known or has_expired(self.next_expiry, now):
-            return None
-        if known.matches is not None:
-            return known.matches
-        matches = [self._fixed_match(record, score) for record, score in known.found]
-        if all(record.metadata is None for record, _ in known.found):  # which can be changed
-            known.matches = matches
-        return matches
-
-    def _fixed_match(self, record: Record, cosine: float) -> Match:
-        """Return a match that nobody can change, apart from metadata."""
-        vector = self.index.vector(record.row)
-        vector.flags.writeable = False
-        entry = record.entry(vector)
-        entry = replace(entry, attributes=MappingProxyType(entry.attributes))
-        return Match(entry, similarity_of(cosine))
-
-    def remember(self, search: TopSearch, nearest: Sequence[Nearest]) -> None:
-        """Keep for `recall` what a search has found. No record may have expired."""
-        most = min(_MOST_REMEMBERED, len(self.records) // _ENTRIES_PER_SEARCH)
-        if not most or len(nearest) > _MOST_FOUND:
-            return
-        key = _remembered_by(search)
-        if not key:
-            return
-        while len(self._remembered) >= most:
-            del self._remembered[next(iter(self._remembered))]
-        found = [(record, score) for record, _, score in nearest]
-        self._remembered[key] = _Remembered(search.embedding, found)
 
     def _preselected(self, attributes: Mapping[str, str]) -> Rows | None:
         """Return the rows that have the attributes; None if filtering what is found is faster."""
@@ -486,14 +426,6 @@ class ScopeTable:
                 row = each if rows is None else rows[each]
                 mask[each] = self.records[row].matches(attributes)
         return mask
-
-
-def _remembered_by(search: TopSearch) -> tuple[object, ...] | None:
-    """Return what a search is remembered by; None if it cannot be remembered."""
-    flags: Any = getattr(search.embedding, "flags", None)  # it is not checked yet
-    if search.attributes or flags is None or flags.writeable or not flags.owndata:
-        return None
-    return id(search.embedding), search.threshold, search.limit, search.nearest
 
 
 def _key(value: Hashable) -> int:

@@ -76,6 +76,19 @@ class StorageBackend(ABC):
         del scope
         return False
 
+    def version(self, scope: Scope) -> object | None:
+        """Return an object that is another one as soon as an entry of the scope changes.
+
+        As long as it is the same, no entry has been stored, removed or has expired, so a search
+        finds what it found before. It does no I/O and waits for nothing, so an event loop may call
+        it.
+
+        Returns:
+            The object, to be compared by `is`; None if it is not known whether anything changes.
+        """
+        del scope
+        return None
+
     @property
     def usage(self) -> StorageUsage | None:
         """What all entries take together; None if the backend does not count it."""
@@ -358,15 +371,6 @@ class StorageBackend(ABC):
             )
             for search in searches
         ]
-
-    def recall(self, search: TopSearch) -> list[Match] | None:
-        """Return what a search has found before, if that is remembered and nothing has changed.
-
-        It does no I/O and waits for nothing, so an event loop may call it. Nobody may change what
-        it returns.
-        """
-        del search
-        return None
 
     def find_exact(
         self,

@@ -138,6 +138,17 @@ class InMemoryStorage(StorageBackend):
         table = namespace and namespace.tables.get(scope)
         return not table or len(table.records) <= self._tuning.quick_rows
 
+    @override
+    def version(self, scope: Scope) -> object | None:
+        """Return an object that is another one as soon as an entry of the scope changes.
+
+        None for a scope without entries, and as long as one that has expired is still there.
+        """
+        table = self._find_table(scope)
+        if not table or has_expired(table.next_expiry, self._clock()):
+            return None
+        return table.version
+
     @property
     @override
     def usage(self) -> StorageUsage | None:
@@ -384,26 +395,9 @@ class InMemoryStorage(StorageBackend):
             for number, search in enumerate(searches):
                 best = table.best(found, number, search)
                 nearest.append(best)
-                if not (lowest or some_expired):
-                    table.remember(search, best)
             if some_expired:
                 self._reclaim(table, now)
         return nearest
-
-    @override
-    def recall(self, search: TopSearch) -> list[Match] | None:
-        """Return what a search has found since the last change in its scope, if that is remembered.
-
-        One search per eight entries is remembered, up to 256. It must have no attributes, and a
-        vector that cannot change: read-only, and owner of its memory.
-        """
-        if not self._lock.acquire(blocking=False):
-            return None
-        try:
-            table = self._find_table(search.scope)
-            return table.recall(search, self._clock()) if table else None
-        finally:
-            self._lock.release()
 
     @override
     def find_exact(
