@@ -124,10 +124,10 @@ BENCHMARKS = [
     Benchmark("redis_storage", 5, uv="--isolated --with redisvl", arguments="--sizes 1000 10000"),
     Benchmark(
         "redis_storage_ratios",
-        2,
+        2.5,
         script="redis_storage",
         uv="--isolated --with redisvl",
-        arguments="--ratios --sizes 1000 10000",
+        arguments="--ratios --sizes 1000 10000 100000",
     ),
     Benchmark("sdk_import", 2.5, prints_versions=True),
     Benchmark("sdk_overhead", 1.5, prints_versions=True),
