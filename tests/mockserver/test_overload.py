@@ -2,12 +2,11 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import anyio
 import pytest
 from langcache_mockserver import Settings
-from langcache_mockserver.domain import overload, worker_threads
+from langcache_mockserver.domain import overload
 from langcache_mockserver.domain.batching import Batcher
 from langcache_mockserver.domain.overload import Backlog, OverloadedError
 from langcache_mockserver.domain.worker_threads import WORKERS, SharedCall, WorkerThreads
@@ -98,38 +97,6 @@ async def test_threads_refuse_what_has_waited_too_long_and_serve_probes_meanwhil
     assert len(refused) == 3
     assert min(refused) >= 1
     assert await workers.run(int) == 0
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("given_up", [0, 2])
-async def test_the_later_steps_of_requests_go_before_first_steps(gate, given_up, monkeypatch):
-    monkeypatch.setattr(worker_threads, "WORKERS", 1)  # with two, it is by chance which ends first
-    workers = WorkerThreads()
-    busy = anyio.Event()
-    done = []
-
-    def block():
-        anyio.from_thread.run_sync(busy.set)
-        gate.wait(10)
-
-    async def first_step(name, scope):
-        with scope:
-            await workers.run_batch(partial(done.append, name), first_step=True, waited=0)
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(workers.run, block)
-        await busy.wait()
-        scopes = [anyio.CancelScope() for _ in range(4)]
-        for number, scope in enumerate(scopes):
-            group.start_soon(first_step, f"first {number}", scope)
-        for number in range(2):
-            group.start_soon(workers.run, done.append, f"later {number}")
-        await anyio.sleep(0.01)
-        for scope in scopes[:given_up]:
-            scope.cancel()
-        gate.set()
-    assert sorted(done[:2]) == ["later 0", "later 1"]  # trio starts tasks in any order
-    assert sorted(done[2:]) == [f"first {number}" for number in range(given_up, 4)]
 
 
 @pytest.mark.anyio

@@ -34,7 +34,6 @@ class Batcher(Generic[Item, Result]):
         work: Takes items and returns a result for each, in their order. It blocks.
         workers: The threads.
         most_at_work: How many batches of one key are at work at once.
-        first_step: Whether the work is the first step of a request; see `WorkerThreads.run_batch`.
     """
 
     def __init__(
@@ -42,12 +41,9 @@ class Batcher(Generic[Item, Result]):
         work: Callable[[list[Item]], Sequence[Result]],
         workers: WorkerThreads,
         most_at_work: int,
-        *,
-        first_step: bool = False,
     ) -> None:
         self._work = work
         self._workers = workers
-        self._first_step = first_step
         self._most_at_work = most_at_work
         self._backlog = Backlog(workers.max_wait, most_at_work)
         self._queues: dict[str, _Queue[Item, Result]] = {}
@@ -148,9 +144,7 @@ class Batcher(Generic[Item, Result]):
         if in_loop:
             return self._work(items)
         with self._backlog.doing(len(items)):
-            return await self._workers.run_batch(
-                partial(self._work, items), first_step=self._first_step, waited=waited
-            )
+            return await self._workers.run_batch(partial(self._work, items), waited=waited)
 
     def _most_items(self) -> float:
         mean = self._backlog.mean_seconds

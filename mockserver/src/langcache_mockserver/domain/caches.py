@@ -19,6 +19,7 @@ from langcache.engine.storage.base import has_attributes, reaches, similarity_of
 from langcache.engine.verify import Verdict
 from langcache_mockserver.domain.batching import Batcher
 from langcache_mockserver.domain.conversation import reformulate
+from langcache_mockserver.domain.embedding_threads import EmbeddingThreads
 from langcache_mockserver.domain.hit_counts import HitCounts
 from langcache_mockserver.domain.lookup import Best, Hit, LookupResult, characters_of
 from langcache_mockserver.domain.lookups import LookupRecord
@@ -96,9 +97,9 @@ class Caches:
 
     Each cache is a namespace of the storage, so entries of one are never seen through another.
 
-    Prompts are embedded in worker threads, unless their vectors are in memory; those that wait at
-    the same time share a batch. Then the storage is used: in the event loop if it says that this is
-    quick, else in a worker thread. Searches of one cache at the same time share a batch.
+    Prompts are embedded in threads of their own, unless their vectors are in memory. Then the
+    storage is used: in the event loop if it says that this is quick, else in a worker thread.
+    Searches of one cache at the same time share a batch.
 
     What a semantic search finds is judged before it is returned, as `SemanticCache` does it.
 
@@ -142,9 +143,7 @@ class Caches:
         self._hit_counts = HitCounts()
         self._remembered = RememberedResults(storage, embedder.model_id)
         self._judge_of = lru_cache(_MOST_JUDGES)(self._new_judge)
-        self._embeddings: Batcher[str, NDArray[np.float32]] = Batcher(
-            lambda prompts: list(embedder.embed(prompts)), workers, WORKERS, first_step=True
-        )
+        self._embeddings = EmbeddingThreads(embedder.embed, WORKERS, workers.max_wait)
         self._searches: Batcher[TopSearch, list[Match]] = Batcher(
             partial(self._timed, "search", storage.search_top_together), workers, WORKERS
         )
@@ -596,7 +595,7 @@ class Caches:
         """Return what a semantic search finds, and what of it may be served."""
         threshold = self._threshold(lookup)
         prompt = lookup.prompt
-        embedding = await self._embed(prompt, alone=alone)
+        embedding = await self._embed(prompt)
         verifier = self._verifier(lookup)
         judge = (
             self._judge_of(scope.namespace, verifier)
@@ -645,9 +644,9 @@ class Caches:
     def _feedback(self, cache_id: str) -> Feedback:
         return Feedback(self._storage, cache_id, self._clock)
 
-    async def _embed(self, prompt: str, *, alone: bool = False) -> NDArray[np.float32]:
+    async def _embed(self, prompt: str) -> NDArray[np.float32]:
         known = self._embedder.recall(prompt)
-        return await self._embeddings.submit("", prompt, alone=alone) if known is None else known
+        return await self._embeddings.embed(prompt) if known is None else known
 
     async def _quickly(
         self,

@@ -55,14 +55,22 @@ class Backlog:
         """The mean time of one piece of work; 0 if none has been done."""
         return self._mean
 
+    def check(self, waiting: int) -> None:
+        """Refuse a piece of work that would wait too long behind so many others.
+
+        Raises:
+            OverloadedError: It would.
+        """
+        if waiting * self._mean > self._max_wait * self._most_at_work:
+            raise self.refusal()
+
     def join(self) -> None:
         """Count a piece of work as waiting.
 
         Raises:
             OverloadedError: It would wait too long. It is not counted.
         """
-        if self._waiting * self._mean > self._max_wait * self._most_at_work:
-            raise self.refusal()
+        self.check(self._waiting)
         self._waiting += 1
 
     def leave(self, count: int = 1) -> None:
@@ -87,11 +95,13 @@ class Backlog:
         try:
             yield
         finally:
-            now = self._monotonic()
-            seconds = (now - started) / count
-            self._mean += _WEIGHT * (seconds - self._mean)
-            self._count()
-            self._done += count
+            self.did(count, self._monotonic() - started)
+
+    def did(self, count: int, seconds: float) -> None:
+        """Note how long pieces of work took that were done together."""
+        self._mean += _WEIGHT * (seconds / count - self._mean)
+        self._count()
+        self._done += count
 
     def _count(self) -> None:
         now = self._monotonic()

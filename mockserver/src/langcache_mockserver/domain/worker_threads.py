@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from anyio import CapacityLimiter, Event, Lock, move_on_after, to_thread
+from anyio import (
+    CapacityLimiter,
+    Event,
+    Lock,
+    Semaphore,
+    WouldBlock,
+    move_on_after,
+    to_thread,
+)
 
 from langcache.engine.embedders._processors import usable_processors
 from langcache_mockserver.domain.overload import Backlog
@@ -16,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WORKERS = max(2, min(8, usable_processors()))
-"""How many threads embed, search and store: one per usable processor, from 2 to 8.
+"""How many threads embed, and how many search and store: one per usable processor, from 2 to 8.
 
 The event loop itself only does what takes no longer than handing it to a thread, so it stays free
 to accept requests.
@@ -53,20 +60,17 @@ class WorkerThreads:
         """
         return await self._of_this_loop().requests.run(partial(function, *args, **kwargs))
 
-    async def run_batch(self, call: Callable[[], T], *, first_step: bool, waited: float) -> T:
+    async def run_batch(self, call: Callable[[], T], *, waited: float) -> T:
         """Call a function for a batch of requests that has waited before.
 
         Args:
             call: The function.
-            first_step: Whether this is the first step of the requests. Later steps of others go
-                before it, so that requests that have begun end soon. Otherwise those that have
-                waited for their first step would wait as long for each of the next.
             waited: How many seconds of the longest wait are over.
 
         Raises:
             OverloadedError: It would wait for a thread for too long, or has.
         """
-        return await self._of_this_loop().requests.run(call, first_step=first_step, waited=waited)
+        return await self._of_this_loop().requests.run(call, waited=waited)
 
     async def run_bulk(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function that is part of bulk work; nothing but such work waits for it.
@@ -112,70 +116,30 @@ class _Threads:
     def __init__(self, max_wait: float) -> None:
         self._max_wait = max_wait
         self._backlog = Backlog(max_wait, WORKERS)
-        self._turns = _Turns(WORKERS)
+        self._turns = Semaphore(WORKERS, fast_acquire=True)
         self._threads = CapacityLimiter(WORKERS)
 
-    async def run(
-        self, function: Callable[[], T], *, first_step: bool = False, waited: float = 0.0
-    ) -> T:
+    async def run(self, function: Callable[[], T], *, waited: float = 0.0) -> T:
         """Call a function in one of the threads, when its turn has come."""
-        if not self._turns.take():
-            await self._wait(self._max_wait - waited, first_step=first_step)
+        try:
+            self._turns.acquire_nowait()
+        except WouldBlock:
+            await self._wait(self._max_wait - waited)
         try:
             with self._backlog.doing(1):
                 return await to_thread.run_sync(function, limiter=self._threads)
         finally:
-            self._turns.give()
+            self._turns.release()
 
-    async def _wait(self, most_seconds: float, *, first_step: bool) -> None:
+    async def _wait(self, most_seconds: float) -> None:
         self._backlog.join()
         try:
             with move_on_after(most_seconds) as scope:
-                await self._turns.wait(first_step=first_step)
+                await self._turns.acquire()
         finally:
             self._backlog.leave()
         if scope.cancelled_caught:
             raise self._backlog.refusal()
-
-
-class _Turns:
-    """A number of turns, given to those who wait for them in their order: first steps come last."""
-
-    __slots__ = ("_first_steps", "_free", "_later_steps")
-
-    def __init__(self, count: int) -> None:
-        self._free = count
-        self._first_steps: OrderedDict[Event, None] = OrderedDict()
-        self._later_steps: OrderedDict[Event, None] = OrderedDict()
-
-    def take(self) -> bool:
-        """Take a turn if there is one."""
-        if not self._free:
-            return False
-        self._free -= 1
-        return True
-
-    async def wait(self, *, first_step: bool) -> None:
-        """Wait for a turn."""
-        waiting = self._first_steps if first_step else self._later_steps
-        turn = Event()
-        waiting[turn] = None
-        try:
-            await turn.wait()
-        except BaseException:
-            if turn.is_set():  # it came too late
-                self.give()
-            else:
-                del waiting[turn]
-            raise
-
-    def give(self) -> None:
-        """Give a turn back."""
-        waiting = self._later_steps or self._first_steps
-        if waiting:
-            waiting.popitem(last=False)[0].set()
-        else:
-            self._free += 1
 
 
 class SharedCall:
