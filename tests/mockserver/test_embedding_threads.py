@@ -87,13 +87,31 @@ async def test_those_that_wait_are_embedded_together_and_divided_among_the_threa
             group.start_soon(embed_all, threads, [text])
             await until_at_work(lengths)
         assert lengths.calls == [["a"], ["b"]]
-        group.start_soon(embed_all, threads, ["c"] * 40)
+        group.start_soon(embed_all, threads, [f"c{number}" for number in range(40)])
         await anyio.sleep(0.01)
         lengths.may_go_on.set()
     together = [len(call) for call in lengths.calls[2:]]
     assert sum(together) == 40
     assert together[0] == 10
     assert len(lengths.threads) == 2
+
+
+async def test_equal_ones_that_wait_are_one_call(lengths):
+    threads = EmbeddingThreads(lengths, 1)
+    lengths.may_go_on.clear()
+    found = []
+
+    async def embed(texts):
+        found.extend(await embed_all(threads, texts))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(embed, ["a"])
+        await until_at_work(lengths)
+        group.start_soon(embed, ["bb", "ccc"] * 20)
+        await anyio.sleep(0.01)
+        lengths.may_go_on.set()
+    assert [sorted(call) for call in lengths.calls] == [["a"], ["bb"] * 20 + ["ccc"] * 20]
+    assert sorted(found) == [1] + [2] * 20 + [3] * 20
 
 
 async def test_one_prompt_at_a_time_needs_one_thread(lengths):

@@ -38,14 +38,15 @@ class EmbeddingThreads:
 
     A thread that is free takes a part of the prompts that wait: each call of the embedder takes
     some time beside the prompts, and those of one length take less time together, but another
-    thread must find some, too. It goes on with others without waiting for the event loop, which
-    passes on the vectors meanwhile. If a call fails, each of its prompts is embedded alone, so that
-    only the one to blame fails.
+    thread must find some, too. Equal ones are taken together, and the embedder embeds them once.
+    The thread goes on with others without waiting for the event loop, which passes on the vectors
+    meanwhile. If a call fails, each of its prompts is embedded alone, so that only the one to blame
+    fails.
 
     A prompt that would have to wait too long is refused.
 
     Args:
-        embed: Returns the vectors of some prompts, in their order. It blocks.
+        embed: Returns the vectors of some prompts, in their order; some may be equal. It blocks.
         count: How many threads there are at most.
         max_wait: How many seconds a prompt may wait for a thread; infinity for no limit.
     """
@@ -120,13 +121,7 @@ class EmbeddingThreads:
             while True:
                 # Half of what a thread's share would be, as more may come.
                 part = math.ceil(len(self._waiting) / (2 * self._count))
-                most = min(self._most_together(), part)
-                prompts: list[_Prompt] = []
-                while self._waiting and len(prompts) < most:
-                    prompt = self._waiting.popleft()
-                    if prompt.is_waiting:
-                        prompt.is_waiting = False
-                        prompts.append(prompt)
+                prompts = self._take_some(min(self._most_together(), part))
                 if prompts:
                     return prompts
                 self._idle += 1
@@ -135,6 +130,22 @@ class EmbeddingThreads:
                 if not is_woken and not self._waiting:
                     self._threads -= 1
                     return []
+
+    def _take_some(self, most: int) -> list[_Prompt]:
+        """Take the first prompts out of those that wait, and all that are equal to one of them."""
+        taken: list[_Prompt] = []
+        left: deque[_Prompt] = deque()
+        texts: set[str] = set()
+        for prompt in self._waiting:
+            if prompt.text in texts or len(texts) < most:
+                if prompt.is_waiting:
+                    texts.add(prompt.text)
+                    prompt.is_waiting = False
+                    taken.append(prompt)
+            else:
+                left.append(prompt)
+        self._waiting = left
+        return taken
 
     def _most_together(self) -> int:
         mean = self._backlog.mean_seconds
