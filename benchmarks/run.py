@@ -166,6 +166,7 @@ for name in sys.argv[1:]:
         pass
 print(json.dumps(found))
 """
+TELLING_AVX512 = ("avx512_vnni", "avx512f")
 INSTRUCTION_SETS = re.compile(r"sse4_2|fma|f16c|avx\w*|amx\w*|neon|asimd\w*|sve\w*|i8mm|bf16")
 
 
@@ -294,13 +295,19 @@ def names_on(page: str) -> list[str]:
 def caption(result: dict[str, Any]) -> str:
     """Say where a recorded table comes from."""
     processor = result["processor"]
-    sets = " ".join(processor["instruction_sets"]) or "unknown"
+    shown = [each for each in processor["instruction_sets"] if is_telling(each)]
+    sets = " ".join(shown) or "unknown"
     changed = "" if result["clean"] else " with uncommitted changes"
     return (
         f"Recorded on {result['date'][:10]} at commit {result['commit']}{changed}: "
         f"{processor['model']}, {processor['cores']} cores, instruction sets {sets}, "
         f"Python {result['python']}."
     )
+
+
+def is_telling(instruction_set: str) -> bool:
+    """Return whether a table names it: of the many parts of AVX-512 only the two that matter."""
+    return not instruction_set.startswith("avx512") or instruction_set in TELLING_AVX512
 
 
 # Running.
