@@ -216,6 +216,10 @@ def test_large_results_and_old_ones_are_not_kept(ask, storage, monkeypatch):
     large, many = {"cache": "large"}, {"cache": "many", "similarityThreshold": 0, "maxResults": 9}
     for arguments in (large, many):
         assert searches(**arguments) == searches(**arguments) == 1
+    monkeypatch.setattr(remembered_results, "_MOST_CHARACTERS_IN_ALL", 20)
+    assert searches(similarityThreshold=0.75) == searches(similarityThreshold=0.75) == 1
+    monkeypatch.undo()
+    monkeypatch.setattr(remembered_results, "_MOST_RESULTS", 2)
     thresholds = [{"similarityThreshold": threshold} for threshold in (0.7, 0.8, 0.9)]
     assert [searches(**each) for each in thresholds] == [1, 1, 1]
     assert [searches(**each) for each in thresholds[1:]] == [0, 0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from langcache.engine.storage import Scope
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 _MOST_RESULTS = 1024
 _MOST_ENTRIES = 8  # of one result
 _MOST_CHARACTERS = 16_384  # of the texts of these
+_MOST_CHARACTERS_IN_ALL = 4 << 20
 
 _Key: TypeAlias = "tuple[str, Hashable]"  # a cache and a lookup
 
@@ -27,6 +27,7 @@ class _Known(NamedTuple):
     version: object
     feedback: Feedback
     result: LookupResult
+    characters: int
 
 
 class RememberedResults:
@@ -45,7 +46,8 @@ class RememberedResults:
     def __init__(self, storage: StorageBackend, model_id: str) -> None:
         self._storage = storage
         self._model_id = model_id
-        self._known: OrderedDict[_Key, _Known] = OrderedDict()
+        self._known: dict[_Key, _Known] = {}
+        self._characters = 0  # of all of them
 
     def recall(self, cache_id: str, lookup: Lookup) -> LookupResult | None:
         """Return the result of a lookup if it is known; nobody may change what it has."""
@@ -55,7 +57,7 @@ class RememberedResults:
             return None
         version = self._storage.version(known.scope)
         if known.version is not version or known.feedback.may_have_reports():
-            del self._known[key]
+            self._forget(key)
             return None
         return known.result
 
@@ -87,12 +89,19 @@ class RememberedResults:
             entries.append(result.best.match.entry)
         if len(entries) > _MOST_ENTRIES:
             return
-        if len(lookup.prompt) + sum(map(characters_of, entries)) > _MOST_CHARACTERS:
+        characters = len(lookup.prompt) + sum(map(characters_of, entries))
+        if characters > _MOST_CHARACTERS:
             return
-        scope = Scope(cache_id, self._model_id)
-        self._known[_key(cache_id, lookup)] = _Known(scope, version, feedback, result)
-        if len(self._known) > _MOST_RESULTS:
-            self._known.popitem(last=False)
+        key, scope = _key(cache_id, lookup), Scope(cache_id, self._model_id)
+        if key in self._known:
+            self._forget(key)
+        self._known[key] = _Known(scope, version, feedback, result, characters)
+        self._characters += characters
+        while len(self._known) > _MOST_RESULTS or self._characters > _MOST_CHARACTERS_IN_ALL:
+            self._forget(next(iter(self._known)))
+
+    def _forget(self, key: _Key) -> None:
+        self._characters -= self._known.pop(key).characters
 
 
 def _key(cache_id: str, lookup: Lookup) -> _Key:
