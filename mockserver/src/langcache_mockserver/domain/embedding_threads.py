@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
 from anyio import move_on_after
-from sniffio import current_async_library
 
 from langcache_mockserver.domain.overload import Backlog
 
@@ -196,8 +195,9 @@ def _set_all(first: Callable[[], object], events: Iterable[anyio.Event]) -> None
 
 def _poster() -> Poster:
     """Return what calls a function in the running event loop."""
-    if current_async_library() == "trio":
+    try:
+        return asyncio.get_running_loop().call_soon_threadsafe
+    except RuntimeError:  # the loop is trio's
         from trio.lowlevel import current_trio_token
 
         return current_trio_token().run_sync_soon
-    return asyncio.get_running_loop().call_soon_threadsafe
