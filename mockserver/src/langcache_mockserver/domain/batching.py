@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
     from langcache_mockserver.domain.worker_threads import WorkerThreads
 
-_MOST_ITEMS = 64  # a larger batch would not take less time for each
-_MOST_SECONDS = 0.1  # of a batch, for which all of its items and those behind it wait
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -71,7 +68,7 @@ class Batcher(Generic[Item, Result]):
             queue = self._queues[key] = _Queue(self._most_at_work)
         batch = queue.open_batch
         place = 0
-        if batch is None or len(batch.items) >= self._most_items():
+        if batch is None or len(batch.items) >= self._backlog.most_together:
             batch = queue.open_batch = _Batch(item)
             batch.waiting = int(not in_loop)
             await self._lead(key, queue, batch, in_loop=in_loop, alone=alone)
@@ -145,10 +142,6 @@ class Batcher(Generic[Item, Result]):
             return self._work(items)
         with self._backlog.doing(len(items)):
             return await self._workers.run_batch(partial(self._work, items), waited=waited)
-
-    def _most_items(self) -> float:
-        mean = self._backlog.mean_seconds
-        return min(_MOST_ITEMS, max(1.0, _MOST_SECONDS / mean)) if mean else _MOST_ITEMS
 
 
 class _Batch(Generic[Item, Result]):

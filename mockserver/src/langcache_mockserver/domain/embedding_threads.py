@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     Vector: TypeAlias = NDArray[np.float32]
 
-_MOST_TOGETHER = 64  # prompts in a call; more would not take less time for each
-_MOST_SECONDS = 0.1  # of a call, for which all of its prompts wait
 _IDLE_SECONDS = 5.0  # after which a thread ends
 
 Poster: TypeAlias = "Callable[..., object]"
@@ -120,7 +118,7 @@ class EmbeddingThreads:
             while True:
                 # Half of what a thread's share would be, as more may come.
                 part = math.ceil(len(self._waiting) / (2 * self._count))
-                prompts = self._take_some(min(self._most_together(), part))
+                prompts = self._take_some(min(math.floor(self._backlog.most_together), part))
                 if prompts:
                     return prompts
                 self._idle += 1
@@ -145,10 +143,6 @@ class EmbeddingThreads:
                 left.append(prompt)
         self._waiting = left
         return taken
-
-    def _most_together(self) -> int:
-        mean = self._backlog.mean_seconds
-        return max(1, min(_MOST_TOGETHER, int(_MOST_SECONDS / mean))) if mean else _MOST_TOGETHER
 
     def _embed_all(self, prompts: Sequence[_Prompt]) -> None:
         """Embed prompts together, or each alone if that fails."""

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _WEIGHT = 0.2  # of the latest duration in the mean
 _MOST_SECONDS = 30  # to ask a client to wait
+_MOST_TOGETHER = 64  # pieces of work; more would not take less time for each
+_SECONDS_TOGETHER = 0.1
 
 
 class OverloadedError(Exception):
@@ -51,9 +53,14 @@ class Backlog:
         self._pressure = 0.0  # how much was refused in the second before, per piece done
 
     @property
-    def mean_seconds(self) -> float:
-        """The mean time of one piece of work; 0 if none has been done."""
-        return self._mean
+    def most_together(self) -> float:
+        """How many pieces of work to do together at most: 1 or more.
+
+        All of them, and those behind them, wait until the last one is done.
+        """
+        if not self._mean:
+            return _MOST_TOGETHER
+        return min(_MOST_TOGETHER, max(1.0, _SECONDS_TOGETHER / self._mean))
 
     def check(self, waiting: int) -> None:
         """Refuse a piece of work that would wait too long behind so many others.
