@@ -12,7 +12,7 @@ import pytest
 from langcache_mockserver import Settings, create_app
 from langcache_mockserver.background import Background
 from langcache_mockserver.http.uvicorn_server import listen
-from upstream import Upstream
+from upstream import Upstream, chat_completions
 
 from langcache.engine.storage import InMemoryStorage, StorageError
 
@@ -478,6 +478,23 @@ def test_a_client_may_leave_a_stream_at_its_last_event(proxied, upstream, api, l
     with upstream.hold(after_events=None):
         with proxied.stream("POST", path, json=body) as response:
             assert any(last in line for line in response.iter_lines())
+        upstream.wait_until_left()
+    assert outcome(proxied.post(path, json=body)) == "hit"
+    assert upstream.count == 1
+
+
+def test_a_client_may_leave_a_chat_completion_when_the_model_has_stopped(
+    proxied, upstream, monkeypatch
+):
+    def unfinished(request, answer):
+        return [each for each in events_of(request, answer) if each[1] != "[DONE]"]
+
+    events_of = chat_completions.events_of
+    monkeypatch.setattr(chat_completions, "events_of", unfinished)
+    path, body = chat(QUESTION, stream=True)
+    with upstream.hold(after_events=None):
+        with proxied.stream("POST", path, json=body) as response:
+            assert any("stop" in line for line in response.iter_lines())
         upstream.wait_until_left()
     assert outcome(proxied.post(path, json=body)) == "hit"
     assert upstream.count == 1

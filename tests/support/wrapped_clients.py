@@ -55,10 +55,10 @@ class Door:
     def read(self, stream):
         return list(stream)
 
-    def read_until(self, stream, kind):
-        """Read a stream up to an event of this type, and close it."""
+    def read_until(self, stream, is_wanted):
+        """Read a stream up to such an event, and close it."""
         with stream:
-            assert any(event.type == kind for event in stream)
+            assert any(is_wanted(event) for event in stream)
 
     def gather(self, *calls):
         raise NotImplementedError
@@ -83,11 +83,11 @@ class AsyncDoor(Door):
 
         return self.loop.run_until_complete(collected())
 
-    def read_until(self, stream, kind):
+    def read_until(self, stream, is_wanted):
         async def found():
             async with stream:
                 async for event in stream:
-                    if event.type == kind:
+                    if is_wanted(event):
                         return True
             return False
 

@@ -118,7 +118,7 @@ def _cached_post(
             cache.release(lookup)
             raise
         if call.is_stream:
-            events = recorded(cache, lookup, _Recording(operation.api), result._iterator)
+            events = recorded(cache, lookup, call.recording(), result._iterator)
             result._iterator = events
             release_at_close(result.response, events, cache, lookup)
         else:
@@ -147,7 +147,7 @@ def _cached_async_post(
             cache.release(lookup)
             raise
         if call.is_stream:
-            events = arecorded(cache, lookup, _Recording(operation.api), result._iterator)
+            events = arecorded(cache, lookup, call.recording(), result._iterator)
             result._iterator = events
             release_at_aclose(result.response, events, cache, lookup)
         else:
@@ -176,11 +176,13 @@ class _Call:
         client: Any,
         api: Api,
         request: Request | None,
+        parameters: Mapping[str, Any],
         arguments: dict[str, Any],
         pace: float,
     ) -> None:
         self._client = client
         self._api = api
+        self._parameters = parameters
         self._pace = pace
         self._raw: Any = None
         self.request = request
@@ -199,6 +201,10 @@ class _Call:
         # What the parser returns has fields that are not part of the provider's answer.
         self._raw = _json_of(raw)
         return self._parser(raw)
+
+    def recording(self) -> _Recording:
+        """Return what collects the events of the stream that the provider returns."""
+        return _Recording(self._api, self._parameters)
 
     def answer(self, result: Any) -> Answer:
         """Return the answer in what the provider returned."""
@@ -274,7 +280,7 @@ def _read(
             "client": identity_of(client),
         }
         request = replace(request, parameters=call)
-    return _Call(client, operation.api, request, arguments, settings.pace)
+    return _Call(client, operation.api, request, parameters, arguments, settings.pace)
 
 
 def _headers(headers: Any) -> dict[str, Any]:
@@ -328,8 +334,9 @@ def _json_of(result: Any) -> Any:
 class _Recording:
     """The events of a stream, as JSON."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, parameters: Mapping[str, Any]) -> None:
         self._api = api
+        self._parameters = parameters
         self._chunks: list[Any] = []
         self._is_readable = True
 
@@ -342,7 +349,9 @@ class _Recording:
     @property
     def is_complete(self) -> bool:
         """Whether the last event has come."""
-        return self._is_readable and bool(self._chunks) and self._api.is_last(self._chunks[-1])
+        if not self._is_readable or not self._chunks:
+            return False
+        return self._api.is_last(self._chunks[-1], self._parameters)
 
     def answer(self) -> Answer | None:
         """Return the answer in the events."""

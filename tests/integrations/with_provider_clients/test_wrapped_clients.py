@@ -299,16 +299,65 @@ def test_an_error_is_passed_on_and_nothing_is_stored(door, upstream):
     assert upstream.count == 3
 
 
-LAST_EVENTS = {"responses": "response.completed", "messages": "message_stop"}
+def has_finished(event):
+    return any(choice.finish_reason for choice in event.choices)
 
 
-@pytest.mark.parametrize("name", [each for each in DOORS if not each.startswith("chat")])
+LAST_EVENTS = {
+    "chat": has_finished,
+    "responses": lambda event: event.type == "response.completed",
+    "messages": lambda event: event.type == "message_stop",
+}
+
+
+@pytest.mark.parametrize("name", DOORS)
 def test_a_reader_may_stop_at_the_last_event_of_a_stream(name, upstream, answers):
     with open_door(name, upstream) as door:
         stream = door.wait(door.wrap(answers).create(**door.kwargs(stream=True)))
         door.read_until(stream, LAST_EVENTS[name.partition(" ")[0]])
         assert same(door.ask(stream=True), door.ask(PARAPHRASE, stream=True))
     assert upstream.count == 1
+
+
+CHAT_DOORS = [each for each in DOORS if each.startswith("chat")]
+
+
+@pytest.mark.parametrize("name", CHAT_DOORS)
+def test_a_reader_who_asks_for_the_usage_may_stop_there(name, upstream, answers):
+    asked = {"stream": True, "stream_options": {"include_usage": True}}
+    with open_door(name, upstream) as door:
+        door.wrap(answers)
+        door.read_until(door.wait(door.create(**door.kwargs(**asked))), has_finished)
+        door.read_until(door.wait(door.create(**door.kwargs(**asked))), lambda event: event.usage)
+        assert upstream.count == 2
+        assert door.ask(**asked)[-1].usage.total_tokens == 0
+    assert upstream.count == 2
+
+
+@pytest.mark.parametrize("name", CHAT_DOORS)
+def test_a_reader_who_stops_at_the_first_of_several_choices_stores_nothing(name, upstream, answers):
+    with open_door(name, upstream) as door:
+        door.wrap(answers)
+        door.read_until(door.wait(door.create(**door.kwargs(stream=True, n=2))), has_finished)
+        assert sum(map(has_finished, door.ask(stream=True, n=2))) == 2
+    assert upstream.count == 2
+
+
+@pytest.mark.parametrize("name", CHAT_DOORS)
+def test_where_a_filter_may_speak_last_a_stream_is_stored_at_its_end(
+    name, upstream, answers, monkeypatch
+):
+    def filtered(request, answer):
+        for kind, event in events_of(request, answer):
+            yield kind, event if event == "[DONE]" else {**event, "prompt_filter_results": []}
+
+    events_of = chat_completions.events_of
+    monkeypatch.setattr(chat_completions, "events_of", filtered)
+    with open_door(name, upstream) as door:
+        door.wrap(answers)
+        door.read_until(door.wait(door.create(**door.kwargs(stream=True))), has_finished)
+        assert same(door.ask(stream=True), door.ask(PARAPHRASE, stream=True))
+    assert upstream.count == 2
 
 
 @pytest.mark.parametrize("end", ["break_stream_next", "fail_stream_next"])

@@ -95,19 +95,17 @@ class _Call(NamedTuple):
 
     Attributes:
         operation: The operation.
-        model: The model.
-        upstream: The upstream that answers for it.
+        arguments: What it says, as JSON; it names a model.
+        upstream: The upstream that answers for the model.
         body: The body as it came.
-        is_stream: Whether it asks for a stream.
         question: What it asks; None if its answer cannot be cached.
         controls: Its scope, and whether it bypasses the cache.
     """
 
     operation: _Operation
-    model: str
+    arguments: Mapping[str, Any]
     upstream: Upstream
     body: bytes
-    is_stream: bool
     question: Question | None
     controls: Controls
 
@@ -120,7 +118,7 @@ async def _respond(
     exchange.cache_id = proxy.settings.cache_id
     removals = 0 if service.lookups is None else service.lookups.removals
     started = time.perf_counter()
-    read = partial(_replayed, operation.api, call.is_stream)
+    read = partial(_replayed, operation.api, bool(call.arguments.get("stream")))
     lookup = await proxy.lookups.alook_up(call.question, read, call.controls)
     seconds = time.perf_counter() - started
     outcome = "bypass" if lookup.outcome == "skipped" else lookup.outcome
@@ -128,7 +126,8 @@ async def _respond(
     response = lookup.value
     if response is not None:
         saved = _saved(operation.api, lookup)
-        exchange.saved = Saved(call.model, saved.get("input", 0), saved.get("output", 0))
+        model = call.arguments["model"]
+        exchange.saved = Saved(model, saved.get("input", 0), saved.get("output", 0))
         # `headers` would look for a header to replace, once for each.
         response.raw_headers += _hit_headers(lookup, saved)
     note_lookup(service, proxy, lookup, seconds, removals, exchange.saved)
@@ -137,7 +136,7 @@ async def _respond(
     try:
         response = await _forward(request, call, proxy.forwarder)
         response.headers["x-langcache"] = outcome
-        return await _passed_on(response, operation.api, lookup, service, proxy)
+        return await _passed_on(response, call, lookup, service, proxy)
     except BaseException:
         proxy.lookups.release(lookup)
         if response is not None:
@@ -176,10 +175,9 @@ async def _read(request: Request, operation: _Operation, service: Service, proxy
         question = None  # also if a key has no digest, because keys could not be told apart
     return _Call(
         operation=operation,
-        model=arguments["model"],
+        arguments=arguments,
         upstream=upstream,
         body=body,
-        is_stream=bool(arguments.get("stream")),
         question=question,
         controls=_controls(request),
     )
@@ -321,14 +319,14 @@ def _event_of(api: Api, chunk: Mapping[str, Any]) -> bytes:
 
 async def _passed_on(
     response: ForwardedResponse,
-    api: Api,
+    call: _Call,
     lookup: Lookup[Response],
     service: Service,
     proxy: Proxy,
 ) -> Response:
     """Return the response of an upstream, which is stored as it passes."""
     if response.status == 200 and response.media_type == EVENT_STREAM:
-        parts = _recorded(response, api, lookup, service, proxy)
+        parts = _recorded(response, call, lookup, service, proxy)
         return StreamedResponse(parts, response.status, response.headers)
     most = proxy.settings.max_response_bytes
     body = bytearray()
@@ -342,9 +340,9 @@ async def _passed_on(
     answer = None
     if response.status == 200 and lookup.outcome not in {"bypass", "skipped"}:
         if len(body) <= _INLINE_BYTES:
-            answer = _answer_in(api, body)
+            answer = _answer_in(call.operation.api, body)
         else:
-            answer = await service.workers.run(_answer_in, api, body)
+            answer = await service.workers.run(_answer_in, call.operation.api, body)
     if answer is None:
         proxy.lookups.release(lookup)
     else:
@@ -373,7 +371,7 @@ async def _keep(lookup: Lookup[Response], answer: Answer, service: Service, prox
 
 async def _recorded(
     response: ForwardedResponse,
-    api: Api,
+    call: _Call,
     lookup: Lookup[Response],
     service: Service,
     proxy: Proxy,
@@ -382,12 +380,12 @@ async def _recorded(
 
     Many clients close the connection at the last event, so it is stored before that is passed on.
     """
-    recorder = _Recorder(api, proxy.settings.max_response_bytes)
+    recorder = _Recorder(call, proxy.settings.max_response_bytes)
 
     async def keep() -> None:
         events = recorder.take()
         if events is not None:
-            await _keep(lookup, api.streamed_answer_of(events), service, proxy)
+            await _keep(lookup, call.operation.api.streamed_answer_of(events), service, proxy)
 
     try:
         async for part in response.parts():
@@ -408,10 +406,11 @@ class _Recorder:
         is_complete: Whether the last event has come.
     """
 
-    def __init__(self, api: Api, max_bytes: int) -> None:
+    def __init__(self, call: _Call, max_bytes: int) -> None:
         self.is_complete = False
         self._chunks: list[Any] | None = []
-        self._api = api
+        self._api = call.operation.api
+        self._arguments = call.arguments
         self._bytes_left = max_bytes
         self._events = EventReader()
 
@@ -429,7 +428,7 @@ class _Recorder:
                     self.is_complete = True
                 else:
                     self._chunks.append(self._chunk(event))
-                    self.is_complete = self._api.is_last(self._chunks[-1])
+                    self.is_complete = self._api.is_last(self._chunks[-1], self._arguments)
         except (ValueError, RecursionError):
             self._chunks = None
 

@@ -13,7 +13,7 @@ from langcache.answers.apis.base import items_of, mapping
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["chunks_of", "completion_of"]
+__all__ = ["chunks_of", "completion_of", "is_plain_chunk"]
 
 _KEPT = ("service_tier", "system_fingerprint")
 _HEAD = frozenset({"id", "choices", "created", "model", "object", "usage", *_KEPT})
@@ -49,6 +49,12 @@ def chunks_of(completion: Any) -> list[dict[str, Any]] | None:
         return _chunks(_known(completion, _HEAD))
     except _UnknownPartError:
         return None
+
+
+def is_plain_chunk(chunk: Mapping[str, Any]) -> bool:
+    """Return whether a chunk has no members but those of OpenAI's own chunks."""
+    choices = items_of(chunk.get("choices"))
+    return chunk.keys() <= _CHUNK and all(each.keys() <= _CHOICE | {"delta"} for each in choices)
 
 
 def _completion(chunks: Sequence[Any]) -> dict[str, Any]:

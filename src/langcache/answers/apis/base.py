@@ -44,8 +44,11 @@ class Api(Protocol):
         """Return the answer in the events of a stream; one that is not complete has failed."""
         ...
 
-    def is_last(self, event: Mapping[str, Any]) -> bool:
-        """Return whether an event is the last of a stream; False if none says so of itself."""
+    def is_last(self, event: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
+        """Return whether an event is the last of a stream, by what it says and by the request.
+
+        False may mean that this cannot be told. No event that changes the answer follows the last.
+        """
         ...
 
     def value_of(self, events: Sequence[Any]) -> Any:

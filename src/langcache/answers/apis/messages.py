@@ -55,16 +55,16 @@ class Messages:
         """Return the answer in the events of a stream."""
         found = [mapping(event) for event in events]
         ending: Ending = "failed"
-        if found and self.is_last(found[-1]):
+        if found and _is_last(found[-1]):
             deltas = [mapping(event.get("delta")) for event in found]
             reasons = [delta["stop_reason"] for delta in deltas if delta.get("stop_reason")]
             ending = _ENDINGS.get(string(reasons[-1]) if reasons else "", "failed")
         blocks = [mapping(event["content_block"]) for event in found if "content_block" in event]
         return Answer(None, list(events), ending, _call_tools(blocks))
 
-    def is_last(self, event: Mapping[str, Any]) -> bool:
+    def is_last(self, event: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
         """Return whether an event is the last of a stream."""
-        return event.get("type") == "message_stop"
+        return _is_last(event)
 
     def value_of(self, events: Sequence[Any]) -> Any:
         """Return the message that says what a stream says, or None."""
@@ -89,6 +89,10 @@ class Messages:
             with_usage(with_usage(each), "message") for each in answer.chunks
         ]
         return answer.with_content(with_usage(answer.value), chunks)
+
+
+def _is_last(event: Mapping[str, Any]) -> bool:
+    return event.get("type") == "message_stop"
 
 
 def _call_tools(blocks: Sequence[Mapping[str, Any]]) -> bool:

@@ -73,13 +73,13 @@ class Responses:
     def streamed_answer_of(self, events: Sequence[Any]) -> Answer:
         """Return the answer in the events of a stream, of which the last one has all of it."""
         last = mapping(events[-1]) if events else {}
-        if not self.is_last(last):
+        if not _is_last(last):
             return Answer(None, list(events), "failed")
         return replace(self.answer_of(last.get("response")), value=None, chunks=list(events))
 
-    def is_last(self, event: Mapping[str, Any]) -> bool:
+    def is_last(self, event: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
         """Return whether an event is the last of a stream that has not failed."""
-        return event.get("type") in _LAST_EVENTS
+        return _is_last(event)
 
     def value_of(self, events: Sequence[Any]) -> Any:
         """Return the response, which the last event of a stream has."""
@@ -99,3 +99,7 @@ class Responses:
         """Return an answer with a usage of zero."""
         chunks = answer.chunks and [with_usage(each, "response") for each in answer.chunks]
         return answer.with_content(with_usage(answer.value), chunks)
+
+
+def _is_last(event: Mapping[str, Any]) -> bool:
+    return event.get("type") in _LAST_EVENTS
