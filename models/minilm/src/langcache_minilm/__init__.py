@@ -43,7 +43,7 @@ MAX_TOKENS: Final = 512
 
 SHA256: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "model.onnx": "1bed9280de3c2ee44ef5f728e04d65bf9ad23e663db7d17e59917665d94de87f",
+        "model.onnx": "091e0a5532531485281cf069a7c6e94581993b6de80b842586eda078993d3bfa",
         "tokenizer.json": "99e552efd3b68340ef1b1106ea152526659a9c525992f008fe4c182a5a587234",
     }
 )
