@@ -20,8 +20,8 @@ with one scale per output, activations of 8 bits with one fixed step and offset 
 tanh form of GELU, and an 8-bit word table with one scale per word. Gradients pass straight through
 the rounding. Before the training, the activations are smoothed: a matrix multiplies its input
 channels by fixed factors and its weights hold their inverse, so that no channel alone decides the
-step. The first steps come from the ranges of 600 prompts. Few channels of the down projections hold
-very large activations of unusual texts; they get more room for the last part of the training.
+step. The first steps come from the ranges of 600 prompts. A few channels of the down projections
+have very large activations in unusual texts; they get more room for the last part of the training.
 
 `convert.py` turns the output into the ONNX model. The output is not the same from one processor to
 another, so the trained weights are kept (in `model.onnx`), not made anew.
@@ -36,7 +36,7 @@ import math
 import time
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -46,13 +46,16 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, normalize
 from transformers import BertConfig, BertModel
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 CALIBRATION = 600
-# At its highest, the rate of the matrices and steps; that of the vectors is twice as high. First in
-# most of the time, then in the rest of it.
+# The highest rates of the matrices and steps, in the first part of the training and in the second.
+# Those of the vectors are twice as high.
 RATES = (5e-5, 1.5e-5)
 FIRST_SHARE = 13 / 16
 WARM_UP = 50
-CLIPPED = 1.5
+CLIPPED = 1.5  # times the largest activation that is not clipped
 # How much of a channel's range the smoothing takes from the activations; the rest stays in them.
 SMOOTHING = {"qkv": 0.5, "up": 0.5, "down": 0.9}
 
@@ -179,26 +182,46 @@ def matrices(layer: nn.Module) -> dict[str, list[tuple[nn.Module, str]]]:
     }
 
 
-def make_student(teacher: BertModel, calibration: list[list[int]]) -> BertModel:
-    """Return a quantised copy of the teacher, smoothed by what the calibration texts show."""
-    largest: dict[tuple[int, str], Tensor] = {}
-    hooks = []
-    for number, layer in enumerate(teacher.encoder.layer):
-        for kind, places in matrices(layer).items():
-            owner, name = places[0]
+@torch.no_grad()
+def largest_inputs(
+    model: BertModel,
+    modules: dict[Any, nn.Module],
+    texts: list[list[int]],
+    of: Callable[[Tensor], Tensor],
+) -> dict[Any, Tensor]:
+    """Return the largest input of each channel of some modules, over all texts.
 
-            def record(
-                _: nn.Module, inputs: tuple[Tensor], key: tuple[int, str] = (number, kind)
-            ) -> None:
-                seen = inputs[0].abs().flatten(0, -2).amax(0)
-                largest[key] = torch.maximum(largest.get(key, seen), seen)
+    Args:
+        model: The model that the modules are in.
+        modules: The modules, each with a key of the result.
+        texts: The texts.
+        of: What of an input is compared.
+    """
+    largest: dict[Any, Tensor] = {}
 
-            hooks.append(getattr(owner, name).register_forward_pre_hook(record))
-    for ids in calibration:
-        teacher(input_ids=torch.tensor([ids]))
+    def recorder(key: Any) -> Callable[[nn.Module, tuple[Tensor]], None]:
+        def record(_: nn.Module, inputs: tuple[Tensor]) -> None:
+            seen = of(inputs[0]).flatten(0, -2).amax(0)
+            largest[key] = torch.maximum(largest.get(key, seen), seen)
+
+        return record
+
+    hooks = [each.register_forward_pre_hook(recorder(key)) for key, each in modules.items()]
+    for ids in texts:
+        model(input_ids=torch.tensor([ids]))
     for hook in hooks:
         hook.remove()
+    return largest
 
+
+def make_student(teacher: BertModel, calibration: list[list[int]]) -> BertModel:
+    """Return a quantised copy of the teacher, smoothed by what the calibration texts show."""
+    smoothed = {
+        (number, kind): getattr(*places[0])
+        for number, layer in enumerate(teacher.encoder.layer)
+        for kind, places in matrices(layer).items()
+    }
+    largest = largest_inputs(teacher, smoothed, calibration, torch.abs)
     print(f"smoothed by {len(calibration)} texts", flush=True)
     student = copy.deepcopy(teacher)
     for number, layer in enumerate(student.encoder.layer):
@@ -211,8 +234,8 @@ def make_student(teacher: BertModel, calibration: list[list[int]]) -> BertModel:
             factors = factors / factors.log().mean().exp()
             rounding = Rounding()
             for owner, name in places:
-                smoothed = SmoothedLinear(getattr(owner, name), 1 / factors, rounding)
-                setattr(owner, name, smoothed)
+                linear_layer = getattr(owner, name)
+                setattr(owner, name, SmoothedLinear(linear_layer, 1 / factors, rounding))
         output = layer.attention.output
         output.dense = QuantizedLinear(output.dense, Rounding())
         layer.intermediate.intermediate_act_fn = nn.GELU(approximate="tanh")
@@ -240,23 +263,11 @@ def make_room(student: BertModel, texts: list[list[int]]) -> None:
 
     A channel's weights grow by as much, up to the largest weight of an output, which sets its step.
     """
-    largest: dict[int, Tensor] = {}
-    hooks = []
-    for number, layer in enumerate(student.encoder.layer):
-
-        def record(down: SmoothedLinear, inputs: tuple[Tensor], key: int = number) -> None:
-            seen = (inputs[0] * down.inv).flatten(0, -2).amax(0)
-            largest[key] = torch.maximum(largest.get(key, seen), seen)
-
-        hooks.append(layer.output.dense.register_forward_pre_hook(record))
-    for ids in texts:
-        student(input_ids=torch.tensor([ids]))
-    for hook in hooks:
-        hook.remove()
-    for number, layer in enumerate(student.encoder.layer):
-        down = layer.output.dense
+    downs = {number: layer.output.dense for number, layer in enumerate(student.encoder.layer)}
+    largest = largest_inputs(student, downs, texts, torch.Tensor.detach)
+    for number, down in downs.items():
         weights, rounding = down.q.weight, down.q.rounding
-        times = largest[number] / (rounding.step * (255 - rounding.zero))
+        times = largest[number] * down.inv / (rounding.step * (255 - rounding.zero))
         room = 1 / (weights.abs() / weights.abs().amax(1, keepdim=True)).amax(0)
         factors = torch.where(times > CLIPPED, torch.minimum(times, room), 1.0)
         down.inv /= factors

@@ -351,7 +351,7 @@ class _Recording:
         """Whether the last event has come."""
         if not self._is_readable or not self._chunks:
             return False
-        return self._api.is_last(self._chunks[-1], self._parameters)
+        return self._api.is_complete(self._chunks, self._parameters)
 
     def answer(self) -> Answer | None:
         """Return the answer in the events."""

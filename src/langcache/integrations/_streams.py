@@ -64,7 +64,7 @@ def _recorded(
     try:
         for event in events:
             recording.add(event)
-            if recording.is_complete and not is_kept:
+            if not is_kept and recording.is_complete:
                 is_kept = True
                 _keep(cache, lookup, recording)
             yield event
@@ -81,7 +81,7 @@ async def _arecorded(
     try:
         async for event in events:
             recording.add(event)
-            if recording.is_complete and not is_kept:
+            if not is_kept and recording.is_complete:
                 is_kept = True
                 await _akeep(cache, lookup, recording)
             yield event

@@ -344,12 +344,14 @@ def test_a_reader_who_stops_at_the_first_of_several_choices_stores_nothing(name,
 
 
 @pytest.mark.parametrize("name", CHAT_DOORS)
+@pytest.mark.parametrize("filtered_events", [1, 1000])
 def test_where_a_filter_may_speak_last_a_stream_is_stored_at_its_end(
-    name, upstream, answers, monkeypatch
+    name, upstream, answers, monkeypatch, filtered_events
 ):
     def filtered(request, answer):
-        for kind, event in events_of(request, answer):
-            yield kind, event if event == "[DONE]" else {**event, "prompt_filter_results": []}
+        for number, (kind, event) in enumerate(events_of(request, answer)):
+            is_plain = event == "[DONE]" or number >= filtered_events
+            yield kind, event if is_plain else {**event, "prompt_filter_results": []}
 
     events_of = chat_completions.events_of
     monkeypatch.setattr(chat_completions, "events_of", filtered)

@@ -428,7 +428,7 @@ class _Recorder:
                     self.is_complete = True
                 else:
                     self._chunks.append(self._chunk(event))
-                    self.is_complete = self._api.is_last(self._chunks[-1], self._arguments)
+                    self.is_complete = self._api.is_complete(self._chunks, self._arguments)
         except (ValueError, RecursionError):
             self._chunks = None
 

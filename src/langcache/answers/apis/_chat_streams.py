@@ -13,7 +13,7 @@ from langcache.answers.apis.base import items_of, mapping
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["chunks_of", "completion_of", "is_plain_chunk"]
+__all__ = ["chunks_of", "completion_of"]
 
 _KEPT = ("service_tier", "system_fingerprint")
 _HEAD = frozenset({"id", "choices", "created", "model", "object", "usage", *_KEPT})
@@ -49,12 +49,6 @@ def chunks_of(completion: Any) -> list[dict[str, Any]] | None:
         return _chunks(_known(completion, _HEAD))
     except _UnknownPartError:
         return None
-
-
-def is_plain_chunk(chunk: Mapping[str, Any]) -> bool:
-    """Return whether a chunk has no members but those of OpenAI's own chunks."""
-    choices = items_of(chunk.get("choices"))
-    return chunk.keys() <= _CHUNK and all(each.keys() <= _CHOICE | {"delta"} for each in choices)
 
 
 def _completion(chunks: Sequence[Any]) -> dict[str, Any]:
@@ -96,6 +90,8 @@ def _add(choice: dict[str, Any], part: Mapping[str, Any]) -> None:
         known: dict[str, Any] = choice["logprobs"] or {"content": None, "refusal": None}
         for name, each in _known(part["logprobs"], frozenset(known)).items():
             if each is not None:
+                if not isinstance(each, list):
+                    raise _UnknownPartError
                 known[name] = known[name] or []
                 known[name].extend(each)
         choice["logprobs"] = known
@@ -104,7 +100,7 @@ def _add(choice: dict[str, Any], part: Mapping[str, Any]) -> None:
     message["role"] = delta.get("role") or message["role"]
     for name in ("content", "refusal"):
         if delta.get(name) is not None:
-            message[name] = (message[name] or "") + delta[name]
+            message[name] = (message[name] or "") + _text(delta[name])
     for call in items_of(delta.get("tool_calls")):
         _add_call(message.setdefault("tool_calls", []), _known(call, _CALL))
 
@@ -120,7 +116,7 @@ def _add_call(calls: list[dict[str, Any]], part: Mapping[str, Any]) -> None:
         calls.append({"id": part.get("id"), "function": new, "type": "function"})
     elif place != len(calls) - 1:
         raise _UnknownPartError
-    calls[-1]["function"]["arguments"] += function.get("arguments") or ""
+    calls[-1]["function"]["arguments"] += _text(function.get("arguments") or "")
 
 
 def _chunks(completion: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -163,6 +159,17 @@ def _deltas(choice: Mapping[str, Any]) -> list[tuple[dict[str, Any], dict[str, A
     deltas += [({"tool_calls": [call]}, nothing) for call in calls]
     deltas.append(({}, {**nothing, "finish_reason": choice.get("finish_reason")}))
     return deltas
+
+
+def _text(value: Any) -> str:
+    """Return a text.
+
+    Raises:
+        _UnknownPartError: It is something else.
+    """
+    if not isinstance(value, str):
+        raise _UnknownPartError
+    return value
 
 
 def _known(value: Any, names: frozenset[str]) -> dict[str, Any]:

@@ -44,10 +44,12 @@ class Api(Protocol):
         """Return the answer in the events of a stream; one that is not complete has failed."""
         ...
 
-    def is_last(self, event: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
-        """Return whether an event is the last of a stream, by what it says and by the request.
+    def is_complete(self, events: Sequence[Any], arguments: Mapping[str, Any]) -> bool:
+        """Return whether the events of a stream are its whole answer; False if they do not tell.
 
-        False may mean that this cannot be told. No event that changes the answer follows the last.
+        Args:
+            events: The events so far, at least one. Without the last one, it was not complete.
+            arguments: The request.
         """
         ...
 

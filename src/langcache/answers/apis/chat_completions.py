@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from langcache.answers.answer import Answer
-from langcache.answers.apis._chat_streams import chunks_of, completion_of, is_plain_chunk
+from langcache.answers.apis._chat_streams import chunks_of, completion_of
 from langcache.answers.apis.base import items_of, mapping, string, with_usage
 from langcache.answers.request import Request, chat_request
 
@@ -63,19 +63,21 @@ class ChatCompletions:
         ending = "failed" if failed else _ending(reasons.values())
         return Answer(None, list(events), _refused(ending, deltas), _call_tools(deltas))
 
-    def is_last(self, event: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
-        """Return whether an event is the last before "[DONE]".
+    def is_complete(self, events: Sequence[Any], arguments: Mapping[str, Any]) -> bool:
+        """Return whether the last event before "[DONE]" has come.
 
         That is the one that says why the model has stopped, or the one with the usage if the
         request asks for it. It cannot be told if there are several choices, which end one by one,
-        or if events have members that are not OpenAI's, such as the results of a content filter.
+        or if events have parts that are not OpenAI's: a content filter may speak last.
         """
-        if arguments.get("n") not in {None, 1} or not is_plain_chunk(event):
-            return False
-        choices = items_of(event.get("choices"))
+        last = mapping(events[-1])
+        choices = items_of(last.get("choices"))
         if mapping(arguments.get("stream_options")).get("include_usage"):
-            return not choices and bool(event.get("usage"))
-        return any(choice.get("finish_reason") for choice in choices)
+            has_ended = not choices and bool(last.get("usage"))
+        else:
+            has_ended = any(choice.get("finish_reason") for choice in choices)
+        is_single = arguments.get("n") in {None, 1}
+        return has_ended and is_single and completion_of(events) is not None
 
     def value_of(self, events: Sequence[Any]) -> Any:
         """Return the completion that says what a stream says, or None."""

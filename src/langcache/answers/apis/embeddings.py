@@ -32,7 +32,7 @@ class Embeddings:
         """Return a failed answer: embeddings do not come as a stream."""
         return Answer(None, list(events), "failed")
 
-    def is_last(self, event: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
+    def is_complete(self, events: Sequence[Any], arguments: Mapping[str, Any]) -> bool:
         """Return False: embeddings do not come as a stream."""
         return False
 

@@ -62,9 +62,9 @@ class Messages:
         blocks = [mapping(event["content_block"]) for event in found if "content_block" in event]
         return Answer(None, list(events), ending, _call_tools(blocks))
 
-    def is_last(self, event: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
-        """Return whether an event is the last of a stream."""
-        return _is_last(event)
+    def is_complete(self, events: Sequence[Any], arguments: Mapping[str, Any]) -> bool:
+        """Return whether the last event has come."""
+        return _is_last(mapping(events[-1]))
 
     def value_of(self, events: Sequence[Any]) -> Any:
         """Return the message that says what a stream says, or None."""

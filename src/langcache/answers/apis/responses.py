@@ -77,9 +77,9 @@ class Responses:
             return Answer(None, list(events), "failed")
         return replace(self.answer_of(last.get("response")), value=None, chunks=list(events))
 
-    def is_last(self, event: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
-        """Return whether an event is the last of a stream that has not failed."""
-        return _is_last(event)
+    def is_complete(self, events: Sequence[Any], arguments: Mapping[str, Any]) -> bool:
+        """Return whether the last event of a stream that has not failed has come."""
+        return _is_last(mapping(events[-1]))
 
     def value_of(self, events: Sequence[Any]) -> Any:
         """Return the response, which the last event of a stream has."""

@@ -102,7 +102,7 @@ class EventRecording:
     @property
     def is_complete(self) -> bool:
         """Whether the last event has come, where the SDK stops reading."""
-        return self._is_readable and bool(self._chunks) and _API.is_last(self._chunks[-1], {})
+        return self._is_readable and bool(self._chunks) and _API.is_complete(self._chunks, {})
 
     def answer(self) -> Answer | None:
         """Return the answer in the events."""
